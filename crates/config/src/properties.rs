@@ -1,0 +1,213 @@
+//! Java properties: a reader that keeps line numbers, and the writer of one entry.
+//!
+//! Understood: `#` and `!` comments, `=`, `:` or blanks after the key, continuation by a backslash
+//! at the end of a line, `\t \n \r \f`, `\uXXXX` with surrogate pairs, `\` before anything else.
+//! Bytes that are valid UTF-8 are read as UTF-8, anything else as ISO-8859-1, so no byte is refused.
+//! The reader never panics and needs memory in proportion to its input, which is limited.
+
+use std::sync::Arc;
+
+use crate::error::{At, Error};
+
+/// The largest file that is read; a real `zoo.cfg` has a few KiB.
+pub const FILE_SIZE_MAX_BYTES: usize = 1024 * 1024;
+
+/// The most entries in one file; the largest known ensembles need some hundreds.
+pub const ENTRIES_MAX: usize = 4096;
+
+/// One `key=value` of a file, unescaped; blanks around both are gone, as in ZooKeeper.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The key.
+    pub key: String,
+    /// The value; empty if there is none.
+    pub value: String,
+    /// The line on which the entry begins, from 1.
+    pub line: u32,
+}
+
+/// Reads all entries in the order of the file, repeated keys included.
+///
+/// # Errors
+/// Every bad escape with its line; or the one limit that is passed.
+pub fn read(name: &str, bytes: &[u8]) -> Result<Vec<Entry>, Vec<Error>> {
+    let source: Arc<str> = Arc::from(name);
+    let fail = |line: Option<u32>, wrong: String, allowed: String| Error::Malformed {
+        at: At { source: Arc::clone(&source), line },
+        wrong,
+        allowed,
+    };
+    if bytes.len() > FILE_SIZE_MAX_BYTES {
+        let wrong = format!("the file has {} bytes", bytes.len());
+        return Err(vec![fail(None, wrong, format!("at most {FILE_SIZE_MAX_BYTES} bytes"))]);
+    }
+    let (mut entries, mut errors) = (Vec::new(), Vec::new());
+    for (line, text) in logical_lines(&decode(bytes)) {
+        if entries.len() == ENTRIES_MAX {
+            let wrong = "one entry too many".to_owned();
+            errors.push(fail(Some(line), wrong, format!("at most {ENTRIES_MAX} entries")));
+            break;
+        }
+        let (key, value) = split_entry(&text);
+        match (unescape(key), unescape(value)) {
+            (Ok(key), Ok(value)) => entries.push(Entry {
+                key: key.trim().to_owned(),
+                value: value.trim().to_owned(),
+                line,
+            }),
+            (Err(wrong), _) | (_, Err(wrong)) => {
+                let allowed = "\\u with 4 hex digits, or \\\\ for a backslash".to_owned();
+                errors.push(fail(Some(line), wrong, allowed));
+            }
+        }
+    }
+    if errors.is_empty() { Ok(entries) } else { Err(errors) }
+}
+
+/// Writes one entry as a line without its end; [`read`] gives back `key` and `value`, except for
+/// blanks around them.
+#[must_use]
+pub fn write_entry(key: &str, value: &str) -> String {
+    let mut line = String::with_capacity(key.len() + value.len() + 1);
+    key.chars().for_each(|c| escape_into(&mut line, c, true));
+    line.push('=');
+    let mut leading = true;
+    for c in value.chars() {
+        leading &= is_blank(c);
+        escape_into(&mut line, c, leading);
+    }
+    line
+}
+
+fn decode(bytes: &[u8]) -> String {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => text.strip_prefix('\u{feff}').unwrap_or(text).to_owned(),
+        Err(_) => bytes.iter().map(|&byte| char::from(byte)).collect(),
+    }
+}
+
+/// Joins continued lines, and drops blank lines and comments; every line comes with its number.
+fn logical_lines(text: &str) -> Vec<(u32, String)> {
+    let mut lines = Vec::new();
+    let mut open: Option<(u32, String)> = None;
+    for (number, natural) in (1..).zip(natural_lines(text)) {
+        let natural = natural.trim_start_matches(is_blank);
+        if open.is_none() && (natural.is_empty() || natural.starts_with(['#', '!'])) {
+            continue;
+        }
+        let backslashes = natural.len() - natural.trim_end_matches('\\').len();
+        let continued = backslashes % 2 == 1;
+        let part = if continued { &natural[..natural.len() - 1] } else { natural };
+        let (line, mut joined) = open.take().unwrap_or((number, String::new()));
+        joined.push_str(part);
+        if continued {
+            open = Some((line, joined));
+        } else {
+            lines.push((line, joined));
+        }
+    }
+    // A backslash at the end of the file continues with nothing.
+    lines.extend(open);
+    lines.retain(|(_, line)| !line.is_empty());
+    lines
+}
+
+/// Splits at `\n`, `\r` and `\r\n`.
+fn natural_lines(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let current = rest?;
+        let Some(end) = current.find(['\n', '\r']) else {
+            rest = None;
+            return Some(current);
+        };
+        let width = if current[end..].starts_with("\r\n") { 2 } else { 1 };
+        rest = Some(&current[end + width..]);
+        Some(&current[..end])
+    })
+}
+
+/// The key ends at the first unescaped blank, `=` or `:`; one `=` or `:` may follow the blanks.
+fn split_entry(line: &str) -> (&str, &str) {
+    let mut escaped = false;
+    let end = line
+        .char_indices()
+        .find(|&(_, c)| {
+            let ends = !escaped && (is_blank(c) || matches!(c, '=' | ':'));
+            escaped = c == '\\' && !escaped;
+            ends
+        })
+        .map_or(line.len(), |(index, _)| index);
+    let rest = line[end..].trim_start_matches(is_blank);
+    let value = rest.strip_prefix(['=', ':']).unwrap_or(rest);
+    (&line[..end], value.trim_start_matches(is_blank))
+}
+
+fn unescape(text: &str) -> Result<String, String> {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('\\') {
+        out.push_str(&rest[..at]);
+        rest = &rest[at + 1..];
+        let Some(escaped) = rest.chars().next() else { break };
+        rest = &rest[escaped.len_utf8()..];
+        match escaped {
+            't' => out.push('\t'),
+            'n' => out.push('\n'),
+            'r' => out.push('\r'),
+            'f' => out.push('\x0c'),
+            'u' => out.push(unicode_escape(&mut rest)?),
+            other => out.push(other),
+        }
+    }
+    out.push_str(rest);
+    Ok(out)
+}
+
+/// Reads what follows `\u`, and the second half if that was the first half of a pair.
+fn unicode_escape(rest: &mut &str) -> Result<char, String> {
+    let first = hex_unit(rest)?;
+    let mut units = vec![first];
+    if (0xd800..0xdc00).contains(&first)
+        && let Some(mut after) = rest.strip_prefix("\\u")
+    {
+        units.push(hex_unit(&mut after)?);
+        *rest = after;
+    }
+    match char::decode_utf16(units).next() {
+        Some(Ok(c)) => Ok(c),
+        _ => Err(format!("\\u{first:04x} is half of a surrogate pair")),
+    }
+}
+
+fn hex_unit(rest: &mut &str) -> Result<u16, String> {
+    let digits = rest.get(..4).filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()));
+    let unit = digits.and_then(|digits| u16::from_str_radix(digits, 16).ok());
+    let unit = unit.ok_or_else(|| "malformed \\uXXXX escape".to_owned())?;
+    *rest = &rest[4..];
+    Ok(unit)
+}
+
+/// Comment and separator signs are escaped everywhere, so that a reader need not know the place.
+fn escape_into(line: &mut String, c: char, escape_space: bool) {
+    match c {
+        '\t' => line.push_str("\\t"),
+        '\n' => line.push_str("\\n"),
+        '\r' => line.push_str("\\r"),
+        '\x0c' => line.push_str("\\f"),
+        ' ' if !escape_space => line.push(' '),
+        ' ' | '=' | ':' | '#' | '!' | '\\' => line.extend(['\\', c]),
+        ' '..='~' => line.push(c),
+        other => {
+            let mut units = [0; 2];
+            for unit in other.encode_utf16(&mut units) {
+                line.push_str(&format!("\\u{unit:04x}"));
+            }
+        }
+    }
+}
+
+/// What Java takes for white space inside a properties file.
+fn is_blank(c: char) -> bool {
+    matches!(c, ' ' | '\t' | '\x0c')
+}

@@ -1,0 +1,89 @@
+//! The rules of node paths.
+//!
+//! Source: the reference checks UTF-16 units; U+F000..U+F8FF lie in its private-use range, and
+//! every character above U+FFFF is a pair of surrogates there, so all of those are refused.
+
+/// Why a path is not allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PathError {
+    /// It is empty.
+    Empty,
+    /// It does not start with a slash.
+    NotAbsolute,
+    /// It ends with a slash.
+    TrailingSlash,
+    /// A segment is empty, `.` or `..`.
+    BadSegment,
+    /// A character is not allowed.
+    BadCharacter,
+}
+
+/// Checks the whole of a path.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn validate(path: &str) -> Result<(), PathError> {
+    let Some(rest) = path.strip_prefix('/') else {
+        return Err(if path.is_empty() { PathError::Empty } else { PathError::NotAbsolute });
+    };
+    if rest.is_empty() {
+        return Ok(());
+    }
+    if path.ends_with('/') {
+        return Err(PathError::TrailingSlash);
+    }
+    if rest.split('/').any(|segment| matches!(segment, "" | "." | "..")) {
+        return Err(PathError::BadSegment);
+    }
+    // Plain printable ASCII, the common case, is seen byte by byte.
+    if rest.bytes().all(|b| (0x20..0x7f).contains(&b)) || rest.chars().all(is_allowed) {
+        Ok(())
+    } else {
+        Err(PathError::BadCharacter)
+    }
+}
+
+fn is_allowed(c: char) -> bool {
+    !matches!(u32::from(c), 0..=0x1f | 0x7f..=0x9f | 0xd800..=0xf8ff | 0xfff0..)
+}
+
+/// Splits at the last slash: the parent's path (empty for the root) and the node's name.
+#[must_use]
+pub fn parent_and_name(path: &str) -> Option<(&str, &str)> {
+    path.rsplit_once('/')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{PathError, validate};
+
+    #[test]
+    fn each_rule_has_its_error() {
+        let check = |path: &str| validate(path).err();
+        assert_eq!(check("/"), None);
+        assert_eq!(check("/a./b"), None);
+        assert_eq!(check("/..."), None);
+        assert_eq!(check("/a b\u{f900}\u{ffef}"), None);
+        assert_eq!(check(""), Some(PathError::Empty));
+        assert_eq!(check("a"), Some(PathError::NotAbsolute));
+        assert_eq!(check("/a/"), Some(PathError::TrailingSlash));
+        assert_eq!(check("//"), Some(PathError::TrailingSlash));
+        for path in ["/a//b", "/.", "/..", "/a/./b", "/a/../b", "/a/.."] {
+            assert_eq!(check(path), Some(PathError::BadSegment), "{path}");
+        }
+        for c in [
+            '\0',
+            '\u{1}',
+            '\u{1f}',
+            '\u{7f}',
+            '\u{9f}',
+            '\u{e000}',
+            '\u{f8ff}',
+            '\u{fff0}',
+            '\u{ffff}',
+            '\u{10000}',
+        ] {
+            assert_eq!(check(&format!("/a{c}")), Some(PathError::BadCharacter), "{c:?}");
+        }
+    }
+}
