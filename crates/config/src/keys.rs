@@ -170,8 +170,7 @@ pub fn named(name: &str) -> Option<&'static Key> {
 #[must_use]
 pub fn find_in_file(written: &str) -> Option<(&'static Key, &str)> {
     let bare = written.strip_prefix(PREFIX);
-    matching(written, |_| true)
-        .or_else(|| matching(bare?, |spelling| spelling != Spelling::Own))
+    matching(written, |_| true).or_else(|| matching(bare?, |spelling| spelling != Spelling::Own))
 }
 
 /// The row for a system property given as a JVM flag, and its canonical name.
@@ -188,15 +187,15 @@ pub(crate) const PREFIX: &str = "zookeeper.";
 
 /// The known key nearest to a misspelt one, if any is near.
 #[must_use]
-pub fn nearest(written: &str) -> Option<&'static str> {
+pub fn nearest(written: &str) -> Option<&'static Key> {
     let bare = written.strip_prefix(PREFIX).unwrap_or(written).to_ascii_lowercase();
-    let reach = (bare.chars().count() / 4).min(NEAR_EDITS_MAX);
+    let reach = (bare.chars().count() / 3).min(NEAR_EDITS_MAX);
     all()
         .filter(|key| !key.name.ends_with(".*") && bare.len().abs_diff(key.name.len()) <= reach)
-        .map(|key| (edit_distance(&bare, &key.name.to_ascii_lowercase()), key.name))
+        .map(|key| (edit_distance(&bare, &key.name.to_ascii_lowercase()), key))
         .filter(|&(distance, _)| distance <= reach)
-        .min()
-        .map(|(_, name)| name)
+        .min_by_key(|&(distance, key)| (distance, key.name))
+        .map(|(_, key)| key)
 }
 
 /// The table for people: every key with its kind, its default and what becomes of it.
@@ -207,7 +206,8 @@ pub fn describe() -> String {
         text.push_str(&format!("{}\n", group.title));
         for key in group.rows {
             let (name, kind) = (key.name, key.kind.describe());
-            text.push_str(&format!("  {name}: {kind}; {}\n", key.fallback.describe()));
+            let flag = key.flag().map_or(String::new(), |flag| format!(" (-D{flag})"));
+            text.push_str(&format!("  {name}{flag}: {kind}; {}\n", key.fallback.describe()));
             text.push_str(&format!("      {}. {}.\n", key.help, key.disposition.describe()));
         }
     }
@@ -217,20 +217,30 @@ pub fn describe() -> String {
 /// The rows of COMPAT.md: key, JVM spelling, values, default, state, meaning.
 #[must_use]
 pub fn compat_rows() -> Vec<String> {
-    all().map(|key| {
-        let property = match key.spelling {
-            Spelling::Own => "-".to_owned(),
-            Spelling::Property => format!("`zookeeper.{}`", key.name),
-            Spelling::Bare => format!("`{}`", key.name),
-        };
-        let (kind, fallback) = (key.kind.describe(), key.fallback.describe());
-        let state = key.disposition.describe();
-        format!("| `{}` | {property} | {kind} | {fallback} | {state} | {} |", key.name, key.help)
-    })
-    .collect()
+    all()
+        .map(|key| {
+            let property = key.flag().map_or("-".to_owned(), |flag| format!("`{flag}`"));
+            let (kind, fallback) = (key.kind.describe(), key.fallback.describe());
+            let state = key.disposition.describe();
+            format!(
+                "| `{}` | {property} | {kind} | {fallback} | {state} | {} |",
+                key.name, key.help
+            )
+        })
+        .collect()
 }
 
 impl Key {
+    /// The name of the JVM's system property, if there is one.
+    #[must_use]
+    pub fn flag(&self) -> Option<String> {
+        match self.spelling {
+            Spelling::Own => None,
+            Spelling::Property => Some(format!("{PREFIX}{}", self.name)),
+            Spelling::Bare => Some(self.name.to_owned()),
+        }
+    }
+
     /// Whether this row stands for all keys with a common beginning.
     #[must_use]
     pub fn is_family(&self) -> bool {
@@ -243,7 +253,7 @@ impl Kind {
     #[must_use]
     pub fn describe(self) -> String {
         match self {
-            Self::Int { min, max, unit: Unit::Count } => format!("{min} to {max}"),
+            Self::Int { min, max, unit: Unit::Count | Unit::Port } => format!("{min} to {max}"),
             Self::Int { min, max, unit } => format!("{min} to {max} {}", unit.describe()),
             Self::Ratio => "0.0 to 1.0".to_owned(),
             Self::StrictBool | Self::LenientBool => "true or false".to_owned(),
@@ -252,7 +262,10 @@ impl Kind {
             Self::Path => "a path".to_owned(),
             Self::Address => "a host name or an IP address".to_owned(),
             Self::Csv => "words separated by commas".to_owned(),
-            Self::Choice(words) => words.join(", "),
+            Self::Choice(words) => {
+                let shown = |word: &&'static str| if word.is_empty() { "empty" } else { *word };
+                words.iter().map(shown).collect::<Vec<_>>().join(", ")
+            }
             Self::Text => "text".to_owned(),
             Self::Secret => "text, never shown".to_owned(),
             Self::Member => "host:port:port[:role][;[host:]port]".to_owned(),
@@ -270,8 +283,8 @@ impl Unit {
             Self::Bytes => "bytes",
             Self::Kibibytes => "KiB",
             Self::Ticks => "ticks",
-            Self::Port => "(a port)",
-            Self::Count => "",
+            Self::Port => "ports",
+            Self::Count => "things",
         }
     }
 }
@@ -290,16 +303,15 @@ impl Fallback {
 
 impl Disposition {
     fn describe(self) -> String {
-        let other_than = |unless: Option<&str>| {
-            unless.map_or(String::new(), |value| format!(" other values than {value}"))
-        };
+        let unless_text =
+            |unless: Option<&str>| unless.map_or(String::new(), |value| format!(" unless {value}"));
         match self {
             Self::Honoured => "Honoured".to_owned(),
             Self::Inert(reason) => format!("Accepted without effect: {reason}"),
             Self::Ignored { reason, unless } => {
-                format!("Ignored with a warning{}: {reason}", other_than(unless))
+                format!("Ignored with a warning{}: {reason}", unless_text(unless))
             }
-            Self::Refused { reason, unless } => format!("Refused{}: {reason}", other_than(unless)),
+            Self::Refused { reason, unless } => format!("Refused{}: {reason}", unless_text(unless)),
         }
     }
 }
@@ -380,7 +392,8 @@ const TEST_AID: &str = "it is a test aid of the Java server";
 
 /// Rows of the table: `Spelling "name" kind, fallback, disposition, "help";`.
 macro_rules! keys {
-    ($($spelling:ident $name:literal $kind:expr, $fallback:expr, $disposition:expr, $help:literal;)*) => {
+    ($($spelling:ident $name:literal $kind:expr, $fallback:expr, $disposition:expr,
+       $help:literal;)*) => {
         &[$($crate::keys::Key {
             name: $name,
             spelling: $crate::keys::Spelling::$spelling,

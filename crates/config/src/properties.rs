@@ -2,7 +2,7 @@
 //!
 //! Understood: `#` and `!` comments, `=`, `:` or blanks after the key, continuation by a backslash
 //! at the end of a line, `\t \n \r \f`, `\uXXXX` with surrogate pairs, `\` before anything else.
-//! Bytes that are valid UTF-8 are read as UTF-8, anything else as ISO-8859-1, so no byte is refused.
+//! Valid UTF-8 is read as UTF-8, anything else as ISO-8859-1, so no byte is refused.
 //! The reader never panics and needs memory in proportion to its input, which is limited.
 
 use std::sync::Arc;
@@ -26,11 +26,19 @@ pub struct Entry {
     pub line: u32,
 }
 
-/// Reads all entries in the order of the file, repeated keys included.
-///
-/// # Errors
-/// Every bad escape with its line; or the one limit that is passed.
-pub fn read(name: &str, bytes: &[u8]) -> Result<Vec<Entry>, Vec<Error>> {
+/// What a file says, and what in it cannot be read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Properties {
+    /// The entries in the order of the file, repeated keys included.
+    pub entries: Vec<Entry>,
+    /// Every bad escape with its line, or the limit that is passed; empty if all could be read.
+    pub errors: Vec<Error>,
+}
+
+/// Reads a file; `name` is how errors call it. What can be read is there beside the errors, so
+/// that they can be reported with those of the values.
+#[must_use]
+pub fn read(name: &str, bytes: &[u8]) -> Properties {
     let source: Arc<str> = Arc::from(name);
     let fail = |line: Option<u32>, wrong: String, allowed: String| Error::Malformed {
         at: At { source: Arc::clone(&source), line },
@@ -39,7 +47,8 @@ pub fn read(name: &str, bytes: &[u8]) -> Result<Vec<Entry>, Vec<Error>> {
     };
     if bytes.len() > FILE_SIZE_MAX_BYTES {
         let wrong = format!("the file has {} bytes", bytes.len());
-        return Err(vec![fail(None, wrong, format!("at most {FILE_SIZE_MAX_BYTES} bytes"))]);
+        let error = fail(None, wrong, format!("at most {FILE_SIZE_MAX_BYTES} bytes"));
+        return Properties { entries: Vec::new(), errors: vec![error] };
     }
     let (mut entries, mut errors) = (Vec::new(), Vec::new());
     for (line, text) in logical_lines(&decode(bytes)) {
@@ -51,8 +60,8 @@ pub fn read(name: &str, bytes: &[u8]) -> Result<Vec<Entry>, Vec<Error>> {
         let (key, value) = split_entry(&text);
         match (unescape(key), unescape(value)) {
             (Ok(key), Ok(value)) => entries.push(Entry {
-                key: key.trim().to_owned(),
-                value: value.trim().to_owned(),
+                key: trim(&key).to_owned(),
+                value: trim(&value).to_owned(),
                 line,
             }),
             (Err(wrong), _) | (_, Err(wrong)) => {
@@ -61,7 +70,7 @@ pub fn read(name: &str, bytes: &[u8]) -> Result<Vec<Entry>, Vec<Error>> {
             }
         }
     }
-    if errors.is_empty() { Ok(entries) } else { Err(errors) }
+    Properties { entries, errors }
 }
 
 /// Writes one entry as a line without its end; [`read`] gives back `key` and `value`, except for
@@ -207,7 +216,15 @@ fn escape_into(line: &mut String, c: char, escape_space: bool) {
     }
 }
 
+/// Drops what Java's `trim` drops: blanks and control characters.
+fn trim(text: &str) -> &str {
+    text.trim_matches(|c| c <= ' ')
+}
+
 /// What Java takes for white space inside a properties file.
 fn is_blank(c: char) -> bool {
     matches!(c, ' ' | '\t' | '\x0c')
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,163 @@
-//! trace.
+//! What can happen in a member, as typed events.
+//!
+//! Cores emit these and nothing else; a log line, a transcript line and a picture are views of
+//! one event. Messages are constant, what varies is in the fields, and no event carries payloads
+//! or credentials.
+
+use base::{SessionId, Zxid};
+use std::fmt;
+
+/// How much an event matters to whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// A person must act.
+    Error,
+    /// Unusual, still correct.
+    Warn,
+    /// A change of role, membership or lifecycle.
+    Info,
+    /// A decision.
+    Debug,
+}
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A session was opened.
+    SessionOpened {
+        /// Which.
+        session: SessionId,
+        /// Its negotiated time-out in ms.
+        timeout_ms: i32,
+    },
+    /// A client came back to its session.
+    SessionRenewed {
+        /// Which.
+        session: SessionId,
+    },
+    /// A client asked for a session that is over, or with a wrong password.
+    SessionRefused {
+        /// Which.
+        session: SessionId,
+    },
+    /// A session was not heard of for its time-out.
+    SessionExpired {
+        /// Which.
+        session: SessionId,
+        /// Its time-out in ms.
+        timeout_ms: u64,
+    },
+    /// A session ended and its ephemeral nodes are gone.
+    SessionClosed {
+        /// Which.
+        session: SessionId,
+    },
+    /// A snapshot was begun.
+    SnapshotStarted {
+        /// The last transaction that it surely holds.
+        zxid: Zxid,
+    },
+    /// A snapshot is complete and durable.
+    SnapshotTaken {
+        /// The last transaction that it surely holds.
+        zxid: Zxid,
+    },
+    /// A snapshot could not be written; the log still holds everything.
+    SnapshotFailed {
+        /// The snapshot.
+        zxid: Zxid,
+        /// Why.
+        reason: String,
+    },
+    /// A snapshot was due while one was being written.
+    SnapshotSkipped,
+    /// The journal failed: writes are refused from now on.
+    DiskFailed {
+        /// Why.
+        reason: String,
+    },
+    /// The tree's digest is not the one that the proposer computed.
+    DigestMismatch {
+        /// After which transaction.
+        zxid: Zxid,
+    },
+    /// An empty container or an expired node is to be deleted.
+    NodeReaped {
+        /// Which.
+        path: String,
+    },
+    /// A write exceeded a soft quota.
+    QuotaExceeded {
+        /// The node that has the quota.
+        path: String,
+    },
+}
+
+impl Event {
+    /// How much it matters.
+    #[must_use]
+    pub fn level(&self) -> Level {
+        match self {
+            Event::SnapshotFailed { .. } | Event::DiskFailed { .. } => Level::Error,
+            Event::SnapshotSkipped | Event::DigestMismatch { .. } | Event::QuotaExceeded { .. } => {
+                Level::Warn
+            }
+            Event::SnapshotStarted { .. }
+            | Event::SnapshotTaken { .. }
+            | Event::SessionExpired { .. } => Level::Info,
+            Event::SessionOpened { .. }
+            | Event::SessionRenewed { .. }
+            | Event::SessionRefused { .. }
+            | Event::SessionClosed { .. }
+            | Event::NodeReaped { .. } => Level::Debug,
+        }
+    }
+
+    /// The constant message.
+    #[must_use]
+    pub fn message(&self) -> &'static str {
+        match self {
+            Event::SessionOpened { .. } => "session opened",
+            Event::SessionRenewed { .. } => "session renewed",
+            Event::SessionRefused { .. } => "session refused: it is over or the password is wrong",
+            Event::SessionExpired { .. } => "session expired",
+            Event::SessionClosed { .. } => "session closed",
+            Event::SnapshotStarted { .. } => "snapshot started",
+            Event::SnapshotTaken { .. } => "snapshot taken",
+            Event::SnapshotFailed { .. } => "snapshot failed; the log still holds everything",
+            Event::SnapshotSkipped => "a snapshot is due but one is still being written",
+            Event::DiskFailed { .. } => {
+                "the journal failed: writes are refused, reads go on; mend the disk and restart"
+            }
+            Event::DigestMismatch { .. } => "digests are not matching",
+            Event::NodeReaped { .. } => "reaping an empty container or an expired node",
+            Event::QuotaExceeded { .. } => "soft quota exceeded",
+        }
+    }
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.message())?;
+        match self {
+            Event::SessionOpened { session, timeout_ms } => {
+                write!(f, " session={session} timeout_ms={timeout_ms}")
+            }
+            Event::SessionExpired { session, timeout_ms } => {
+                write!(f, " session={session} timeout_ms={timeout_ms}")
+            }
+            Event::SessionRenewed { session }
+            | Event::SessionRefused { session }
+            | Event::SessionClosed { session } => write!(f, " session={session}"),
+            Event::SnapshotStarted { zxid }
+            | Event::SnapshotTaken { zxid }
+            | Event::DigestMismatch { zxid } => write!(f, " zxid={zxid}"),
+            Event::SnapshotFailed { zxid, reason } => write!(f, " zxid={zxid} reason={reason:?}"),
+            Event::DiskFailed { reason } => write!(f, " reason={reason:?}"),
+            Event::NodeReaped { path } | Event::QuotaExceeded { path } => {
+                write!(f, " path={path:?}")
+            }
+            Event::SnapshotSkipped => Ok(()),
+        }
+    }
+}

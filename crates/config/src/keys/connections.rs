@@ -21,9 +21,9 @@ pub(super) const ROWS: &[Key] = keys! {
         "Shortest session timeout that is granted; -1 is the default";
     Own "maxSessionTimeout" int(-1, Milliseconds), Derived("20 x tickTime"), Honoured,
         "Longest session timeout that is granted; -1 is the default";
-    Own "maxClientCnxns" int(0, Count), Is("60"), Honoured,
-        "Connections of one client address; 0 is no limit";
-    Property "maxCnxns" int(0, Count), Is("0"), Honoured, "Connections of all clients; 0 is no limit";
+    Own "maxClientCnxns" any_int(Count), Is("60"), Honoured,
+        "Connections of one client address; 0 and less is no limit";
+    Property "maxCnxns" any_int(Count), Is("0"), Honoured, "Connections of all clients; 0 is no limit";
     Property "nio.sessionlessCnxnTimeout" int(1, Milliseconds), Is("10000"), Honoured,
         "A connection without a session is closed after this time";
     Property "clientTcpKeepAlive" LenientBool, Is("false"), Honoured,
@@ -71,7 +71,7 @@ pub(super) const ROWS: &[Key] = keys! {
 pub(super) const THROTTLING: &[Key] = keys! {
     Property "globalOutstandingLimit" int(1, Count), Is("1000"), Honoured,
         "Requests in process from which connections are no longer read";
-    Property "request_throttle_max_requests" int(0, Count), Is("0"), Honoured,
+    Property "request_throttle_max_requests" any_int(Count), Is("0"), Honoured,
         "Requests in process from which new ones wait; 0 is off";
     Property "request_throttle_stall_time" int(1, Milliseconds), Is("100"), Honoured,
         "Time between two looks while requests wait";
@@ -83,13 +83,13 @@ pub(super) const THROTTLING: &[Key] = keys! {
         "Whether a request is stale once it is older than the session timeout";
     Property "request_throttler.shutdownTimeout" any_int(Milliseconds), Is("10000"),
         ignored(NO_COMPONENT), "Wait for the throttler at the end";
-    Property "throttled_op_wait_time" int(0, Milliseconds), Is("0"), Honoured,
+    Property "throttled_op_wait_time" any_int(Milliseconds), Is("0"), Honoured,
         "A request that waited longer is answered as throttled; 0 is off";
     Property "largeRequestMaxBytes" int(1, Bytes), Is("104857600"), Honoured,
         "Size of all large requests in process";
     Property "largeRequestThreshold" any_int(Bytes), Is("-1"), Honoured,
         "Size from which a request is large; 0 and less is off";
-    Property "connection_throttle_tokens" int(0, Count), Is("0"), Honoured,
+    Property "connection_throttle_tokens" any_int(Count), Is("0"), Honoured,
         "Size of the bucket that pays for connections; 0 is off";
     Property "connection_throttle_fill_time" int(1, Milliseconds), Is("1"), Honoured,
         "Time between two fillings of the bucket";

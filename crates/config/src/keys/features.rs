@@ -92,5 +92,4 @@ pub(super) const AUTHENTICATION: &[Key] = keys! {
         "Restricts TLS and SASL to what FIPS allows";
 };
 
-const LONG_MILLISECONDS: Kind =
-    Kind::Int { min: 0, max: i64::MAX / 1000, unit: Milliseconds };
+const LONG_MILLISECONDS: Kind = Kind::Int { min: 0, max: i64::MAX / 1000, unit: Milliseconds };

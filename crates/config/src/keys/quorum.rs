@@ -8,8 +8,8 @@ use super::Fallback::{Derived, Is, Unset};
 use super::Kind::{Choice, LenientBool, Member, Path, StrictBool, Text, YesNo};
 use super::Unit::{Bytes, Count, Milliseconds, Ticks};
 use super::{
-    INT_MAX, Key, Kind, NO_ENSEMBLE_TO_TUNE, NO_ENSEMBLES, PORT, any_int, ignored, ignored_unless,
-    int, keys, refused, refused_unless,
+    INT_MAX, Key, Kind, NO_ENSEMBLE_TO_TUNE, NO_ENSEMBLES, any_int, ignored, ignored_unless, int,
+    keys, refused, refused_unless,
 };
 
 pub(super) const ROWS: &[Key] = keys! {
@@ -126,4 +126,4 @@ pub(super) const TUNING: &[Key] = keys! {
 };
 
 const STANDALONE: &str = "a standalone server does not use it";
-const LOCAL: &str = "a standalone server has no local sessions, in ZooKeeper neither";
+const LOCAL: &str = "a standalone server has no local sessions, as in ZooKeeper";

@@ -30,12 +30,12 @@ pub(super) const ROWS: &[Key] = keys! {
         "Whether a write waits for the disk; no risks acknowledged data";
     Bare "fsync.warningthresholdms" int(0, Milliseconds), Is("1000"), Honoured,
         "A sync that takes longer is logged";
-    Property "flushDelay" int(0, Milliseconds), Is("0"), Honoured,
-        "Longest wait for more writes before a sync; 0 is none";
+    Property "flushDelay" any_int(Milliseconds), Is("0"), Honoured,
+        "Longest wait for more writes before a sync; 0 and less is none";
     Property "maxWriteQueuePollTime" int(0, Milliseconds), Derived("flushDelay / 3"), Honoured,
         "Longest wait for the next write while a flush is delayed";
-    Property "maxBatchSize" int(0, Count), Is("1000"), Honoured,
-        "Writes in one sync at most; 0 is no limit";
+    Property "maxBatchSize" any_int(Count), Is("1000"), Honoured,
+        "Writes in one sync at most; 0 and less is no limit";
     Property "snapshot.compression.method" Choice(&["", "gz", "snappy"]), Is(""), Honoured,
         "Compression of new snapshots; empty is none";
     Property "snapshot.trust.empty" LenientBool, Is("false"), Honoured,
