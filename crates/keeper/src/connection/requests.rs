@@ -1,0 +1,128 @@
+//! Requests of an open session: told apart here, once.
+
+use super::{Connection, Desk, Phase, Reply, Then};
+use base::Zxid;
+use jute::{Decode, Reader, put_int};
+use std::sync::Arc;
+use wire::{AuthPacket, ErrorCode, OpCode, RequestHeader};
+
+/// How an operation is handled.
+enum Route {
+    /// At once, past whatever waits.
+    Immediate,
+    /// Against the tree as it stands, behind the session's writes.
+    Read,
+    /// By the member.
+    Write,
+    /// Not for clients.
+    Refused,
+}
+
+fn route(op: OpCode) -> Route {
+    match op {
+        OpCode::Auth | OpCode::Sasl => Route::Immediate,
+        OpCode::Exists
+        | OpCode::GetData
+        | OpCode::GetAcl
+        | OpCode::GetChildren
+        | OpCode::GetChildren2
+        | OpCode::Sync
+        | OpCode::Ping
+        | OpCode::CheckWatches
+        | OpCode::RemoveWatches
+        | OpCode::MultiRead
+        | OpCode::SetWatches
+        | OpCode::SetWatches2
+        | OpCode::GetEphemerals
+        | OpCode::GetAllChildrenNumber
+        | OpCode::AddWatch
+        | OpCode::WhoAmI => Route::Read,
+        OpCode::Create
+        | OpCode::Create2
+        | OpCode::CreateContainer
+        | OpCode::CreateTtl
+        | OpCode::Delete
+        | OpCode::SetData
+        | OpCode::SetAcl
+        | OpCode::Multi
+        | OpCode::Reconfig
+        | OpCode::CloseSession => Route::Write,
+        // The last two are the server's own. The reference takes them from clients, and lets
+        // those delete what they may not, or confuse themselves.
+        OpCode::Error | OpCode::Check | OpCode::CreateSession | OpCode::DeleteContainer => {
+            Route::Refused
+        }
+    }
+}
+
+impl Connection {
+    pub(super) fn request(&mut self, frame: &[u8], desk: &mut Desk<'_>) {
+        let mut reader = Reader::with_length_max(frame, desk.config.field_size_max);
+        let Ok(header) = RequestHeader::decode(&mut reader) else { return self.close() };
+        let op = OpCode::from_number(header.op);
+        let is_auth = matches!(op, Some(OpCode::Auth | OpCode::Sasl));
+        if !is_auth && !desk.config.auth.is_enforced_satisfied(&self.ids) {
+            let err = ErrorCode::SessionClosedRequireSaslAuth.number();
+            return self.refuse(header.xid, Zxid::ZERO, err);
+        }
+        let body = reader.rest();
+        match op.map(|op| (op, route(op))) {
+            Some((op, Route::Read)) => self.take_read(op, header.xid, body, desk),
+            Some((op, Route::Write)) => self.take_write(op, header.xid, body, desk),
+            Some((OpCode::Auth, _)) => self.authenticate(header.xid, reader, desk),
+            Some((_, Route::Immediate)) => self.answer_sasl(header.xid),
+            Some((_, Route::Refused)) | None => {
+                self.refuse(header.xid, Zxid(-1), ErrorCode::Unimplemented.number());
+            }
+        }
+    }
+
+    fn take_read(&mut self, op: OpCode, xid: i32, body: &[u8], desk: &mut Desk<'_>) {
+        if self.gate.is_empty() {
+            let ids = Arc::clone(&self.ids);
+            self.read(op, xid, body, &ids, desk.now, desk);
+        } else {
+            self.keep_read(op, xid, body, desk.now);
+        }
+    }
+
+    fn take_write(&mut self, op: OpCode, xid: i32, body: &[u8], desk: &mut Desk<'_>) {
+        if op == OpCode::CloseSession {
+            self.phase = Phase::Ending;
+        }
+        self.submit(op, xid, body, desk);
+    }
+
+    /// An auth packet: answered at arrival, before requests that wait.
+    fn authenticate(&mut self, xid: i32, mut reader: Reader<'_>, desk: &mut Desk<'_>) {
+        let added = AuthPacket::decode(&mut reader).ok().and_then(|packet| {
+            let mut ids = Vec::clone(&self.ids);
+            let scheme = packet.scheme.as_deref()?;
+            let credentials = packet.auth.unwrap_or_default();
+            let ip = self.remote.ip();
+            desk.config.auth.authenticate(scheme, credentials, ip, &mut ids).ok()?;
+            Some(ids)
+        });
+        match added {
+            Some(ids) => {
+                self.ids = Arc::new(ids);
+                self.reply(Reply::new(xid, Zxid::ZERO, 0), |_| Ok(()));
+            }
+            None => self.refuse(xid, Zxid::ZERO, ErrorCode::AuthFailed.number()),
+        }
+    }
+
+    /// A step of a SASL exchange with a server that has no SASL configuration: a null token.
+    fn answer_sasl(&mut self, xid: i32) {
+        self.reply(Reply::new(xid, Zxid::ZERO, 0), |out| {
+            put_int(out, -1);
+            Ok(())
+        });
+    }
+
+    /// Answers with an error and closes the connection.
+    fn refuse(&mut self, xid: i32, zxid: Zxid, err: i32) {
+        self.reply(Reply { xid, zxid, err, then: Then::Close }, |_| Ok(()));
+        self.close();
+    }
+}

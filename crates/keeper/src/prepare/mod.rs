@@ -1,0 +1,131 @@
+//! `prepare`: validates a write against the tree and all that is pending, and turns it into a
+//! transaction that every replica applies without a question.
+//!
+//! In: the tree, the changes that are proposed but not applied, a request. Out: a transaction's
+//! body and its pending changes, or the error in the reference's order of checks.
+//! Invariant: a failed request leaves no pending change behind.
+//! Source: client protocol, sections 7, 8, 11, 12, 18.
+
+mod changes;
+mod create;
+mod multi;
+mod node;
+mod session;
+
+pub(crate) use changes::Changes;
+
+use crate::{Config, Ids};
+use base::{SessionId, WallTime, Zxid};
+use changes::{AclState, Pending};
+use tree::Tree;
+use wire::{ErrorCode, Id, Txn, TxnDigest, perms, validate_path};
+
+/// What one request is prepared against.
+pub(crate) struct Preparation<'a> {
+    pub(crate) config: &'a Config,
+    pub(crate) tree: &'a Tree,
+    pub(crate) changes: &'a mut Changes,
+    /// The place that the transaction will have.
+    pub(crate) zxid: Zxid,
+    /// The time that nodes get.
+    pub(crate) time: WallTime,
+    pub(crate) session: SessionId,
+    /// Whether the session takes requests.
+    pub(crate) session_open: bool,
+    pub(crate) ids: &'a Ids,
+    /// Nodes whose soft quota this request exceeds.
+    pub(crate) soft_quota: &'a mut Vec<String>,
+}
+
+type Outcome<T = ()> = Result<T, ErrorCode>;
+
+impl Preparation<'_> {
+    /// The digest of the tree once everything that is pending is applied.
+    pub(crate) fn digest(&self) -> Option<TxnDigest> {
+        self.config.digest.then(|| TxnDigest {
+            version: TxnDigest::VERSION,
+            tree: self.changes.digest(self.tree),
+        })
+    }
+
+    fn check_session(&self) -> Outcome {
+        if self.session_open { Ok(()) } else { Err(ErrorCode::SessionExpired) }
+    }
+
+    fn check_path(&self, path: &str) -> Outcome {
+        validate_path(path).map_err(|_| ErrorCode::BadArguments)
+    }
+
+    /// The node with all pending changes.
+    fn node(&self, path: &str) -> Outcome<Pending> {
+        self.changes.get(self.tree, path, self.config.digest).ok_or(ErrorCode::NoNode)
+    }
+
+    fn may(&self, acl: &AclState, perms: i32) -> Outcome {
+        let ids: &[Id] = self.ids;
+        let allowed = match acl {
+            AclState::Open => true,
+            AclState::InTree(node) => self.config.auth.permits(self.tree.acl(*node), ids, perms),
+            AclState::New(list) => self.config.auth.permits(Some(list), ids, perms),
+        };
+        if allowed { Ok(()) } else { Err(ErrorCode::NoAuth) }
+    }
+
+    /// Refuses what a hard quota forbids, and notes what a soft one would.
+    fn check_quota(&mut self, path: &str, bytes: i64, count: i64) -> Outcome {
+        if !self.config.enforce_quota {
+            return Ok(());
+        }
+        let Some(quota) = self.tree.quota(path) else { return Ok(()) };
+        let (limits, usage) = (quota.limits, quota.usage);
+        let mut exceeded = false;
+        for (hard, soft, used, more) in [
+            (limits.count_hard, limits.count, usage.count, count),
+            (limits.bytes_hard, limits.bytes, usage.bytes, bytes),
+        ] {
+            let limit = if hard > -1 { hard } else { soft };
+            if limit > -1 && more != 0 && used.saturating_add(more) > limit {
+                if hard > -1 {
+                    return Err(ErrorCode::QuotaExceeded);
+                }
+                exceeded = true;
+            }
+        }
+        if exceeded {
+            self.soft_quota.push(quota.path);
+        }
+        Ok(())
+    }
+}
+
+/// The next version of something that has `current` and is asked to have `expected`.
+fn next_version(current: i32, expected: i32) -> Outcome<i32> {
+    if expected != -1 && expected != current {
+        return Err(ErrorCode::BadVersion);
+    }
+    // -1 means "any" in requests, so no version may be -1.
+    Ok(match current.wrapping_add(1) {
+        -1 => 0,
+        version => version,
+    })
+}
+
+fn put(out: &mut Vec<u8>, txn: &Txn<'_>, in_multi: bool) {
+    if in_multi { txn.encode_in_multi(out) } else { txn.encode_body(out) }
+}
+
+/// The data's size as quotas and stats count it.
+fn size(data: Option<&[u8]>) -> i64 {
+    data.map_or(0, |data| i64::try_from(data.len()).unwrap_or(i64::MAX))
+}
+
+/// The text before the last slash, which must be there; empty for children of the root.
+fn parent_of(path: &str) -> Outcome<&str> {
+    match wire::parent_and_name(path) {
+        Some((parent, _)) if !path.contains('\0') => Ok(parent),
+        _ => Err(ErrorCode::BadArguments),
+    }
+}
+
+const READ: i32 = perms::READ;
+const WRITE: i32 = perms::WRITE;

@@ -1,0 +1,140 @@
+//! One request as a whole: the single operations by their number, and the multi.
+
+use super::{Outcome, Preparation};
+use jute::{Decode, Error, Reader, put_int};
+use wire::{
+    CheckVersionRequest, CreateMode, CreateRequest, DeleteRequest, ErrorCode, MultiIter, OpCode,
+    ReconfigRequest, SetAclRequest, SetDataRequest, Txn,
+};
+
+/// A multi's operation, read.
+enum SubRequest<'a> {
+    Create(OpCode, CreateRequest<'a>),
+    Delete(DeleteRequest<'a>),
+    SetData(SetDataRequest<'a>),
+    Check(CheckVersionRequest<'a>),
+}
+
+impl Preparation<'_> {
+    /// Prepares a client's write and appends the transaction's body to `out`.
+    pub(crate) fn write(&mut self, op: OpCode, body: &[u8], out: &mut Vec<u8>) -> Outcome {
+        let limit = self.config.field_size_max;
+        let mut r = Reader::with_length_max(body, limit);
+        match op {
+            OpCode::Create | OpCode::Create2 | OpCode::CreateContainer => {
+                self.create(op, &read(CreateRequest::decode(&mut r))?, false, out)
+            }
+            OpCode::CreateTtl => {
+                self.create(op, &read(CreateRequest::decode_ttl(&mut r))?, false, out)
+            }
+            OpCode::Delete => self.delete(&read(DeleteRequest::decode(&mut r))?, false, out),
+            OpCode::SetData => self.set_data(&read(SetDataRequest::decode(&mut r))?, false, out),
+            OpCode::SetAcl => self.set_acl(&read(SetAclRequest::decode(&mut r))?, out),
+            OpCode::Multi => self.multi(r, out),
+            OpCode::Reconfig => self.reconfig(&read(ReconfigRequest::decode(&mut r))?),
+            OpCode::CloseSession => self.close_session(out),
+            OpCode::Error
+            | OpCode::CreateSession
+            | OpCode::Exists
+            | OpCode::GetData
+            | OpCode::GetAcl
+            | OpCode::GetChildren
+            | OpCode::Sync
+            | OpCode::Ping
+            | OpCode::GetChildren2
+            | OpCode::Check
+            | OpCode::CheckWatches
+            | OpCode::RemoveWatches
+            | OpCode::DeleteContainer
+            | OpCode::MultiRead
+            | OpCode::Auth
+            | OpCode::SetWatches
+            | OpCode::Sasl
+            | OpCode::GetEphemerals
+            | OpCode::GetAllChildrenNumber
+            | OpCode::SetWatches2
+            | OpCode::AddWatch
+            | OpCode::WhoAmI => Err(ErrorCode::Unimplemented),
+        }
+    }
+
+    /// reconfig, as a server without an ensemble answers.
+    fn reconfig(&self, _request: &ReconfigRequest<'_>) -> Outcome {
+        if !self.config.reconfig_enabled {
+            return Err(ErrorCode::ReconfigDisabled);
+        }
+        self.check_session()?;
+        Err(ErrorCode::Unimplemented)
+    }
+
+    /// All operations or none. A failed one is a transaction all the same: it tells every
+    /// replica what the results are.
+    fn multi(&mut self, request: Reader<'_>, out: &mut Vec<u8>) -> Outcome {
+        let requests = read(read_multi(request))?;
+        put_int(out, i32::try_from(requests.len()).expect("counts are bounded by frames"));
+        self.changes.begin();
+        let mut failed = false;
+        for request in &requests {
+            if failed {
+                Txn::error(ErrorCode::RuntimeInconsistency).encode_in_multi(out);
+                continue;
+            }
+            let start = out.len();
+            if let Err(code) = self.sub_request(request, out) {
+                out.truncate(start);
+                Txn::error(code).encode_in_multi(out);
+                failed = true;
+            }
+        }
+        if failed {
+            self.changes.roll_back()
+        } else {
+            self.changes.keep()
+        }
+        Ok(())
+    }
+
+    fn sub_request(&mut self, request: &SubRequest<'_>, out: &mut Vec<u8>) -> Outcome {
+        match request {
+            SubRequest::Create(op, request) => self.create(*op, request, true, out),
+            SubRequest::Delete(request) => self.delete(request, true, out),
+            SubRequest::SetData(request) => self.set_data(request, true, out),
+            SubRequest::Check(request) => self.check(request, out),
+        }
+    }
+}
+
+/// Reads all operations: one that a multi may not hold makes the whole request malformed.
+fn read_multi(request: Reader<'_>) -> Result<Vec<SubRequest<'_>>, Error> {
+    let mut ops = MultiIter::new(request);
+    let mut requests = Vec::new();
+    while let Some(number) = ops.next_op()? {
+        let r = &mut ops.reader;
+        requests.push(match OpCode::from_number(number) {
+            Some(op @ (OpCode::Create | OpCode::Create2 | OpCode::CreateContainer)) => {
+                let request = CreateRequest::decode(r)?;
+                let mode = CreateMode::from_flags(request.flags);
+                if mode.is_none_or(|mode| mode.ttl) {
+                    return Err(Error::BadValue(request.flags));
+                }
+                SubRequest::Create(op, request)
+            }
+            Some(op @ OpCode::CreateTtl) => {
+                let request = CreateRequest::decode_ttl(r)?;
+                if CreateMode::from_flags(request.flags).is_none() {
+                    return Err(Error::BadValue(request.flags));
+                }
+                SubRequest::Create(op, request)
+            }
+            Some(OpCode::Delete) => SubRequest::Delete(DeleteRequest::decode(r)?),
+            Some(OpCode::SetData) => SubRequest::SetData(SetDataRequest::decode(r)?),
+            Some(OpCode::Check) => SubRequest::Check(CheckVersionRequest::decode(r)?),
+            _ => return Err(Error::BadValue(number)),
+        });
+    }
+    Ok(requests)
+}
+
+fn read<T>(read: Result<T, Error>) -> Outcome<T> {
+    read.map_err(|_| ErrorCode::MarshallingError)
+}

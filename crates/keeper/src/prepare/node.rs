@@ -1,0 +1,141 @@
+//! Writes to a node that exists: delete, setData, setACL, check, and the reaper's delete.
+
+use super::create::raw_list;
+use super::{AclState, Outcome, Preparation, READ, WRITE, next_version, parent_of, put, size};
+use auth::Fixed;
+use tree::DigestPrefix;
+use wire::{
+    CheckVersionRequest, DeleteRequest, ErrorCode, OwnerKind, SetAclRequest, SetDataRequest, Txn,
+    perms,
+};
+
+impl Preparation<'_> {
+    pub(super) fn delete(
+        &mut self,
+        request: &DeleteRequest<'_>,
+        in_multi: bool,
+        out: &mut Vec<u8>,
+    ) -> Outcome {
+        self.check_session()?;
+        let path = &*request.path;
+        let parent_path = deletable(path)?;
+        let parent = self.node(parent_path)?;
+        self.may(&parent.acl, perms::DELETE)?;
+        let node = self.node(path)?;
+        next_version(node.stat.version, request.version)?;
+        if node.children > 0 {
+            return Err(ErrorCode::NotEmpty);
+        }
+        self.remove(path, parent_path);
+        put(out, &Txn::Delete { path: path.into(), by_reaper: false }, in_multi);
+        Ok(())
+    }
+
+    /// The server's own delete of an empty container or an expired node: the node may have got a
+    /// child, or have been replaced, since it was found.
+    pub(crate) fn reap(&mut self, path: &str, out: &mut Vec<u8>) -> Outcome {
+        let parent_path = deletable(path)?;
+        self.node(parent_path)?;
+        let node = self.node(path)?;
+        if node.children > 0 {
+            return Err(ErrorCode::NotEmpty);
+        }
+        let kind = self.config.owners.kind(node.stat.ephemeral_owner);
+        if matches!(kind, OwnerKind::Ephemeral(_)) {
+            return Err(ErrorCode::BadVersion);
+        }
+        self.remove(path, parent_path);
+        put(out, &Txn::Delete { path: path.into(), by_reaper: true }, false);
+        Ok(())
+    }
+
+    /// Notes that the node goes, and what that does to its parent.
+    pub(super) fn remove(&mut self, path: &str, parent_path: &str) {
+        let (Ok(mut parent), Ok(node)) = (self.node(parent_path), self.node(path)) else { return };
+        let old_digest = parent.digest;
+        parent.children -= 1;
+        parent.stat.pzxid = self.zxid.0;
+        parent.seal();
+        self.changes.put(self.tree, self.zxid, parent_path, old_digest, Some(parent));
+        self.changes.put(self.tree, self.zxid, path, node.digest, None);
+    }
+
+    pub(super) fn set_data(
+        &mut self,
+        request: &SetDataRequest<'_>,
+        in_multi: bool,
+        out: &mut Vec<u8>,
+    ) -> Outcome {
+        self.check_session()?;
+        let path = &*request.path;
+        self.check_path(path)?;
+        let mut node = self.node(path)?;
+        self.may(&node.acl, WRITE)?;
+        self.check_quota(path, size(request.data) - node.data_size, 0)?;
+        let version = next_version(node.stat.version, request.version)?;
+        let old_digest = node.digest;
+        node.stat.version = version;
+        node.stat.mzxid = self.zxid.0;
+        node.stat.mtime = self.time.0;
+        node.data_size = size(request.data);
+        let name = if path == "/" { "" } else { path };
+        node.prefix = self.config.digest.then(|| DigestPrefix::new(name, request.data));
+        node.seal();
+        self.changes.put(self.tree, self.zxid, path, old_digest, Some(node));
+        let data = request.data;
+        put(out, &Txn::SetData { path: path.into(), data, version, reconfig: false }, in_multi);
+        Ok(())
+    }
+
+    pub(super) fn set_acl(&mut self, request: &SetAclRequest<'_>, out: &mut Vec<u8>) -> Outcome {
+        self.check_session()?;
+        let path = &*request.path;
+        self.check_path(path)?;
+        let ids = self.ids;
+        let acl = self.config.auth.fix_up(request.acl, ids).map_err(|_| ErrorCode::InvalidAcl)?;
+        let mut node = self.node(path)?;
+        self.may(&node.acl, perms::ADMIN)?;
+        let version = next_version(node.stat.aversion, request.version)?;
+        let old_digest = node.digest;
+        node.stat.aversion = version;
+        node.acl = if acl.is_open() {
+            AclState::Open
+        } else {
+            AclState::New(acl.clone().into_vec().into())
+        };
+        node.seal();
+        self.changes.put(self.tree, self.zxid, path, old_digest, Some(node));
+        let mut raw = Vec::new();
+        let acl = match acl {
+            Fixed::Unchanged(acls) => acls,
+            Fixed::Owned(list) => raw_list(&list, &mut raw),
+        };
+        put(out, &Txn::SetAcl { path: path.into(), acl, version }, false);
+        Ok(())
+    }
+
+    /// check, which only a multi may hold.
+    pub(super) fn check(
+        &mut self,
+        request: &CheckVersionRequest<'_>,
+        out: &mut Vec<u8>,
+    ) -> Outcome {
+        self.check_session()?;
+        let path = &*request.path;
+        self.check_path(path)?;
+        let node = self.node(path)?;
+        self.may(&node.acl, READ)?;
+        let version = next_version(node.stat.version, request.version)?;
+        put(out, &Txn::Check { path: path.into(), version }, true);
+        Ok(())
+    }
+}
+
+/// The parent's path of a node that may be deleted.
+fn deletable(path: &str) -> Outcome<&str> {
+    const KEPT: [&str; 4] = ["/", "/zookeeper", "/zookeeper/quota", "/zookeeper/config"];
+    if KEPT.contains(&path) {
+        return Err(ErrorCode::BadArguments);
+    }
+    parent_of(path)
+}

@@ -1,0 +1,217 @@
+//! When sessions expire: deadlines in buckets of one tick.
+//!
+//! Nothing is moved when a client is heard: its connection keeps the time. When a bucket falls
+//! due, each of its sessions is asked when it was last heard, and goes to a later bucket or
+//! expires. A request so costs no message to the member, and the outcome is the same.
+//! Invariant: every open session that is not closing is in exactly one bucket.
+
+use base::{ConnectionId, SessionId, Time};
+use rustc_hash::FxHashMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// A session's place on this member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Liveness {
+    /// How long it may be silent, as its present connection negotiated.
+    pub timeout: Duration,
+    /// The connection that it is on, if any.
+    pub connection: Option<ConnectionId>,
+    /// When it was last heard, as far as the member was told.
+    pub last_heard: Time,
+    /// Whether its end is under way: it takes no requests any more.
+    pub closing: bool,
+    bucket: u64,
+}
+
+/// All sessions by deadline.
+#[derive(Debug)]
+pub struct Expiry {
+    tick_ms: u64,
+    sessions: FxHashMap<SessionId, Liveness>,
+    buckets: BTreeMap<u64, BTreeSet<SessionId>>,
+}
+
+impl Expiry {
+    /// No sessions yet; deadlines are rounded up to multiples of `tick`.
+    #[must_use]
+    pub fn new(tick: Duration) -> Expiry {
+        let tick_ms = u64::try_from(tick.as_millis()).unwrap_or(u64::MAX).max(1);
+        Expiry { tick_ms, sessions: FxHashMap::default(), buckets: BTreeMap::new() }
+    }
+
+    /// What is known of a session.
+    #[must_use]
+    pub fn get(&self, session: SessionId) -> Option<&Liveness> {
+        self.sessions.get(&session)
+    }
+
+    /// Whether the session may still ask for something.
+    #[must_use]
+    pub fn is_open(&self, session: SessionId) -> bool {
+        self.sessions.get(&session).is_some_and(|s| !s.closing)
+    }
+
+    /// How many sessions there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.sessions.is_empty()
+    }
+
+    /// Adds a session, or moves it to another connection: heard at `now`.
+    pub fn track(
+        &mut self,
+        session: SessionId,
+        timeout: Duration,
+        connection: Option<ConnectionId>,
+        now: Time,
+    ) {
+        self.remove(session);
+        let bucket = self.bucket_of(now, timeout);
+        let liveness = Liveness { timeout, connection, last_heard: now, closing: false, bucket };
+        self.sessions.insert(session, liveness);
+        self.buckets.entry(bucket).or_default().insert(session);
+    }
+
+    /// The session's connection is gone; it was heard at `last_heard`. Ignored if the session is
+    /// on another connection by now.
+    pub fn detach(&mut self, session: SessionId, connection: ConnectionId, last_heard: Time) {
+        if let Some(liveness) = self.sessions.get_mut(&session)
+            && liveness.connection == Some(connection)
+        {
+            liveness.connection = None;
+            liveness.last_heard = liveness.last_heard.max(last_heard);
+        }
+    }
+
+    /// The session's end is under way. Says whether it was open until now.
+    pub fn set_closing(&mut self, session: SessionId) -> bool {
+        let Some(liveness) = self.sessions.get_mut(&session) else { return false };
+        if std::mem::replace(&mut liveness.closing, true) {
+            return false;
+        }
+        let bucket = liveness.bucket;
+        self.leave_bucket(session, bucket);
+        true
+    }
+
+    /// Forgets a session; gives what was known of it.
+    pub fn remove(&mut self, session: SessionId) -> Option<Liveness> {
+        let liveness = self.sessions.remove(&session)?;
+        self.leave_bucket(session, liveness.bucket);
+        Some(liveness)
+    }
+
+    /// When the next bucket falls due.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Time> {
+        self.buckets.keys().next().map(|&bucket| Time::from_millis(bucket * self.tick_ms))
+    }
+
+    /// Takes the sessions that expire at `now`. `last_heard` says when a connection last heard
+    /// its client.
+    pub fn expired(
+        &mut self,
+        now: Time,
+        mut last_heard: impl FnMut(ConnectionId) -> Option<Time>,
+    ) -> Vec<(SessionId, Duration)> {
+        let mut expired = Vec::new();
+        while let Some(entry) = self.buckets.first_entry()
+            && Time::from_millis(entry.key() * self.tick_ms) <= now
+        {
+            let due = *entry.key();
+            for session in entry.remove() {
+                let Some(liveness) = self.sessions.get_mut(&session) else { continue };
+                if let Some(heard) = liveness.connection.and_then(&mut last_heard) {
+                    liveness.last_heard = liveness.last_heard.max(heard);
+                }
+                let bucket = bucket_of(liveness.last_heard, liveness.timeout, self.tick_ms);
+                if bucket > due {
+                    liveness.bucket = bucket;
+                    self.buckets.entry(bucket).or_default().insert(session);
+                } else {
+                    liveness.closing = true;
+                    expired.push((session, liveness.timeout));
+                }
+            }
+        }
+        expired
+    }
+
+    /// The buckets with their sessions, for `dump`: deadline, sessions.
+    pub fn buckets(&self) -> impl Iterator<Item = (Time, &BTreeSet<SessionId>)> {
+        self.buckets.iter().map(|(bucket, set)| (Time::from_millis(bucket * self.tick_ms), set))
+    }
+
+    fn bucket_of(&self, heard: Time, timeout: Duration) -> u64 {
+        bucket_of(heard, timeout, self.tick_ms)
+    }
+
+    fn leave_bucket(&mut self, session: SessionId, bucket: u64) {
+        if let Some(set) = self.buckets.get_mut(&bucket) {
+            set.remove(&session);
+            if set.is_empty() {
+                self.buckets.remove(&bucket);
+            }
+        }
+    }
+}
+
+/// The number of the first tick after the session's time is up.
+fn bucket_of(heard: Time, timeout: Duration, tick_ms: u64) -> u64 {
+    (heard + timeout).as_millis() / tick_ms + 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Expiry;
+    use base::{ConnectionId, SessionId, Time};
+    use std::time::Duration;
+
+    const TICK: Duration = Duration::from_secs(1);
+    const TIMEOUT: Duration = Duration::from_millis(2500);
+    const ON: ConnectionId = ConnectionId { slot: 1, generation: 1 };
+
+    #[test]
+    fn a_session_expires_at_the_first_tick_after_its_timeout() {
+        let mut expiry = Expiry::new(TICK);
+        expiry.track(SessionId(7), TIMEOUT, None, Time::from_millis(600));
+        assert_eq!(expiry.deadline(), Some(Time::from_millis(4000)));
+        assert_eq!(expiry.expired(Time::from_millis(3999), |_| None), []);
+        let expired = expiry.expired(Time::from_millis(4000), |_| None);
+        assert_eq!(expired, [(SessionId(7), TIMEOUT)]);
+        assert!(!expiry.is_open(SessionId(7)));
+        assert_eq!(expiry.deadline(), None);
+    }
+
+    #[test]
+    fn a_client_that_was_heard_meanwhile_gets_its_full_time_again() {
+        let mut expiry = Expiry::new(TICK);
+        expiry.track(SessionId(7), TIMEOUT, Some(ON), Time::from_millis(600));
+        let heard = Time::from_millis(3900);
+        assert_eq!(expiry.expired(Time::from_millis(4000), |_| Some(heard)), []);
+        assert_eq!(expiry.deadline(), Some(Time::from_millis(7000)));
+        expiry.detach(SessionId(7), ON, Time::from_millis(4500));
+        assert_eq!(expiry.expired(Time::from_millis(7000), |_| None), []);
+        let expired = expiry.expired(Time::from_millis(8000), |_| None);
+        assert_eq!(expired, [(SessionId(7), TIMEOUT)]);
+    }
+
+    #[test]
+    fn a_closing_session_neither_expires_nor_takes_requests() {
+        let mut expiry = Expiry::new(TICK);
+        expiry.track(SessionId(7), TIMEOUT, None, Time::ZERO);
+        assert!(expiry.set_closing(SessionId(7)));
+        assert!(!expiry.set_closing(SessionId(7)));
+        assert!(!expiry.is_open(SessionId(7)));
+        assert_eq!(expiry.deadline(), None);
+        assert!(expiry.remove(SessionId(7)).is_some());
+        assert!(expiry.is_empty());
+    }
+}
