@@ -1,1 +1,21 @@
-//! node.
+//! One ensemble member: the cores wired into one [`Machine`](base::Machine), and what a host
+//! needs around it.
+//!
+//! A host (the server, the simulator) owns the tree behind [`Shared`], feeds a [`Member`] what
+//! connections submit and what the disk answers, and performs its outputs: records go to a
+//! [`Journal`], snapshots are taken step by step by a [`SnapshotTask`]. [`recover`] makes the
+//! tree that a member starts on. The engine is chosen here and nowhere else.
+
+mod checkpoint;
+mod journal;
+mod member;
+mod recovery;
+mod shared;
+mod snapshot;
+
+pub use checkpoint::CheckpointConfig;
+pub use journal::{Journal, Progress};
+pub use member::{Config, Input, Member, Output};
+pub use recovery::{Recovered, RecoverError, recover};
+pub use shared::Shared;
+pub use snapshot::{SnapshotOptions, SnapshotTask};

@@ -1,0 +1,82 @@
+//! When a snapshot is due: after so many transactions, or so many bytes of log, each with a
+//! random part so that the servers of an ensemble do not take theirs together.
+
+use base::Rng;
+
+/// The limits between two snapshots.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CheckpointConfig {
+    /// Transactions (`snapCount`); at least 2.
+    pub txns: u64,
+    /// Bytes of log (`snapSizeLimitInKb`); `None` is no limit.
+    pub log_bytes: Option<u64>,
+}
+
+/// Counts towards the next snapshot.
+#[derive(Debug)]
+pub(crate) struct Checkpoint {
+    config: CheckpointConfig,
+    rng: Rng,
+    txns: u64,
+    bytes: u64,
+    txns_due: u64,
+    bytes_due: Option<u64>,
+}
+
+impl Checkpoint {
+    pub(crate) fn new(config: CheckpointConfig, rng: Rng) -> Checkpoint {
+        let mut checkpoint =
+            Checkpoint { config, rng, txns: 0, bytes: 0, txns_due: 0, bytes_due: None };
+        checkpoint.draw();
+        checkpoint
+    }
+
+    /// Counts one record; says whether a snapshot is due with it.
+    pub(crate) fn logged(&mut self, record_bytes: u64) -> bool {
+        self.txns += 1;
+        self.bytes += record_bytes;
+        let due = self.txns > self.txns_due || self.bytes_due.is_some_and(|due| self.bytes > due);
+        if due {
+            self.txns = 0;
+            self.bytes = 0;
+            self.draw();
+        }
+        due
+    }
+
+    fn draw(&mut self) {
+        let mut half = |limit: u64| limit / 2 + self.rng.between(0, limit / 2);
+        self.txns_due = half(self.config.txns.max(2));
+        self.bytes_due = self.config.log_bytes.map(&mut half);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Checkpoint, CheckpointConfig};
+    use base::Rng;
+
+    #[test]
+    fn a_snapshot_is_due_after_half_to_all_of_the_limit() {
+        let config = CheckpointConfig { txns: 100, log_bytes: None };
+        let mut checkpoint = Checkpoint::new(config, Rng::new(3));
+        let mut since = 0;
+        let mut gaps = Vec::new();
+        for _ in 0..10_000 {
+            since += 1;
+            if checkpoint.logged(10) {
+                gaps.push(since);
+                since = 0;
+            }
+        }
+        assert!(gaps.iter().all(|gap| (51..=101).contains(gap)), "{gaps:?}");
+        assert!(gaps.iter().any(|gap| *gap != gaps[0]));
+    }
+
+    #[test]
+    fn bytes_count_too() {
+        let config = CheckpointConfig { txns: 1_000_000, log_bytes: Some(1000) };
+        let mut checkpoint = Checkpoint::new(config, Rng::new(3));
+        assert!((0..=10).any(|_| checkpoint.logged(100)));
+    }
+}
