@@ -45,9 +45,12 @@ impl Checkpoint {
     }
 
     fn draw(&mut self) {
-        let mut half = |limit: u64| limit / 2 + self.rng.between(0, limit / 2);
-        self.txns_due = half(self.config.txns.max(2));
-        self.bytes_due = self.config.log_bytes.map(&mut half);
+        self.txns_due = self.half_to_all(self.config.txns.max(2));
+        self.bytes_due = self.config.log_bytes.map(|limit| self.half_to_all(limit));
+    }
+
+    fn half_to_all(&mut self, limit: u64) -> u64 {
+        limit / 2 + self.rng.between(0, limit / 2)
     }
 }
 

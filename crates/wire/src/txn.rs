@@ -26,6 +26,8 @@ pub struct TxnHeader {
 impl TxnHeader {
     /// Size in bytes.
     pub const SIZE: usize = 32;
+    /// Where [`TxnHeader::op`] stands in it.
+    pub const OP_OFFSET: usize = 28;
 }
 
 impl Encode for TxnHeader {

@@ -34,13 +34,13 @@ impl Connection {
         let request = Reader::with_length_max(body, desk.config.field_size_max);
         let asker = Asker { connection: self.id, session: self.session, ids };
         let xid = if op == OpCode::Ping { xid::PING } else { xid };
-        match op {
-            OpCode::SetWatches | OpCode::SetWatches2 => {
-                let outcome = self.set_watches(op, request, desk);
-                self.reply(Reply::new(xid, zxid, 0), |_| outcome);
-            }
-            OpCode::MultiRead => self.multi_read(xid, zxid, request, &asker, desk),
-            _ => self.reply(Reply::new(xid, zxid, 0), |out| asker.run(op, request, desk, out)),
+        if matches!(op, OpCode::SetWatches | OpCode::SetWatches2) {
+            let outcome = self.set_watches(op, request, desk);
+            self.reply(Reply::new(xid, zxid, 0), |_| outcome);
+        } else if op == OpCode::MultiRead {
+            self.multi_read(xid, zxid, request, &asker, desk);
+        } else {
+            self.reply(Reply::new(xid, zxid, 0), |out| asker.run(op, request, desk, out));
         }
         self.stats.served(op, xid, zxid, desk.now.since(arrived), desk.now);
     }

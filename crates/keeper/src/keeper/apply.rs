@@ -42,14 +42,11 @@ impl Keeper {
             self.events.push(Event::DigestMismatch { zxid: at });
         }
         let session = SessionId(record.header.client_id);
-        let ended = match record.txn {
-            Txn::CloseSession { .. } => self.end_session(session),
-            Txn::CreateSession { timeout_ms } => {
-                self.begin_session(session, timeout_ms, section.now);
-                None
-            }
-            _ => None,
-        };
+        if let Txn::CreateSession { timeout_ms } = record.txn {
+            self.begin_session(session, timeout_ms, section.now);
+        }
+        let ends = matches!(record.txn, Txn::CloseSession { .. });
+        let ended = if ends { self.end_session(session) } else { None };
         if let Some(origin) = self.take_proposed(at) {
             self.answer_applied(section, origin, &record, &applied.results);
         }
@@ -159,13 +156,7 @@ impl Keeper {
         let Section { tree, watches, clients, submissions, now } = section;
         let config = &self.config;
         clients.with(origin.connection, &mut |connection| {
-            let mut desk = Desk {
-                now: *now,
-                config,
-                tree,
-                watches: &mut **watches,
-                submissions: &mut **submissions,
-            };
+            let mut desk = Desk { now: *now, config, tree, watches: &mut **watches, submissions };
             connection.answer(&mut desk, reply, body);
         });
     }

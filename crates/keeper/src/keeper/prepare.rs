@@ -146,7 +146,7 @@ impl Keeper {
         tree: &Tree,
         wall: WallTime,
         batch: &mut Batch,
-        prepare: impl FnOnce(&mut Preparation<'_>, &mut Vec<u8>) -> Result<(), ErrorCode>,
+        prepare: impl FnOnce(&mut Preparation<'_>, &mut Vec<u8>) -> Result<OpCode, ErrorCode>,
     ) {
         let zxid = self.last.next();
         self.last = zxid;
@@ -168,7 +168,9 @@ impl Keeper {
             soft_quota: &mut soft_quota,
         };
         match prepare(&mut preparation, &mut batch.bytes) {
-            Ok(()) => {
+            Ok(op) => {
+                batch.bytes[start + TxnHeader::OP_OFFSET..start + TxnHeader::SIZE]
+                    .copy_from_slice(&op.number().to_be_bytes());
                 if let Some(digest) = preparation.digest() {
                     digest.encode(&mut batch.bytes);
                 }
@@ -208,7 +210,7 @@ impl Keeper {
         let head = Head { connection, session, xid: 0, op: OpCode::CreateSession };
         self.propose(head, &submission.ids, tree, wall, batch, |_, out| {
             put_int(out, timeout_ms);
-            Ok(())
+            Ok(OpCode::CreateSession)
         });
     }
 

@@ -19,7 +19,7 @@ impl Preparation<'_> {
         request: &CreateRequest<'_>,
         in_multi: bool,
         out: &mut Vec<u8>,
-    ) -> Outcome {
+    ) -> Outcome<OpCode> {
         let (mode, kind) = self.create_mode(op, request)?;
         self.check_session()?;
         let parent_path = parent_of(&request.path)?;
@@ -61,8 +61,7 @@ impl Preparation<'_> {
         let data = request.data;
         let ephemeral = mode.ephemeral;
         let create = CreateTxn { kind, path, data, acl, ephemeral, parent_cversion };
-        put(out, &Txn::Create(create), in_multi);
-        Ok(())
+        Ok(put(out, &Txn::Create(create), in_multi))
     }
 
     /// What the operation and the flags together ask for.

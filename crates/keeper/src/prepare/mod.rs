@@ -18,7 +18,7 @@ use crate::{Config, Ids};
 use base::{SessionId, WallTime, Zxid};
 use changes::{AclState, Pending};
 use tree::Tree;
-use wire::{ErrorCode, Id, Txn, TxnDigest, perms, validate_path};
+use wire::{ErrorCode, Id, OpCode, Txn, TxnDigest, perms, validate_path};
 
 /// What one request is prepared against.
 pub(crate) struct Preparation<'a> {
@@ -110,8 +110,14 @@ fn next_version(current: i32, expected: i32) -> Outcome<i32> {
     })
 }
 
-fn put(out: &mut Vec<u8>, txn: &Txn<'_>, in_multi: bool) {
-    if in_multi { txn.encode_in_multi(out) } else { txn.encode_body(out) }
+/// Appends the transaction; gives its type, which is not always the request's.
+fn put(out: &mut Vec<u8>, txn: &Txn<'_>, in_multi: bool) -> OpCode {
+    if in_multi {
+        txn.encode_in_multi(out);
+    } else {
+        txn.encode_body(out);
+    }
+    txn.op()
 }
 
 /// The data's size as quotas and stats count it.

@@ -17,7 +17,7 @@ enum SubRequest<'a> {
 
 impl Preparation<'_> {
     /// Prepares a client's write and appends the transaction's body to `out`.
-    pub(crate) fn write(&mut self, op: OpCode, body: &[u8], out: &mut Vec<u8>) -> Outcome {
+    pub(crate) fn write(&mut self, op: OpCode, body: &[u8], out: &mut Vec<u8>) -> Outcome<OpCode> {
         let limit = self.config.field_size_max;
         let mut r = Reader::with_length_max(body, limit);
         match op {
@@ -59,7 +59,7 @@ impl Preparation<'_> {
     }
 
     /// reconfig, as a server without an ensemble answers.
-    fn reconfig(&self, _request: &ReconfigRequest<'_>) -> Outcome {
+    fn reconfig(&self, _request: &ReconfigRequest<'_>) -> Outcome<OpCode> {
         if !self.config.reconfig_enabled {
             return Err(ErrorCode::ReconfigDisabled);
         }
@@ -69,7 +69,7 @@ impl Preparation<'_> {
 
     /// All operations or none. A failed one is a transaction all the same: it tells every
     /// replica what the results are.
-    fn multi(&mut self, request: Reader<'_>, out: &mut Vec<u8>) -> Outcome {
+    fn multi(&mut self, request: Reader<'_>, out: &mut Vec<u8>) -> Outcome<OpCode> {
         let requests = read(read_multi(request))?;
         put_int(out, i32::try_from(requests.len()).expect("counts are bounded by frames"));
         self.changes.begin();
@@ -91,10 +91,10 @@ impl Preparation<'_> {
         } else {
             self.changes.keep()
         }
-        Ok(())
+        Ok(OpCode::Multi)
     }
 
-    fn sub_request(&mut self, request: &SubRequest<'_>, out: &mut Vec<u8>) -> Outcome {
+    fn sub_request(&mut self, request: &SubRequest<'_>, out: &mut Vec<u8>) -> Outcome<OpCode> {
         match request {
             SubRequest::Create(op, request) => self.create(*op, request, true, out),
             SubRequest::Delete(request) => self.delete(request, true, out),

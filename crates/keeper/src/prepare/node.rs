@@ -5,8 +5,8 @@ use super::{AclState, Outcome, Preparation, READ, WRITE, next_version, parent_of
 use auth::Fixed;
 use tree::DigestPrefix;
 use wire::{
-    CheckVersionRequest, DeleteRequest, ErrorCode, OwnerKind, SetAclRequest, SetDataRequest, Txn,
-    perms,
+    CheckVersionRequest, DeleteRequest, ErrorCode, OpCode, OwnerKind, SetAclRequest,
+    SetDataRequest, Txn, perms,
 };
 
 impl Preparation<'_> {
@@ -15,7 +15,7 @@ impl Preparation<'_> {
         request: &DeleteRequest<'_>,
         in_multi: bool,
         out: &mut Vec<u8>,
-    ) -> Outcome {
+    ) -> Outcome<OpCode> {
         self.check_session()?;
         let path = &*request.path;
         let parent_path = deletable(path)?;
@@ -27,13 +27,12 @@ impl Preparation<'_> {
             return Err(ErrorCode::NotEmpty);
         }
         self.remove(path, parent_path);
-        put(out, &Txn::Delete { path: path.into(), by_reaper: false }, in_multi);
-        Ok(())
+        Ok(put(out, &Txn::Delete { path: path.into(), by_reaper: false }, in_multi))
     }
 
     /// The server's own delete of an empty container or an expired node: the node may have got a
     /// child, or have been replaced, since it was found.
-    pub(crate) fn reap(&mut self, path: &str, out: &mut Vec<u8>) -> Outcome {
+    pub(crate) fn reap(&mut self, path: &str, out: &mut Vec<u8>) -> Outcome<OpCode> {
         let parent_path = deletable(path)?;
         self.node(parent_path)?;
         let node = self.node(path)?;
@@ -45,8 +44,7 @@ impl Preparation<'_> {
             return Err(ErrorCode::BadVersion);
         }
         self.remove(path, parent_path);
-        put(out, &Txn::Delete { path: path.into(), by_reaper: true }, false);
-        Ok(())
+        Ok(put(out, &Txn::Delete { path: path.into(), by_reaper: true }, false))
     }
 
     /// Notes that the node goes, and what that does to its parent.
@@ -65,7 +63,7 @@ impl Preparation<'_> {
         request: &SetDataRequest<'_>,
         in_multi: bool,
         out: &mut Vec<u8>,
-    ) -> Outcome {
+    ) -> Outcome<OpCode> {
         self.check_session()?;
         let path = &*request.path;
         self.check_path(path)?;
@@ -83,11 +81,14 @@ impl Preparation<'_> {
         node.seal();
         self.changes.put(self.tree, self.zxid, path, old_digest, Some(node));
         let data = request.data;
-        put(out, &Txn::SetData { path: path.into(), data, version, reconfig: false }, in_multi);
-        Ok(())
+        Ok(put(out, &Txn::SetData { path: path.into(), data, version, reconfig: false }, in_multi))
     }
 
-    pub(super) fn set_acl(&mut self, request: &SetAclRequest<'_>, out: &mut Vec<u8>) -> Outcome {
+    pub(super) fn set_acl(
+        &mut self,
+        request: &SetAclRequest<'_>,
+        out: &mut Vec<u8>,
+    ) -> Outcome<OpCode> {
         self.check_session()?;
         let path = &*request.path;
         self.check_path(path)?;
@@ -110,8 +111,7 @@ impl Preparation<'_> {
             Fixed::Unchanged(acls) => acls,
             Fixed::Owned(list) => raw_list(&list, &mut raw),
         };
-        put(out, &Txn::SetAcl { path: path.into(), acl, version }, false);
-        Ok(())
+        Ok(put(out, &Txn::SetAcl { path: path.into(), acl, version }, false))
     }
 
     /// check, which only a multi may hold.
@@ -119,15 +119,14 @@ impl Preparation<'_> {
         &mut self,
         request: &CheckVersionRequest<'_>,
         out: &mut Vec<u8>,
-    ) -> Outcome {
+    ) -> Outcome<OpCode> {
         self.check_session()?;
         let path = &*request.path;
         self.check_path(path)?;
         let node = self.node(path)?;
         self.may(&node.acl, READ)?;
         let version = next_version(node.stat.version, request.version)?;
-        put(out, &Txn::Check { path: path.into(), version }, true);
-        Ok(())
+        Ok(put(out, &Txn::Check { path: path.into(), version }, true))
     }
 }
 

@@ -3,11 +3,11 @@
 use super::{Outcome, Preparation, put};
 use base::SessionId;
 use jute::Reader;
-use wire::{OwnerKind, Strings, Txn};
+use wire::{OpCode, OwnerKind, Strings, Txn};
 
 impl Preparation<'_> {
     /// closeSession: lists what goes with the session, in the order in which it goes.
-    pub(crate) fn close_session(&mut self, out: &mut Vec<u8>) -> Outcome {
+    pub(crate) fn close_session(&mut self, out: &mut Vec<u8>) -> Outcome<OpCode> {
         let paths = self.ephemerals(self.session);
         for path in &paths {
             if let Some((parent, _)) = wire::parent_and_name(path) {
@@ -21,15 +21,13 @@ impl Preparation<'_> {
         } else {
             None
         };
-        put(out, &Txn::CloseSession { paths: listed }, false);
-        Ok(())
+        Ok(put(out, &Txn::CloseSession { paths: listed }, false))
     }
 
     /// The session's ephemeral nodes once all that is pending is applied, children of one parent
     /// in the order of their names.
     fn ephemerals(&self, session: SessionId) -> Vec<String> {
-        let mut paths: std::collections::BTreeSet<String> =
-            self.tree.ephemerals(session).map(Into::into).collect();
+        let mut paths: std::collections::BTreeSet<String> = self.tree.ephemerals(session).collect();
         for (path, node) in self.changes.iter() {
             let owner = node.map(|node| self.config.owners.kind(node.stat.ephemeral_owner));
             if owner == Some(OwnerKind::Ephemeral(session)) {

@@ -1,0 +1,306 @@
+//! A house with a keeper, a tree, and connections whose two ends are byte vectors.
+
+use crate::connection::{Connection, Desk};
+use crate::keeper::{Keeper, Proposal, Section};
+use crate::{Clients, Config, Submissions, Watches};
+use base::{ConnectionId, SessionId, Time, WallTime};
+use jute::{Decode, Reader, put_buffer, put_int, put_string};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use tree::Tree;
+use wire::{Acl, ConnectRequest, ConnectResponse, OpCode, ReplyHeader};
+
+pub(super) struct House {
+    pub(super) config: Arc<Config>,
+    pub(super) tree: Tree,
+    pub(super) watches: Watches,
+    pub(super) keeper: Keeper,
+    pub(super) now: Time,
+    pub(super) wall: WallTime,
+    /// Whether submissions stay in the inbox.
+    pub(super) hold: bool,
+    /// Whether clients leave their output where it is.
+    pub(super) keep_output: bool,
+    connections: Vec<Connection>,
+    inbox: Submissions,
+    order: VecDeque<Proposal>,
+    delivered: usize,
+}
+
+struct Table<'a>(&'a mut Vec<Connection>);
+
+impl Clients for Table<'_> {
+    fn with(&mut self, id: ConnectionId, act: &mut dyn FnMut(&mut Connection)) {
+        if let Some(connection) = self.0.get_mut(id.slot as usize) {
+            act(connection);
+        }
+    }
+}
+
+/// A frame that a client got, whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Got(Vec<u8>);
+
+impl Got {
+    fn header(&self) -> ReplyHeader {
+        ReplyHeader::decode(&mut Reader::new(&self.0)).unwrap()
+    }
+
+    pub(super) fn xid(&self) -> i32 {
+        self.header().xid
+    }
+
+    pub(super) fn zxid(&self) -> i64 {
+        self.header().zxid
+    }
+
+    pub(super) fn err(&self) -> i32 {
+        self.header().err
+    }
+
+    pub(super) fn data(&self) -> &[u8] {
+        Reader::new(&self.0[16..]).buffer().unwrap().unwrap()
+    }
+
+    pub(super) fn event(&self) -> Option<(i32, String)> {
+        let mut r = Reader::new(&self.0[16..]);
+        if self.xid() != -1 {
+            return None;
+        }
+        let event = r.int().unwrap();
+        assert_eq!(r.int(), Ok(3));
+        Some((event, r.string().unwrap().unwrap().into_owned()))
+    }
+}
+
+impl House {
+    pub(super) fn new() -> House {
+        House::with(|_| {})
+    }
+
+    pub(super) fn with(change: impl FnOnce(&mut Config)) -> House {
+        let mut config = Config::standalone();
+        change(&mut config);
+        let config = Arc::new(config);
+        let tree = Tree::new(tree::Config { digest: true, owners: config.owners });
+        let mut keeper = Keeper::recover(Arc::clone(&config), &tree, Time::ZERO, WallTime(0));
+        keeper.become_primary(tree.last_zxid());
+        House {
+            config,
+            tree,
+            watches: Watches::default(),
+            keeper,
+            now: Time::ZERO,
+            wall: WallTime(0),
+            hold: false,
+            keep_output: false,
+            connections: Vec::new(),
+            inbox: Submissions::default(),
+            order: VecDeque::new(),
+            delivered: 0,
+        }
+    }
+
+    pub(super) fn accept(&mut self) -> usize {
+        let slot = self.connections.len();
+        let id = ConnectionId { slot: u32::try_from(slot).unwrap(), generation: 0 };
+        let remote = "127.0.0.1:40000".parse().unwrap();
+        self.connections.push(Connection::new(id, remote, self.now, &self.config));
+        slot
+    }
+
+    /// A connection with an open session.
+    pub(super) fn session(&mut self) -> usize {
+        let slot = self.accept();
+        self.connect(slot, SessionId::NONE, &[0; 16]);
+        self.deliver_all();
+        self.established(slot);
+        slot
+    }
+
+    pub(super) fn connect(&mut self, slot: usize, session: SessionId, password: &[u8]) {
+        self.handshake(slot, session, password, 0);
+    }
+
+    pub(super) fn connect_having_seen(&mut self, slot: usize, last_zxid_seen: i64) {
+        self.handshake(slot, SessionId::NONE, &[0; 16], last_zxid_seen);
+    }
+
+    fn handshake(&mut self, slot: usize, session: SessionId, password: &[u8], seen: i64) {
+        let mut frame = Vec::new();
+        let request = ConnectRequest {
+            protocol_version: 0,
+            last_zxid_seen: seen,
+            timeout_ms: 1,
+            session_id: session.0,
+            password,
+            read_only: Some(false),
+        };
+        jute::Encode::encode(&request, &mut frame);
+        self.send_raw(slot, &frame);
+    }
+
+    pub(super) fn send(&mut self, slot: usize, frame: Vec<u8>) {
+        self.send_raw(slot, &frame);
+    }
+
+    pub(super) fn send_raw(&mut self, slot: usize, frame: &[u8]) {
+        let connection = &mut self.connections[slot];
+        if connection.wants_more() {
+            let mut desk = Desk {
+                now: self.now,
+                config: &self.config,
+                tree: &self.tree,
+                watches: &mut self.watches,
+                submissions: &mut self.inbox,
+            };
+            connection.receive(frame, &mut desk);
+        }
+        self.prepare();
+    }
+
+    fn prepare(&mut self) {
+        if self.hold {
+            return;
+        }
+        let mut out = Vec::new();
+        self.keeper.prepare(&self.tree, self.now, self.wall, &self.inbox, &mut out);
+        self.inbox.clear();
+        self.order.extend(out);
+        self.in_section(|keeper, section| keeper.answer_ready(section));
+    }
+
+    pub(super) fn expire(&mut self) {
+        let mut out = Vec::new();
+        let mut table = Table(&mut self.connections);
+        self.keeper.expire(&self.tree, self.now, self.wall, &mut table, &mut out);
+        self.order.extend(out);
+    }
+
+    pub(super) fn fail_disk(&mut self) {
+        self.order.clear();
+        self.keeper.become_silent();
+        self.in_section(|keeper, section| keeper.answer_ready(section));
+    }
+
+    pub(super) fn deliver_all(&mut self) {
+        while let Some(Proposal { at, item }) = self.order.pop_front() {
+            self.delivered += 1;
+            self.in_section(|keeper, section| keeper.apply(section, at, &item));
+            self.prepare();
+        }
+    }
+
+    fn in_section(&mut self, act: impl FnOnce(&mut Keeper, &mut Section<'_>)) {
+        let mut table = Table(&mut self.connections);
+        let mut section = Section {
+            tree: &mut self.tree,
+            watches: &mut self.watches,
+            clients: &mut table,
+            submissions: &mut self.inbox,
+            now: self.now,
+        };
+        act(&mut self.keeper, &mut section);
+    }
+
+    pub(super) fn order_length(&self) -> usize {
+        self.delivered
+    }
+
+    pub(super) fn pending(&self) -> usize {
+        self.order.len()
+    }
+
+    pub(super) fn closed(&self, slot: usize) -> bool {
+        self.connections[slot].is_closed()
+    }
+
+    pub(super) fn wants_more(&self, slot: usize) -> bool {
+        self.connections[slot].wants_more()
+    }
+
+    fn frames(&mut self, slot: usize) -> Vec<Vec<u8>> {
+        if self.keep_output {
+            return Vec::new();
+        }
+        let mut bytes = Vec::new();
+        self.connections[slot].take_output(&mut bytes);
+        let mut r = Reader::new(&bytes);
+        let mut frames = Vec::new();
+        while !r.is_empty() {
+            frames.push(r.buffer().unwrap().unwrap().to_vec());
+        }
+        frames
+    }
+
+    pub(super) fn got(&mut self, slot: usize) -> Vec<Got> {
+        self.frames(slot).into_iter().map(Got).collect()
+    }
+
+    fn response(&mut self, slot: usize) -> ConnectResponse {
+        let frames = self.frames(slot);
+        assert_eq!(frames.len(), 1);
+        ConnectResponse::decode(&mut Reader::new(&frames[0])).unwrap()
+    }
+
+    pub(super) fn established(&mut self, slot: usize) -> (SessionId, [u8; 16]) {
+        let response = self.response(slot);
+        assert!(response.timeout_ms > 0);
+        (SessionId(response.session_id), response.password)
+    }
+
+    pub(super) fn is_refused(&mut self, slot: usize) -> bool {
+        self.response(slot) == ConnectResponse::refused(Some(false))
+    }
+}
+
+/// A request's payload.
+pub(super) fn request(xid: i32, op: OpCode, body: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+    frame(xid, op.number(), body)
+}
+
+pub(super) fn frame(xid: i32, op: i32, body: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+    let mut out = Vec::new();
+    put_int(&mut out, xid);
+    put_int(&mut out, op);
+    body(&mut out);
+    out
+}
+
+pub(super) fn create<'a>(
+    path: &'a str,
+    data: &'a [u8],
+    flags: i32,
+) -> impl FnOnce(&mut Vec<u8>) + 'a {
+    move |out| create_with(path, data, flags, &Acl::open())(out)
+}
+
+pub(super) fn create_with<'a>(
+    path: &'a str,
+    data: &'a [u8],
+    flags: i32,
+    acl: &'a [Acl],
+) -> impl FnOnce(&mut Vec<u8>) + 'a {
+    move |out| {
+        put_string(out, path);
+        put_buffer(out, Some(data));
+        put_int(out, i32::try_from(acl.len()).unwrap());
+        acl.iter().for_each(|acl| jute::Encode::encode(acl, out));
+        put_int(out, flags);
+    }
+}
+
+/// A multi of plain creates.
+pub(super) fn multi<'a>(creates: &'a [(&'a str, i32)]) -> impl FnOnce(&mut Vec<u8>) + 'a {
+    move |out| {
+        for (path, flags) in creates {
+            put_int(out, OpCode::Create.number());
+            out.push(0);
+            put_int(out, -1);
+            create(path, b"m", *flags)(out);
+        }
+        put_int(out, -1);
+        out.push(1);
+        put_int(out, -1);
+    }
+}
