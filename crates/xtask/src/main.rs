@@ -1,0 +1,33 @@
+//! The project's own tasks: `cargo xtask ci`, `tidy`, `mutants`, `compat`.
+
+mod ci;
+mod compat;
+mod layers;
+mod mutants;
+mod tidy;
+mod tree;
+
+use anyhow::{Result, bail};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    match run(&args.iter().map(String::as_str).collect::<Vec<_>>()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &[&str]) -> Result<()> {
+    std::env::set_current_dir(tree::root())?;
+    match args {
+        ["ci", flags @ ..] => ci::run(flags),
+        ["tidy"] => tidy::run(),
+        ["mutants", only @ ..] => mutants::run(only),
+        ["compat"] => compat::write(),
+        _ => bail!("tasks: ci [--no-install] [--only STEP], tidy, mutants [NAME ...], compat"),
+    }
+}

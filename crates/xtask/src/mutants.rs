@@ -1,0 +1,169 @@
+//! Mutants: known bugs, put into a copy of the tree one at a time. Each must make a test fail.
+//!
+//! A `mutants.txt` beside a crate's sources lists them in blocks: `name:`, `file:`, the `old:`
+//! text, which must stand there exactly once, the `new:` text, and `caught by:`, the command
+//! that must fail. The copy is built in a target folder of its own, so that only what a mutant
+//! touches is built again.
+
+use crate::tree;
+use anyhow::{Context, Result, bail};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Mutant {
+    name: String,
+    file: String,
+    old: String,
+    new: String,
+    caught_by: String,
+}
+
+pub(crate) fn run(only: &[&str]) -> Result<()> {
+    let copy = copy_tree()?;
+    let mut mutants = Vec::new();
+    for list in tree::files(Path::new("crates"), "mutants.txt")? {
+        mutants.extend(parse(&tree::text(&list)?).with_context(|| list.display().to_string())?);
+    }
+    mutants.retain(|mutant| only.is_empty() || only.contains(&mutant.name.as_str()));
+    let mut survivors = Vec::new();
+    for mutant in &mutants {
+        let start = Instant::now();
+        let caught = is_caught(&copy, mutant).with_context(|| mutant.name.clone())?;
+        let verdict = if caught { "caught" } else { "SURVIVED" };
+        println!("mutant {}: {verdict} in {} s", mutant.name, start.elapsed().as_secs());
+        if !caught {
+            survivors.push(mutant.name.as_str());
+        }
+    }
+    println!("{} passed, {} failed", mutants.len() - survivors.len(), survivors.len());
+    if mutants.is_empty() {
+        bail!("no such mutant");
+    }
+    if !survivors.is_empty() {
+        bail!("not caught: {}", survivors.join(", "));
+    }
+    Ok(())
+}
+
+/// Whether the command fails because of the mutant: it must build, and pass without it.
+fn is_caught(copy: &Path, mutant: &Mutant) -> Result<bool> {
+    let path = copy.join(&mutant.file);
+    let text = tree::text(&path)?;
+    if text.matches(&mutant.old).count() != 1 {
+        bail!("the old text must stand exactly once in {}", mutant.file);
+    }
+    std::fs::write(&path, text.replacen(&mutant.old, &mutant.new, 1))?;
+    let built = shell(copy, &build_of(&mutant.caught_by));
+    let passed = built.as_ref().is_ok_and(|built| *built) && shell(copy, &mutant.caught_by)?;
+    std::fs::write(&path, text)?;
+    if !built? {
+        bail!("the mutant does not build");
+    }
+    Ok(!passed)
+}
+
+/// The same command, stopping before anything runs.
+fn build_of(command: &str) -> String {
+    if command.starts_with("cargo run") {
+        let (cargo, _) = command.split_once(" -- ").unwrap_or((command, ""));
+        cargo.replacen("cargo run", "cargo build", 1)
+    } else {
+        format!("{command} --no-run")
+    }
+}
+
+fn shell(copy: &Path, command: &str) -> Result<bool> {
+    let status = Command::new("sh")
+        .args(["-c", command])
+        .current_dir(copy)
+        .env("CARGO_TARGET_DIR", copy.with_file_name("build"))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()?;
+    Ok(status.success())
+}
+
+/// The tracked and the new files, in a folder below `target`; their times are kept, so that what
+/// did not change is not built again.
+fn copy_tree() -> Result<PathBuf> {
+    let target =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
+    let copy = std::path::absolute(target.join("mutants/tree"))?;
+    std::fs::create_dir_all(&copy)?;
+    let script = format!(
+        "git ls-files -z --cached --others --exclude-standard | \
+         xargs -0 sh -c 'for f; do [ -e \"$f\" ] && printf \"%s\\0\" \"$f\"; done' _ | \
+         tar --null -T - -cf - | tar -xpf - -C '{}'",
+        copy.display()
+    );
+    let status = Command::new("sh").args(["-c", &script]).status()?;
+    if !status.success() {
+        bail!("copying the tree failed");
+    }
+    Ok(copy)
+}
+
+/// Reads blocks that empty lines part. A field's text begins behind its name, or on the lines
+/// that follow it, up to the next field.
+fn parse(text: &str) -> Result<Vec<Mutant>> {
+    let mut mutants = Vec::new();
+    for block in text.split("\n\n").filter(|b| b.lines().any(|l| l.starts_with("name:"))) {
+        let mut fields: Vec<(&str, String)> = Vec::new();
+        for line in block.lines().filter(|line| !line.starts_with('#')) {
+            match FIELDS.iter().find_map(|f| line.strip_prefix(f).map(|rest| (*f, rest))) {
+                Some((field, rest)) => {
+                    fields.push((field, rest.strip_prefix(' ').unwrap_or(rest).to_owned()));
+                }
+                None => {
+                    let (_, text) = fields.last_mut().context("text before the first field")?;
+                    if !text.is_empty() {
+                        text.push('\n');
+                    }
+                    text.push_str(line);
+                }
+            }
+        }
+        let take = |name: &str| {
+            let found = fields.iter().find(|(field, _)| *field == name);
+            found.map(|(_, text)| text.clone()).with_context(|| format!("{name} is missing"))
+        };
+        mutants.push(Mutant {
+            name: take("name:")?,
+            file: take("file:")?,
+            old: take("old:")?,
+            new: take("new:")?,
+            caught_by: take("caught by:")?,
+        });
+    }
+    Ok(mutants)
+}
+
+const FIELDS: [&str; 5] = ["name:", "file:", "old:", "new:", "caught by:"];
+
+#[cfg(test)]
+mod tests {
+    use super::{Mutant, build_of, parse};
+
+    #[test]
+    fn blocks_are_read() {
+        let text = "# about\n\nname: skipped-sync\nfile: a.rs\nold:     self.sync();\nnew:\n    x();\n    \
+            y();\ncaught by: cargo nextest run -p sim\n";
+        let mutant = Mutant {
+            name: "skipped-sync".into(),
+            file: "a.rs".into(),
+            old: "    self.sync();".into(),
+            new: "    x();\n    y();".into(),
+            caught_by: "cargo nextest run -p sim".into(),
+        };
+        assert_eq!(parse(text).unwrap(), [mutant]);
+        assert!(parse("name: x\nfile: y\n").is_err());
+    }
+
+    #[test]
+    fn a_command_is_built_before_it_is_run() {
+        assert_eq!(build_of("cargo nextest run -p x"), "cargo nextest run -p x --no-run");
+        assert_eq!(build_of("cargo run -p sim -- --seeds 9"), "cargo build -p sim");
+    }
+}
