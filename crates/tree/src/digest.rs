@@ -1,0 +1,212 @@
+//! The digest of the tree: a sum over its nodes, kept up by difference.
+//!
+//! A node's digest is CRC-32 over its path, its data and 60 bytes of stat; it is cached, so that a
+//! change subtracts the old one without computing it. The subtree of `/zookeeper`, but not that
+//! node itself, counts nothing, since quotas are kept up there outside of transactions.
+//! Source: disk format, section 11.
+
+use crate::slab::Column;
+use base::Zxid;
+use crc32fast::Hasher;
+use std::collections::VecDeque;
+use wire::{StatPersisted, TxnDigest};
+
+/// Every so many zxids a digest is kept.
+const LOG_INTERVAL: i64 = 128;
+/// How many are kept.
+const LOG_LENGTH_MAX: usize = 1024;
+/// Paths that start so are not counted.
+const EXCLUDED: &str = "/zookeeper/";
+
+/// The digest of a node; "" and "/" are both the root. 0 for what does not count.
+#[must_use]
+pub fn digest_of(path: &str, data: Option<&[u8]>, stat: &StatPersisted) -> u32 {
+    DigestPrefix::new(path, data).with_stat(stat)
+}
+
+/// The digest of a node's path and data, to be completed by its stat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DigestPrefix {
+    /// CRC-32 so far; `None` for what does not count.
+    crc: Option<u32>,
+}
+
+impl DigestPrefix {
+    /// What is known before the stat.
+    #[must_use]
+    pub fn new(path: &str, data: Option<&[u8]>) -> DigestPrefix {
+        if path.starts_with(EXCLUDED) {
+            return DigestPrefix { crc: None };
+        }
+        let path = if path == "/" { "" } else { path };
+        let mut hasher = Hasher::new();
+        hasher.update(path.as_bytes());
+        hasher.update(data.unwrap_or_default());
+        DigestPrefix { crc: Some(hasher.finalize()) }
+    }
+
+    /// The digest of the node with that stat.
+    #[must_use]
+    pub fn with_stat(self, stat: &StatPersisted) -> u32 {
+        let Some(crc) = self.crc else { return 0 };
+        let mut bytes = [0; 60];
+        let longs = [stat.czxid, stat.mzxid, stat.pzxid, stat.ctime, stat.mtime];
+        for (at, long) in bytes.chunks_exact_mut(8).zip(longs) {
+            at.copy_from_slice(&long.to_be_bytes());
+        }
+        let ints = [stat.version, stat.cversion, stat.aversion];
+        for (at, int) in bytes[40..52].chunks_exact_mut(4).zip(ints) {
+            at.copy_from_slice(&int.to_be_bytes());
+        }
+        bytes[52..].copy_from_slice(&stat.ephemeral_owner.to_be_bytes());
+        let mut hasher = Hasher::new_with_initial(crc);
+        hasher.update(&bytes);
+        hasher.finalize()
+    }
+
+    /// A prefix that was kept as its CRC. Only for nodes that count.
+    pub(crate) const fn from_crc(crc: u32) -> DigestPrefix {
+        DigestPrefix { crc: Some(crc) }
+    }
+
+    /// What [`DigestPrefix::from_crc`] takes; 0 for what does not count.
+    pub(crate) fn crc(self) -> u32 {
+        self.crc.unwrap_or_default()
+    }
+}
+
+/// Whether a node at `path` counts.
+pub(crate) fn counts(path: &str) -> bool {
+    !path.starts_with(EXCLUDED)
+}
+
+/// The sum, its parts, and what others say it should be.
+pub(crate) struct Digests {
+    /// Whether anything is computed.
+    pub(crate) enabled: bool,
+    total: u64,
+    nodes: Column,
+    log: VecDeque<(Zxid, u64)>,
+    /// The last transaction outside of a fuzzy range, and the digest after it.
+    pub(crate) last: (Zxid, u64),
+    /// Until that zxid the tree is fuzzy; then it has that digest.
+    pub(crate) expected: Option<(Zxid, u64)>,
+    pub(crate) mismatches: u64,
+}
+
+impl Digests {
+    pub(crate) fn new(enabled: bool) -> Digests {
+        Digests {
+            enabled,
+            total: 0,
+            nodes: Column::default(),
+            log: VecDeque::new(),
+            last: (Zxid::ZERO, 0),
+            expected: None,
+            mismatches: 0,
+        }
+    }
+
+    pub(crate) fn total(&self) -> u64 {
+        self.total
+    }
+
+    pub(crate) fn of(&self, node: u32) -> u32 {
+        self.nodes.get(node)
+    }
+
+    /// Replaces a node's digest.
+    pub(crate) fn set(&mut self, node: u32, digest: u32) {
+        if !self.enabled {
+            return;
+        }
+        let old = self.nodes.get(node);
+        self.total = self.total.wrapping_sub(u64::from(old)).wrapping_add(u64::from(digest));
+        self.nodes.set(node, digest);
+    }
+
+    pub(crate) fn log(&self) -> impl Iterator<Item = (Zxid, u64)> + use<'_> {
+        self.log.iter().copied()
+    }
+
+    /// Notes that the transaction at `zxid` is applied. Answers with what the tree's digest should
+    /// be, if it is known and is something else.
+    pub(crate) fn applied(&mut self, zxid: Zxid, claimed: Option<TxnDigest>) -> Option<u64> {
+        if !self.enabled {
+            return None;
+        }
+        let mut claimed = claimed;
+        if let Some((until, digest)) = self.expected {
+            if zxid < until {
+                return None;
+            }
+            self.expected = None;
+            // If it was passed, the log has no such transaction: nothing is known of that place.
+            if zxid == until {
+                claimed = Some(TxnDigest { version: TxnDigest::VERSION, tree: digest });
+            }
+        }
+        self.last = (zxid, self.total);
+        if zxid.0 % LOG_INTERVAL == 0 {
+            if self.log.len() == LOG_LENGTH_MAX {
+                self.log.pop_front();
+            }
+            self.log.push_back(self.last);
+        }
+        let claimed = claimed.filter(|claimed| claimed.version == TxnDigest::VERSION)?;
+        if claimed.tree == self.total {
+            return None;
+        }
+        self.mismatches += 1;
+        Some(claimed.tree)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{DigestPrefix, Digests, digest_of};
+    use base::Zxid;
+    use wire::{StatPersisted, TxnDigest};
+
+    #[test]
+    fn section_11_the_nodes_of_an_empty_tree() {
+        let stat = StatPersisted::default();
+        assert_eq!(digest_of("", Some(b""), &stat), 68_323_592);
+        assert_eq!(digest_of("/", None, &stat), 68_323_592);
+        assert_eq!(digest_of("/zookeeper", Some(b""), &stat), 1_303_661_912);
+        assert_eq!(digest_of("/zookeeper/quota", Some(b""), &stat), 0);
+        let prefix = DigestPrefix::new("/zookeeper", Some(b""));
+        assert_eq!(DigestPrefix::from_crc(prefix.crc()).with_stat(&stat), 1_303_661_912);
+    }
+
+    #[test]
+    fn section_11_every_128th_is_kept_up_to_1024_of_them() {
+        let mut digests = Digests::new(true);
+        for zxid in 1..=128 * 1030 {
+            assert_eq!(digests.applied(Zxid(zxid), None), None);
+        }
+        let log: Vec<_> = digests.log().collect();
+        assert_eq!(log.len(), 1024);
+        assert_eq!(log[0], (Zxid(128 * 7), 0));
+        assert_eq!(log[1023], (Zxid(128 * 1030), 0));
+    }
+
+    #[test]
+    fn section_11_nothing_is_compared_before_the_end_of_the_fuzzy_range() {
+        let wrong = Some(TxnDigest { version: 2, tree: 5 });
+        let mut digests = Digests::new(true);
+        digests.expected = Some((Zxid(3), 0));
+        assert_eq!(digests.applied(Zxid(2), wrong), None);
+        assert_eq!(digests.last, (Zxid(0), 0));
+        assert_eq!(digests.applied(Zxid(3), None), None, "the expected digest");
+        assert_eq!(digests.last, (Zxid(3), 0));
+        assert_eq!(digests.applied(Zxid(4), wrong), Some(5));
+        assert_eq!(digests.applied(Zxid(5), Some(TxnDigest { version: 1, tree: 5 })), None);
+        assert_eq!(digests.mismatches, 1);
+        digests.expected = Some((Zxid(7), 9));
+        assert_eq!(digests.applied(Zxid(7), None), Some(9));
+        digests.expected = Some((Zxid(8), 9));
+        assert_eq!(digests.applied(Zxid(9), None), None, "passed, so not known");
+        assert_eq!(digests.mismatches, 2);
+    }
+}
