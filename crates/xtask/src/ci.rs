@@ -33,8 +33,8 @@ const STEPS: &[Step] = &[
         name: "seeds",
         command: &["cargo", "run", "--release", "--package", "sim", "--", "--seeds", "1500"],
     },
-    Step { name: "tours", command: &["interop/run", "tours"] },
-    Step { name: "kazoo", command: &["interop/run", "kazoo"] },
+    Step { name: "tours", command: &["interop/tours/serve", "{quorate} serve {cfg}"] },
+    Step { name: "kazoo", command: &["interop/kazoo", "{quorate} serve {cfg}"] },
     Step { name: "mutants", command: &["cargo", "xtask", "mutants"] },
     Step {
         name: "docs",
