@@ -1,0 +1,223 @@
+//! The visitor, and the two passes over it: a snapshot, then the log.
+
+use super::{Recovery, repair};
+use crate::error::At;
+use crate::log::{Finding, LogReader, ReadOptions, Tail, settle};
+use crate::names::SnapshotFile;
+use crate::snapshot::{SnapshotItem, SnapshotReader, SnapshotTrailer};
+use crate::{Damage, Disk, DiskFile, Error};
+use base::{SessionId, Zxid};
+use wire::{Acls, NodeRecord, TxnRecord};
+
+/// What [`Restore::begin`] begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Begin {
+    /// The contents of the snapshot of that zxid follow.
+    Snapshot(Zxid),
+    /// Nothing was stored: the tree of a new server.
+    Empty,
+}
+
+/// Builds a tree from what is on the disk.
+pub trait Restore {
+    /// Why it refuses.
+    type Error;
+
+    /// Forget everything and begin. Comes again if a snapshot turns out to be bad half way.
+    ///
+    /// # Errors
+    /// Ends the recovery.
+    fn begin(&mut self, begin: Begin) -> Result<(), Self::Error>;
+
+    /// A session of the snapshot.
+    ///
+    /// # Errors
+    /// Makes this snapshot bad: an older one is tried.
+    fn session(&mut self, session: SessionId, timeout_ms: i32) -> Result<(), Self::Error>;
+
+    /// An access list of the snapshot; an empty one permits everything.
+    ///
+    /// # Errors
+    /// Makes this snapshot bad.
+    fn acl(&mut self, id: i64, acl: &Acls<'_>) -> Result<(), Self::Error>;
+
+    /// A node of the snapshot, the root first and with the empty path.
+    ///
+    /// # Errors
+    /// Makes this snapshot bad: say so of a node without its parent.
+    fn node(&mut self, node: &NodeRecord<'_>) -> Result<(), Self::Error>;
+
+    /// The snapshot was whole. Its digest is left out if it cannot be compared: if it is of before
+    /// the snapshot began. Otherwise the tree has it once the transaction of its zxid is applied.
+    ///
+    /// # Errors
+    /// Makes this snapshot bad.
+    fn snapshot_done(&mut self, zxid: Zxid, trailer: &SnapshotTrailer) -> Result<(), Self::Error>;
+
+    /// A record of the log, in order; those that the snapshot may hold already come as well.
+    ///
+    /// # Errors
+    /// Ends the recovery.
+    fn txn(&mut self, txn: &TxnRecord<'_>, payload: &[u8]) -> Result<(), Self::Error>;
+}
+
+/// Why there is no tree.
+#[derive(Debug, thiserror::Error)]
+pub enum RestoreError<E> {
+    /// The storage refused.
+    #[error(transparent)]
+    Storage(#[from] Error),
+    /// The target refused.
+    #[error("the recovered state is refused: {0}")]
+    Target(E),
+}
+
+/// What the data directory was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// There was a state.
+    Restored,
+    /// There was none and a new one may begin: write `snapshot.0` before anything else.
+    Empty,
+    /// There was none and nobody said that there should be: zxid -1. A member of an ensemble may
+    /// have lost its disk, and must not vote before it has synchronized.
+    Unknown,
+}
+
+/// What recovery found.
+#[derive(Debug)]
+pub struct Restored {
+    /// What the data directory was.
+    pub outcome: Outcome,
+    /// The snapshot's zxid, by its name.
+    pub snapshot: Option<Zxid>,
+    /// The last transaction: of the log, else of the snapshot; -1 if unknown.
+    pub last: Zxid,
+    /// How many records were replayed.
+    pub replayed: u64,
+    /// Snapshots that were bad, and why.
+    pub skipped_snapshots: Vec<(SnapshotFile, Error)>,
+    /// What was unusual in the log; torn tails have been cut.
+    pub findings: Vec<Finding>,
+}
+
+impl Restored {
+    pub(super) fn without_data(outcome: Outcome) -> Restored {
+        Restored {
+            last: Zxid(if outcome == Outcome::Unknown { -1 } else { 0 }),
+            outcome,
+            snapshot: None,
+            replayed: 0,
+            skipped_snapshots: Vec::new(),
+            findings: Vec::new(),
+        }
+    }
+}
+
+/// Why a snapshot was not taken.
+enum Unfit<E> {
+    Bad(Error),
+    Refused(E),
+}
+
+impl<D: Disk> Recovery<D> {
+    /// Feeds the newest good snapshot; `None` if there is none at all.
+    pub(super) fn load_snapshot<R: Restore>(
+        &self,
+        target: &mut R,
+        skipped: &mut Vec<(SnapshotFile, Error)>,
+    ) -> Result<Option<Zxid>, RestoreError<R::Error>> {
+        for snapshot in &self.candidates {
+            target.begin(Begin::Snapshot(snapshot.zxid)).map_err(RestoreError::Target)?;
+            let error = match feed(&self.disk, snapshot, target) {
+                Ok(()) => {
+                    self.secure(snapshot)?;
+                    return Ok(Some(snapshot.zxid));
+                }
+                // A disk that does not answer says nothing about the snapshot.
+                Err(Unfit::Bad(error @ Error::Io { .. })) => return Err(error.into()),
+                Err(Unfit::Bad(error)) => error,
+                Err(Unfit::Refused(error)) if self.candidates.len() == 1 => {
+                    return Err(RestoreError::Target(error));
+                }
+                Err(Unfit::Refused(_)) => Error::Corrupt {
+                    path: snapshot.path.clone(),
+                    offset: 0,
+                    damage: Damage::Malformed,
+                    after: Zxid::ZERO,
+                },
+            };
+            skipped.push((snapshot.clone(), error));
+        }
+        if skipped.is_empty() {
+            return Ok(None);
+        }
+        let (dir, tried) = (self.dirs.snapshots(), skipped.len());
+        let newest = Box::new(skipped.swap_remove(0).1);
+        Err(Error::NoValidSnapshot { dir, tried, newest }.into())
+    }
+
+    /// The reference does not sync its snapshots; older ones may be purged for the sake of this
+    /// one.
+    fn secure(&self, snapshot: &SnapshotFile) -> Result<(), Error> {
+        let (path, dir) = (&snapshot.path, self.dirs.snapshots());
+        self.disk.open_rw(path).at(path)?.sync_data().at(path)?;
+        self.disk.sync_dir(&dir).at(&dir)
+    }
+
+    /// Feeds the log from after `start`, then repairs its end.
+    pub(super) fn replay<R: Restore>(
+        &self,
+        target: &mut R,
+        start: Option<Zxid>,
+    ) -> Result<Restored, RestoreError<R::Error>> {
+        let logs = self.dirs.logs();
+        let mut last = start.unwrap_or_default();
+        let options = ReadOptions { tail: Tail::Closed, ..self.options.read };
+        let mut reader = LogReader::open(self.disk.clone(), &logs, last.next(), options)?;
+        let mut replayed = 0;
+        while let Some(record) = reader.next_record()? {
+            let txn = TxnRecord::decode(record.payload).map_err(|_| Error::Corrupt {
+                path: record.path.to_owned(),
+                offset: record.offset,
+                damage: Damage::Malformed,
+                after: last,
+            })?;
+            target.txn(&txn, record.payload).map_err(RestoreError::Target)?;
+            last = last.max(record.zxid());
+            replayed += 1;
+        }
+        let findings = reader.findings().to_vec();
+        settle(&self.disk, &logs, reader.visited())?;
+        repair(&self.disk, &logs, &findings)?;
+        Ok(Restored {
+            snapshot: start,
+            last,
+            replayed,
+            findings,
+            ..Restored::without_data(Outcome::Restored)
+        })
+    }
+}
+
+fn feed<D: Disk, R: Restore>(
+    disk: &D,
+    snapshot: &SnapshotFile,
+    target: &mut R,
+) -> Result<(), Unfit<R::Error>> {
+    let mut reader =
+        SnapshotReader::open(disk, &snapshot.path, snapshot.compression).map_err(Unfit::Bad)?;
+    while let Some(item) = reader.next_item().map_err(Unfit::Bad)? {
+        match item {
+            SnapshotItem::Session(session, timeout_ms) => target.session(session, timeout_ms),
+            SnapshotItem::Acl(id, acl) => target.acl(id, &acl),
+            SnapshotItem::Node(node) => target.node(&node),
+            SnapshotItem::End(mut trailer) => {
+                trailer.digest = trailer.digest.filter(|digest| digest.zxid >= snapshot.zxid);
+                target.snapshot_done(snapshot.zxid, &trailer)
+            }
+        }
+        .map_err(Unfit::Refused)?;
+    }
+    Ok(())
+}
