@@ -32,7 +32,11 @@ static void check_at(int line, int ok, const char *what, long got) {
 
 /* CHECK compares nothing by itself; IS shows what came instead. */
 #define CHECK(ok) check_at(__LINE__, (ok), #ok, 1)
-#define IS(want, expr) do { long got_ = (expr); check_at(__LINE__, got_ == (want), #expr " == " #want, got_); } while (0)
+#define IS(want, expr)                                                    \
+    do {                                                                  \
+        long got_ = (expr);                                               \
+        check_at(__LINE__, got_ == (want), #expr " == " #want, got_);     \
+    } while (0)
 
 /* What a handle's watcher has heard: session states and watch events, in order. */
 struct ear {

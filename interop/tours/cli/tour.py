@@ -8,8 +8,8 @@ The session is one interactive run. In the file a line `> command` is typed, and
 be printed, in order, stdout and stderr together. `! TYPE PATH` waits for that watch event. `> 3.9 command` and
 `> 3.8 command` are typed for that release only, the one that the second argument names (3.9 without).
 
-What differs between runs is masked: zxids and session ids as <hex>, dates as <date>; lists are sorted. The word /tour stands for a
-path of this run's own.
+What differs between runs is masked: zxids and session ids as <hex>, dates as <date>; lists are sorted.
+The word /tour stands for a path of this run's own.
 """
 import difflib
 import os
@@ -179,7 +179,8 @@ def check(hosts, release):
             continue
         failed += 1
         print(f"FAIL {want[0]}")
-        for line in difflib.unified_diff(text_of([want]).splitlines(), text_of([got]).splitlines(), "want", "got", lineterm="", n=9):
+        sides = (text_of([want]).splitlines(), text_of([got]).splitlines())
+        for line in difflib.unified_diff(*sides, "want", "got", lineterm="", n=9):
             print("     " + line)
     if unheard or code != 0:
         failed += 1

@@ -275,7 +275,8 @@ public class Tour {
         same(2, results.size(), "results of a transaction");
         same(null, zk.exists(at("m"), false), "deleted by a transaction");
         results = zk.multi(List.of(Op.getData(at("n")), Op.getData(at("none")), Op.getChildren(at("n"))));
-        same("two", new String(((OpResult.GetDataResult) results.get(0)).getData(), StandardCharsets.UTF_8), "multi read");
+        byte[] read = ((OpResult.GetDataResult) results.get(0)).getData();
+        same("two", new String(read, StandardCharsets.UTF_8), "multi read");
         same(Code.NONODE.intValue(), ((OpResult.ErrorResult) results.get(1)).getErr(), "a read of nothing");
         same(2, ((OpResult.GetChildrenResult) results.get(2)).getChildren().size(), "the reads behind it go on");
     }

@@ -89,7 +89,8 @@ class Tour:
         with fails(errors.NoChildrenForEphemeralsError):
             zk.create(path + "/k")
         data, stat = zk.get("/n")
-        same((b"one", 0, 3, 3, None), (data, stat.version, stat.cversion, stat.children_count, stat.owner_session_id), "get")
+        same((b"one", 0, 3, 3, None),
+             (data, stat.version, stat.cversion, stat.children_count, stat.owner_session_id), "get")
         same(1, zk.set("/n", b"two", version=0).version, "version after a set")
         with fails(errors.BadVersionError):
             zk.set("/n", b"no", version=0)
@@ -161,7 +162,8 @@ class Tour:
             owner.set_acls("/acl", OPEN_ACL_UNSAFE, version=4)
         same(1, owner.set_acls("/acl", OPEN_ACL_UNSAFE, version=0).acl_version, "aversion")
         same(b"s", other.get("/acl")[0], "open to all")
-        known = self.join(auth_data=[("digest", "owner:secret")], default_acl=[make_digest_acl("owner", "secret", all=True)])
+        private = [make_digest_acl("owner", "secret", all=True)]
+        known = self.join(auth_data=[("digest", "owner:secret")], default_acl=private)
         known.create("/private")
         with fails(errors.NoAuthError):
             other.get("/private")
@@ -264,7 +266,8 @@ class Tour:
             thread.start()
         for thread in pair:
             thread.join(WAIT)
-        same([True, True, False, False], sorted((entered.get(timeout=WAIT) for _ in range(4)), reverse=True), "both through")
+        told = [entered.get(timeout=WAIT) for _ in range(4)]
+        same([True, True, False, False], told, "nobody leaves before both are in")
 
         def count(client):
             counter = client.Counter("/counter")

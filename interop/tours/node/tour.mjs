@@ -196,8 +196,11 @@ async function tourSessions(zk) {
   await short.close();
   same(Event.NODE_DELETED, (await heard.next())?.getType(), 'an ephemeral goes with its session');
   // Replies come in the order of the requests.
-  const versions = await Promise.all(Array.from({ length: 200 }, (_, i) =>
-    (i % 2 ? zk.exists(root).then((stat) => stat.version) : zk.setData(root, Buffer.from('y'), i / 2).then((stat) => stat.version))));
+  const request = async (i) => {
+    const stat = await (i % 2 ? zk.exists(root) : zk.setData(root, Buffer.from('y'), i / 2));
+    return stat.version;
+  };
+  const versions = await Promise.all(Array.from({ length: 200 }, (_, i) => request(i)));
   same(Array.from({ length: 200 }, (_, i) => (i >> 1) + 1), versions, 'pipelined versions');
 }
 
