@@ -63,7 +63,9 @@ impl Config {
         let mut fixed = Vec::with_capacity(acls.len());
         let mut is_changed = false;
         for acl in acls.iter() {
-            let (Some(scheme), Some(id)) = (acl.scheme, acl.id) else { return Err(InvalidAcl) };
+            let Some(scheme) = acl.scheme else { return Err(InvalidAcl) };
+            // kazoo sends an empty id as null, and `auth` looks at none.
+            let id = acl.id.unwrap_or_default();
             if !seen.insert((acl.perms, scheme.clone(), id.clone())) {
                 is_changed = true;
             } else if scheme == "auth" {
@@ -122,6 +124,19 @@ mod tests {
         put_int(&mut bytes, -1);
         let acls = Acls::decode(&mut Reader::new(&bytes)).unwrap();
         assert_eq!(config.fix_up(acls, &[]), Err(InvalidAcl));
+    }
+
+    #[test]
+    fn a_null_id_is_an_empty_one() {
+        let mut bytes = Vec::new();
+        put_int(&mut bytes, 1);
+        put_int(&mut bytes, perms::ALL);
+        jute::put_string(&mut bytes, "auth");
+        put_int(&mut bytes, -1);
+        let acls = Acls::decode(&mut Reader::new(&bytes)).unwrap();
+        let ids = [Id::new("digest", "u:h")];
+        let fixed = Config::default().fix_up(acls, &ids).unwrap();
+        assert_eq!(fixed.into_vec(), [acl(31, "digest", "u:h")]);
     }
 
     #[test]
