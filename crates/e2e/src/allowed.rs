@@ -1,0 +1,80 @@
+//! Differences between servers that are right: each with its reason.
+//!
+//! A rule rewrites lines of a transcript so that both forms read the same. It applies only to pairs
+//! that it names, and only where two transcripts differ: everything else is compared as it is.
+
+use crate::servers::Kind;
+
+/// A difference that is no error.
+#[derive(Debug)]
+pub struct Allowed {
+    /// Why the servers differ and may.
+    pub reason: &'static str,
+    /// Whether the rule is for this pair.
+    applies: fn(&Kind, &Kind) -> bool,
+    /// The line without the difference.
+    rewrite: fn(&str) -> String,
+}
+
+/// All of them.
+pub const ALLOWED: &[Allowed] = &[
+    Allowed {
+        reason: "servers before 3.9 send zxid -1 in every event, later ones the transaction's",
+        applies: old_and_new,
+        rewrite: |line| without_field(line, "event ", "zxid="),
+    },
+    Allowed {
+        reason: "servers before 3.9 answer a multi that they cannot read with an end mark and the \
+                 last applied zxid, later ones with a header and the zxid of the error",
+        applies: old_and_new,
+        rewrite: |line| match line.split_once(" multi ") {
+            Some((client, answer)) if answer.contains(" err=-5") => format!("{client} multi -5"),
+            Some(_) | None => line.to_owned(),
+        },
+    },
+];
+
+fn old_and_new(left: &Kind, right: &Kind) -> bool {
+    (*left == Kind::Reference38) != (*right == Kind::Reference38)
+}
+
+/// The rules for a pair.
+pub fn rules(left: &Kind, right: &Kind) -> Vec<&'static Allowed> {
+    ALLOWED.iter().filter(|rule| (rule.applies)(left, right)).collect()
+}
+
+/// Whether two lines say the same under the rules.
+#[must_use]
+pub fn same(left: &str, right: &str, rules: &[&Allowed]) -> bool {
+    if left == right {
+        return true;
+    }
+    let (mut left, mut right) = (left.to_owned(), right.to_owned());
+    for rule in rules {
+        left = (rule.rewrite)(&left);
+        right = (rule.rewrite)(&right);
+    }
+    left == right
+}
+
+/// Takes the word that starts with `field` out of lines that contain `marker`.
+fn without_field(line: &str, marker: &str, field: &str) -> String {
+    if !line.contains(marker) {
+        return line.to_owned();
+    }
+    line.split(' ').filter(|word| !word.starts_with(field)).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{rules, same};
+    use crate::servers::Kind;
+
+    #[test]
+    fn events_of_old_servers_have_no_position() {
+        let (old, new) = ("0: event NodeCreated /a zxid=-1", "0: event NodeCreated /a zxid=+4");
+        assert!(same(old, new, &rules(&Kind::Reference38, &Kind::Quorate)));
+        assert!(!same(old, new, &rules(&Kind::Reference39, &Kind::Quorate)));
+        assert!(!same("0: at +3", "0: at +4", &rules(&Kind::Reference38, &Kind::Quorate)));
+    }
+}

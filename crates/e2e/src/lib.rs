@@ -1,0 +1,18 @@
+//! Real server processes, and the tests that hold ours against the reference.
+//!
+//! `servers` starts and kills them, `raw` speaks the client protocol byte by byte. A `program` is a
+//! list of steps that a seed (`generate`) or a file gives; `play` runs it against one server and
+//! writes down what a client can see; `compare` runs it against two and finds the first difference;
+//! `shrink` makes the program small; `campaign` runs many of them and counts what they reached.
+//! Nothing here shares code with the server: requests are written and replies are read by hand.
+
+pub mod allowed;
+pub mod campaign;
+pub mod compare;
+pub mod coverage;
+pub mod generate;
+pub mod play;
+pub mod program;
+pub mod raw;
+pub mod servers;
+pub mod shrink;

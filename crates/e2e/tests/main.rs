@@ -1,0 +1,3 @@
+//! Real processes side by side.
+
+mod differential;
