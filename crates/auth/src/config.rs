@@ -140,6 +140,11 @@ impl Config {
         }
     }
 
+    /// Whether the scheme has ids of its own.
+    pub(crate) fn knows(&self, scheme: &str) -> bool {
+        self.scheme(scheme).is_some()
+    }
+
     /// Whether ids of the scheme are proved by a secret, so that `auth` stands for them.
     pub(crate) fn is_authenticated(&self, scheme: &str) -> bool {
         self.scheme(scheme) == Some(Scheme::Digest)

@@ -10,9 +10,14 @@ use wire::{Acl, Acls, Id};
 
 use crate::Config;
 
-/// The list is null, empty, or has an entry that no scheme accepts: `InvalidACL` for the client.
+/// Why a list may not be kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct InvalidAcl;
+pub enum InvalidAcl {
+    /// It is null, empty, or has an entry that no scheme accepts: `InvalidACL` for the client.
+    Refused,
+    /// An entry has a null id that its scheme would have to look at: `MarshallingError`.
+    NullId,
+}
 
 /// A list that may be kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,7 +55,9 @@ impl Config {
     /// # Errors
     /// [`InvalidAcl`], for which no part of the list is of use.
     pub fn fix_up<'a>(&self, acl: Option<Acls<'a>>, ids: &[Id]) -> Result<Fixed<'a>, InvalidAcl> {
-        let Some(acls) = acl.filter(|acls| !acls.is_empty()) else { return Err(InvalidAcl) };
+        let Some(acls) = acl.filter(|acls| !acls.is_empty()) else {
+            return Err(InvalidAcl::Refused);
+        };
         if acls == Acls::OPEN {
             return Ok(Fixed::Unchanged(acls));
         }
@@ -63,7 +70,10 @@ impl Config {
         let mut fixed = Vec::with_capacity(acls.len());
         let mut is_changed = false;
         for acl in acls.iter() {
-            let Some(scheme) = acl.scheme else { return Err(InvalidAcl) };
+            let Some(scheme) = acl.scheme else { return Err(InvalidAcl::Refused) };
+            if acl.id.is_none() && (scheme == "world" || self.knows(&scheme)) {
+                return Err(InvalidAcl::NullId);
+            }
             // kazoo sends an empty id as null, and `auth` looks at none.
             let id = acl.id.unwrap_or_default();
             if !seen.insert((acl.perms, scheme.clone(), id.clone())) {
@@ -74,7 +84,7 @@ impl Config {
             } else if self.is_valid(&scheme, &id) {
                 fixed.push(Acl { perms: acl.perms, id: Id::new(scheme, id) });
             } else {
-                return Err(InvalidAcl);
+                return Err(InvalidAcl::Refused);
             }
         }
         Ok(if is_changed { Fixed::Owned(fixed) } else { Fixed::Unchanged(acls) })
@@ -87,7 +97,7 @@ impl Config {
                 .filter(|id| self.is_authenticated(&id.scheme))
                 .map(|id| Acl { perms, id: id.clone() }),
         );
-        if out.len() == before { Err(InvalidAcl) } else { Ok(()) }
+        if out.len() == before { Err(InvalidAcl::Refused) } else { Ok(()) }
     }
 }
 
@@ -115,7 +125,7 @@ mod tests {
     #[test]
     fn null_and_empty_lists_and_null_fields_are_refused() {
         let config = Config::default();
-        assert_eq!(config.fix_up(None, &[]), Err(InvalidAcl));
+        assert_eq!(config.fix_up(None, &[]), Err(InvalidAcl::Refused));
         assert_eq!(fix(&config, &[], &[]), None);
         let mut bytes = Vec::new();
         put_int(&mut bytes, 1);
@@ -123,7 +133,7 @@ mod tests {
         put_int(&mut bytes, -1);
         put_int(&mut bytes, -1);
         let acls = Acls::decode(&mut Reader::new(&bytes)).unwrap();
-        assert_eq!(config.fix_up(acls, &[]), Err(InvalidAcl));
+        assert_eq!(config.fix_up(acls, &[]), Err(InvalidAcl::Refused));
     }
 
     #[test]

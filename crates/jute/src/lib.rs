@@ -8,6 +8,9 @@
 mod reader;
 mod writer;
 
+#[cfg(test)]
+mod tests;
+
 pub use reader::{Error, Reader};
 pub use writer::{Writer, put_bool, put_buffer, put_int, put_long, put_string};
 

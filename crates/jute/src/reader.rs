@@ -119,7 +119,7 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// [`Error::Truncated`], [`Error::BadLength`].
     pub fn string(&mut self) -> Result<Option<Cow<'a, str>>, Error> {
-        Ok(self.buffer()?.map(String::from_utf8_lossy))
+        Ok(self.buffer()?.map(text))
     }
 
     /// The count of a vector; `None` for null. Other negative counts read as empty. A count that
@@ -139,6 +139,25 @@ impl<'a> Reader<'a> {
         }
         Ok(Some(count))
     }
+}
+
+/// Bytes as text. A surrogate of three bytes, of which Java's writer makes two for each character
+/// beyond the first plane, is one U+FFFD to its reader and not one for each byte.
+fn text(bytes: &[u8]) -> Cow<'_, str> {
+    let Err(_) = std::str::from_utf8(bytes) else { return String::from_utf8_lossy(bytes) };
+    let mut text = String::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let Some(at) = rest.windows(3).position(is_surrogate) {
+        text.push_str(&String::from_utf8_lossy(&rest[..at]));
+        text.push(char::REPLACEMENT_CHARACTER);
+        rest = &rest[at + 3..];
+    }
+    text.push_str(&String::from_utf8_lossy(rest));
+    Cow::Owned(text)
+}
+
+fn is_surrogate(bytes: &[u8]) -> bool {
+    matches!(bytes, [0xed, 0xa0..=0xbf, 0x80..=0xbf])
 }
 
 #[cfg(test)]
@@ -166,5 +185,7 @@ mod tests {
         let mut reader = Reader::new(&[0, 0, 0, 2, b'a', 0xff, 0xff, 0xff, 0xff, 0xff]);
         assert_eq!(reader.string().unwrap().unwrap(), "a\u{fffd}");
         assert_eq!(reader.string(), Ok(None));
+        let mut reader = Reader::new(b"\0\0\0\x08/\xed\xa0\x80\xed\xb0\x80a");
+        assert_eq!(reader.string().unwrap().unwrap(), "/\u{fffd}\u{fffd}a");
     }
 }

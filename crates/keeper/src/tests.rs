@@ -261,7 +261,7 @@ fn a_write_that_waited_too_long_is_refused_in_its_turn() {
     house.send(a, request(1, OpCode::Create, create("/x", b"", 0)));
     house.hold = true;
     house.send(a, request(2, OpCode::Create, create("/y", b"", 0)));
-    house.now = house.now + Duration::from_millis(6);
+    house.now += Duration::from_millis(6);
     house.hold = false;
     house.send(a, request(3, OpCode::Create, create("/z", b"", 0)));
     house.deliver_all();

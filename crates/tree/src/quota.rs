@@ -3,7 +3,7 @@
 //! Usage is kept up on every server, outside of transactions, in the data of a node of its own.
 //! Source: client protocol, section 18.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 /// Below this node the paths that have quotas are repeated.
@@ -103,12 +103,12 @@ pub(crate) struct QuotaText {
     pub(crate) count: i64,
     pub(crate) bytes: i64,
     /// Whatever else there is, by name.
-    others: Vec<(String, i64)>,
+    others: BTreeMap<String, i64>,
 }
 
 impl QuotaText {
     pub(crate) const fn new(count: i64, bytes: i64) -> QuotaText {
-        QuotaText { count, bytes, others: Vec::new() }
+        QuotaText { count, bytes, others: BTreeMap::new() }
     }
 
     /// Reads a text; what is missing or no number is -1, of a repeated name the last one counts.
@@ -122,13 +122,11 @@ impl QuotaText {
             match name {
                 "count" => parsed.count = value,
                 "bytes" => parsed.bytes = value,
-                _ => match parsed.others.iter_mut().find(|(other, _)| other == name) {
-                    Some((_, old)) => *old = value,
-                    None => parsed.others.push((name.to_owned(), value)),
-                },
+                _ => {
+                    parsed.others.insert(name.to_owned(), value);
+                }
             }
         }
-        parsed.others.sort();
         parsed
     }
 
@@ -143,7 +141,7 @@ impl QuotaText {
     }
 
     fn other(&self, name: &str) -> i64 {
-        self.others.iter().find(|(other, _)| other == name).map_or(-1, |(_, value)| *value)
+        self.others.get(name).copied().unwrap_or(-1)
     }
 
     pub(crate) fn limits(&self) -> QuotaLimits {

@@ -19,6 +19,9 @@ mod snapshot;
 mod stat;
 mod txn;
 
+#[cfg(test)]
+mod tests;
+
 pub use acl::{Acl, AclRef, Acls, Id, OPEN_ACL_ID, perms};
 pub use connect::{ConnectRequest, ConnectResponse, PASSWORD_SIZE};
 pub use create_mode::CreateMode;

@@ -9,6 +9,11 @@ fn path<'a>(r: &mut Reader<'a>) -> Result<Cow<'a, str>, Error> {
     r.string()?.ok_or(Error::BadLength(-1))
 }
 
+/// A path whose absence is an empty one: the operations that look it up, or check its form, first.
+fn path_or_empty<'a>(r: &mut Reader<'a>) -> Result<Cow<'a, str>, Error> {
+    Ok(r.string()?.unwrap_or_default())
+}
+
 /// create, create2, createContainer, and createTTL with its time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CreateRequest<'a> {
@@ -103,7 +108,7 @@ pub struct SetDataRequest<'a> {
 
 impl<'a> Decode<'a> for SetDataRequest<'a> {
     fn decode(r: &mut Reader<'a>) -> Result<Self, Error> {
-        Ok(SetDataRequest { path: path(r)?, data: r.buffer()?, version: r.int()? })
+        Ok(SetDataRequest { path: path_or_empty(r)?, data: r.buffer()?, version: r.int()? })
     }
 }
 
@@ -126,7 +131,7 @@ pub struct SetAclRequest<'a> {
 
 impl<'a> Decode<'a> for SetAclRequest<'a> {
     fn decode(r: &mut Reader<'a>) -> Result<Self, Error> {
-        Ok(SetAclRequest { path: path(r)?, acl: Acls::decode(r)?, version: r.int()? })
+        Ok(SetAclRequest { path: path_or_empty(r)?, acl: Acls::decode(r)?, version: r.int()? })
     }
 }
 
@@ -199,7 +204,7 @@ pub struct CheckWatchesRequest<'a> {
 
 impl<'a> Decode<'a> for CheckWatchesRequest<'a> {
     fn decode(r: &mut Reader<'a>) -> Result<Self, Error> {
-        Ok(CheckWatchesRequest { path: path(r)?, watcher_type: r.int()? })
+        Ok(CheckWatchesRequest { path: path_or_empty(r)?, watcher_type: r.int()? })
     }
 }
 
@@ -214,7 +219,7 @@ pub struct AddWatchRequest<'a> {
 
 impl<'a> Decode<'a> for AddWatchRequest<'a> {
     fn decode(r: &mut Reader<'a>) -> Result<Self, Error> {
-        Ok(AddWatchRequest { path: path(r)?, mode: r.int()? })
+        Ok(AddWatchRequest { path: path_or_empty(r)?, mode: r.int()? })
     }
 }
 
@@ -332,7 +337,7 @@ impl<'a> SetWatchesRequest<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::{CreateRequest, SetDataRequest};
+    use super::{CreateRequest, DeleteRequest, PathWatchRequest, SetDataRequest};
     use crate::Acls;
     use jute::{Decode, Encode, Reader};
 
@@ -351,12 +356,19 @@ mod tests {
     }
 
     #[test]
-    fn null_data_is_kept_apart_from_empty_data_and_null_paths_are_malformed() {
+    fn null_data_is_kept_apart_from_empty_data() {
         let request = SetDataRequest { path: "/a".into(), data: None, version: -1 };
         let mut bytes = Vec::new();
         request.encode(&mut bytes);
         assert_eq!(SetDataRequest::decode(&mut Reader::new(&bytes)), Ok(request));
-        bytes[..4].copy_from_slice(&[0xff; 4]);
-        assert!(SetDataRequest::decode(&mut Reader::new(&bytes)).is_err());
+    }
+
+    #[test]
+    fn a_null_path_is_malformed_or_empty_by_what_the_operation_does_first() {
+        let null_path_and_zeros = [0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0, 0];
+        let r = || Reader::new(&null_path_and_zeros);
+        assert_eq!(SetDataRequest::decode(&mut r()).unwrap().path, "");
+        assert!(DeleteRequest::decode(&mut r()).is_err());
+        assert!(PathWatchRequest::decode(&mut r()).is_err());
     }
 }

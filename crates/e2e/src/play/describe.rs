@@ -100,7 +100,9 @@ fn record(op: i32, r: &mut Reader<'_>, names: &mut Names) -> Decoded<String> {
             let count = r.count(8)?.unwrap_or(0);
             let users: Decoded<Vec<_>> =
                 (0..count).map(|_| Ok(format!("{}={}", text(r)?, text(r)?))).collect();
-            Ok(users?.join(","))
+            let mut users = users?; // a set, which the reference lists in the order of its hashes
+            users.sort();
+            Ok(users.join(","))
         }
         OpCode::Sasl => data(r),
         OpCode::Delete

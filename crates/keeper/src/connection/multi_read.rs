@@ -2,6 +2,7 @@
 
 use super::reads::Asker;
 use super::{Connection, Desk, Reply};
+use crate::prepare::decode_create_in_multi;
 use base::Zxid;
 use jute::{Decode, Encode, Error, Reader, put_int};
 use std::borrow::Cow;
@@ -72,7 +73,7 @@ fn decode(request: Reader<'_>) -> Result<Asked<'_>, Error> {
                 reads.push((op, PathWatchRequest::decode(r)?.path));
             }
             Some(OpCode::Create | OpCode::Create2 | OpCode::CreateContainer) => {
-                CreateRequest::decode(r)?;
+                decode_create_in_multi(r)?;
                 writes = true;
             }
             Some(OpCode::CreateTtl) => {

@@ -237,8 +237,10 @@ impl Asker<'_> {
         out: &mut Vec<u8>,
     ) -> Outcome {
         let PathRequest { path } = decode(request)?;
-        let node = self.readable(&path.ok_or(ErrorCode::MarshallingError)?, desk)?;
-        put_int(out, count(desk.tree.descendants(node)));
+        let path = path.ok_or(ErrorCode::MarshallingError)?;
+        let node = self.readable(&path, desk)?;
+        // Under its other name the root counts as its own descendant, as in the reference.
+        put_int(out, count(desk.tree.descendants(node) + usize::from(path.is_empty())));
         Ok(())
     }
 

@@ -70,7 +70,7 @@ impl Connection {
             Some((op, Route::Read)) => self.take_read(op, header.xid, body, desk),
             Some((op, Route::Write)) => self.take_write(op, header.xid, body, desk),
             Some((OpCode::Auth, _)) => self.authenticate(header.xid, reader, desk),
-            Some((_, Route::Immediate)) => self.answer_sasl(header.xid),
+            Some((_, Route::Immediate)) => self.answer_sasl(header.xid, reader),
             Some((_, Route::Refused)) | None => {
                 self.refuse(header.xid, Zxid(-1), ErrorCode::Unimplemented.number());
             }
@@ -93,17 +93,11 @@ impl Connection {
         self.submit(op, xid, body, desk);
     }
 
-    /// An auth packet: answered at arrival, before requests that wait.
+    /// An auth packet: answered at arrival, before requests that wait. A malformed one closes the
+    /// connection without a word.
     fn authenticate(&mut self, xid: i32, mut reader: Reader<'_>, desk: &mut Desk<'_>) {
-        let added = AuthPacket::decode(&mut reader).ok().and_then(|packet| {
-            let mut ids = Vec::clone(&self.ids);
-            let scheme = packet.scheme.as_deref()?;
-            let credentials = packet.auth.unwrap_or_default();
-            let ip = self.remote.ip();
-            desk.config.auth.authenticate(scheme, credentials, ip, &mut ids).ok()?;
-            Some(ids)
-        });
-        match added {
+        let Ok(packet) = AuthPacket::decode(&mut reader) else { return self.close() };
+        match self.with_proved(&packet, desk) {
             Some(ids) => {
                 self.ids = Arc::new(ids);
                 self.reply(Reply::new(xid, Zxid::ZERO, 0), |_| Ok(()));
@@ -112,8 +106,20 @@ impl Connection {
         }
     }
 
-    /// A step of a SASL exchange with a server that has no SASL configuration: a null token.
-    fn answer_sasl(&mut self, xid: i32) {
+    /// The ids with those that the packet proves; `None` if it proves nothing.
+    fn with_proved(&self, packet: &AuthPacket<'_>, desk: &Desk<'_>) -> Option<Vec<wire::Id>> {
+        let mut ids = Vec::clone(&self.ids);
+        let (scheme, credentials) = (packet.scheme.as_deref()?, packet.auth?);
+        desk.config.auth.authenticate(scheme, credentials, self.remote.ip(), &mut ids).ok()?;
+        Some(ids)
+    }
+
+    /// A step of a SASL exchange with a server that has no SASL configuration: a null token. One
+    /// that has no token itself closes the connection.
+    fn answer_sasl(&mut self, xid: i32, mut reader: Reader<'_>) {
+        if !matches!(reader.buffer(), Ok(Some(_))) {
+            return self.close();
+        }
         self.reply(Reply::new(xid, Zxid::ZERO, 0), |out| {
             put_int(out, -1);
             Ok(())

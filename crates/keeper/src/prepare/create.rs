@@ -23,8 +23,7 @@ impl Preparation<'_> {
         let (mode, kind) = self.create_mode(op, request)?;
         self.check_session()?;
         let parent_path = parent_of(&request.path)?;
-        let ids = self.ids;
-        let acl = self.config.auth.fix_up(request.acl, ids).map_err(|_| ErrorCode::InvalidAcl)?;
+        let acl = self.fix_up(request.acl)?;
         let mut parent = self.node(parent_path)?;
         self.may(&parent.acl, perms::CREATE)?;
         let mut path = Cow::Borrowed(&*request.path);

@@ -13,12 +13,14 @@ mod node;
 mod session;
 
 pub(crate) use changes::Changes;
+pub(crate) use multi::decode_create_in_multi;
 
 use crate::{Config, Ids};
+use auth::{Fixed, InvalidAcl};
 use base::{SessionId, WallTime, Zxid};
 use changes::{AclState, Pending};
 use tree::Tree;
-use wire::{ErrorCode, Id, OpCode, Txn, TxnDigest, perms, validate_path};
+use wire::{Acls, ErrorCode, Id, OpCode, Txn, TxnDigest, perms, validate_path};
 
 /// What one request is prepared against.
 pub(crate) struct Preparation<'a> {
@@ -59,6 +61,14 @@ impl Preparation<'_> {
     /// The node with all pending changes.
     fn node(&self, path: &str) -> Outcome<Pending> {
         self.changes.get(self.tree, path, self.config.digest).ok_or(ErrorCode::NoNode)
+    }
+
+    /// The list as it is kept: duplicates removed, `auth` expanded.
+    fn fix_up<'b>(&self, acl: Option<Acls<'b>>) -> Outcome<Fixed<'b>> {
+        self.config.auth.fix_up(acl, self.ids).map_err(|invalid| match invalid {
+            InvalidAcl::Refused => ErrorCode::InvalidAcl,
+            InvalidAcl::NullId => ErrorCode::MarshallingError,
+        })
     }
 
     fn may(&self, acl: &AclState, perms: i32) -> Outcome {

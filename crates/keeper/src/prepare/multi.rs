@@ -112,20 +112,9 @@ fn read_multi(request: Reader<'_>) -> Result<Vec<SubRequest<'_>>, Error> {
         let r = &mut ops.reader;
         requests.push(match OpCode::from_number(number) {
             Some(op @ (OpCode::Create | OpCode::Create2 | OpCode::CreateContainer)) => {
-                let request = CreateRequest::decode(r)?;
-                let mode = CreateMode::from_flags(request.flags);
-                if mode.is_none_or(|mode| mode.ttl) {
-                    return Err(Error::BadValue(request.flags));
-                }
-                SubRequest::Create(op, request)
+                SubRequest::Create(op, decode_create_in_multi(r)?)
             }
-            Some(op @ OpCode::CreateTtl) => {
-                let request = CreateRequest::decode_ttl(r)?;
-                if CreateMode::from_flags(request.flags).is_none() {
-                    return Err(Error::BadValue(request.flags));
-                }
-                SubRequest::Create(op, request)
-            }
+            Some(op @ OpCode::CreateTtl) => SubRequest::Create(op, CreateRequest::decode_ttl(r)?),
             Some(OpCode::Delete) => SubRequest::Delete(DeleteRequest::decode(r)?),
             Some(OpCode::SetData) => SubRequest::SetData(SetDataRequest::decode(r)?),
             Some(OpCode::Check) => SubRequest::Check(CheckVersionRequest::decode(r)?),
@@ -133,6 +122,15 @@ fn read_multi(request: Reader<'_>) -> Result<Vec<SubRequest<'_>>, Error> {
         });
     }
     Ok(requests)
+}
+
+/// A create without a time to live: inside a multi its flags are looked at when it is read.
+pub(crate) fn decode_create_in_multi<'a>(r: &mut Reader<'a>) -> Result<CreateRequest<'a>, Error> {
+    let request = CreateRequest::decode(r)?;
+    if CreateMode::from_flags(request.flags).is_none_or(|mode| mode.ttl) {
+        return Err(Error::BadValue(request.flags));
+    }
+    Ok(request)
 }
 
 fn read<T>(read: Result<T, Error>) -> Outcome<T> {

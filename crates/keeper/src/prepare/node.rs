@@ -92,8 +92,7 @@ impl Preparation<'_> {
         self.check_session()?;
         let path = &*request.path;
         self.check_path(path)?;
-        let ids = self.ids;
-        let acl = self.config.auth.fix_up(request.acl, ids).map_err(|_| ErrorCode::InvalidAcl)?;
+        let acl = self.fix_up(request.acl)?;
         let mut node = self.node(path)?;
         self.may(&node.acl, perms::ADMIN)?;
         let version = next_version(node.stat.aversion, request.version)?;

@@ -1,0 +1,127 @@
+//! The judge must find what is wrong: each test is a right history, and the same made wrong.
+
+use crate::{
+    Acl, Body, Commit, Connection, Fate, Frame, History, Mode, ModelConfig, Op, Request, Stat,
+    Work, judge,
+};
+
+const S: i64 = 7;
+
+fn create(path: &str, mode: Mode) -> Op {
+    let path = path.to_owned();
+    Op::Create { path, data: Some(vec![1]), acl: Acl::open(), mode, with_stat: false }
+}
+
+fn reply(xid: i32, zxid: i64, body: Body) -> Frame {
+    Frame::Reply { xid, zxid, err: 0, body }
+}
+
+fn event(zxid: i64, kind: i32, path: &str) -> Frame {
+    Frame::Event { zxid, kind, path: path.into() }
+}
+
+fn commit(zxid: i64, xid: i32, work: Work) -> Commit {
+    Commit { zxid, session: S, xid, time: 1000, work }
+}
+
+fn stat(zxid: i64) -> Stat {
+    Stat {
+        czxid: zxid,
+        mzxid: zxid,
+        pzxid: zxid,
+        ctime: 1000,
+        mtime: 1000,
+        data_length: 1,
+        ephemeral_owner: S,
+        ..Stat::default()
+    }
+}
+
+/// A session that watches a path, creates an ephemeral node there, reads it, and expires.
+fn history() -> History {
+    let ephemeral = Mode { ephemeral: true, ..Mode::default() };
+    let ops = [
+        Op::Exists { path: "/e".into(), watch: true },
+        create("/e", ephemeral),
+        Op::GetData { path: "/e".into(), watch: true },
+        create("/e", ephemeral),
+    ];
+    let request = |(i, op)| Request { xid: i as i32 + 1, op, told: 1 };
+    let mut history = History::default();
+    history.connections.push(Connection {
+        session: S,
+        ids: Vec::new(),
+        requests: ops.into_iter().enumerate().map(request).collect(),
+        frames: vec![
+            Frame::Reply { xid: 1, zxid: 1, err: -101, body: Body::Empty },
+            event(2, 1, "/e"),
+            reply(2, 2, Body::Path("/e".into())),
+            reply(3, 2, Body::Data(Some(vec![1]), stat(2))),
+            Frame::Reply { xid: 4, zxid: 3, err: -110, body: Body::Empty },
+            event(4, 2, "/e"),
+        ],
+        fate: Fate::Broken,
+        disk_failed: false,
+    });
+    history.commits = vec![
+        commit(1, 0, Work::Open { timeout_ms: 100 }),
+        commit(2, 2, Work::Asked { err: 0 }),
+        commit(3, 4, Work::Asked { err: -110 }),
+        commit(4, 0, Work::Expire),
+    ];
+    history
+}
+
+fn rule(change: impl FnOnce(&mut History)) -> &'static str {
+    let mut history = history();
+    change(&mut history);
+    match judge(&history, ModelConfig::default()) {
+        Ok(_) => "right",
+        Err(violation) => violation.rule,
+    }
+}
+
+#[test]
+fn a_right_history_passes_also_when_its_end_is_cut_off() {
+    for length in 0..=6 {
+        assert_eq!(rule(|h| h.connections[0].frames.truncate(length)), "right", "{length}");
+    }
+}
+
+#[test]
+fn what_is_wrong_is_found() {
+    let frames = |change: fn(&mut Vec<Frame>)| rule(|h| change(&mut h.connections[0].frames));
+    assert_eq!(frames(|f| f.swap(1, 2)), "watch.order");
+    assert_eq!(frames(|f| drop(f.remove(1))), "watch.order");
+    assert_eq!(frames(|f| f.insert(1, event(2, 1, "/e"))), "reply.wrong");
+    assert_eq!(frames(|f| f.insert(3, event(2, 1, "/e"))), "watch.spurious");
+    assert_eq!(frames(|f| f.swap(2, 3)), "reply.wrong");
+    assert_eq!(frames(|f| f[3] = reply(3, 1, Body::Data(None, stat(2)))), "session.back");
+    assert_eq!(frames(|f| f[3] = reply(3, 2, Body::Data(Some(vec![2]), stat(2)))), "reply.wrong");
+    assert_eq!(frames(|f| f.push(reply(5, 4, Body::Empty))), "reply.unasked");
+    assert_eq!(frames(|f| f.push(event(9, 2, "/e"))), "order.beyond");
+}
+
+#[test]
+fn the_order_itself_is_judged() {
+    assert_eq!(rule(|h| h.commits[2].work = Work::Asked { err: 0 }), "order.error");
+    assert_eq!(rule(|h| h.commits[2].xid = 3), "order.unasked");
+    assert_eq!(rule(|h| drop(h.commits.remove(1))), "order.gap");
+    assert_eq!(rule(|h| h.commits[3].session = 8), "session.expiry");
+    assert_eq!(rule(|h| h.connections[0].requests[2].told = 3), "stale");
+}
+
+#[test]
+fn a_whole_connection_must_have_every_event() {
+    let whole = |h: &mut History| {
+        h.connections[0].fate = Fate::Whole;
+        h.connections[0].frames.pop();
+    };
+    assert_eq!(rule(whole), "watch.missing");
+}
+
+#[test]
+fn a_seen_tree_is_compared_node_by_node() {
+    let tree = crate::SeenTree { zxid: 4, nodes: Vec::new(), sessions: Vec::new() };
+    assert_eq!(rule(|h| h.trees.push(tree)), "state");
+}

@@ -1,0 +1,513 @@
+//! What a caller can ask for, checked and written as the bytes of a frame.
+//!
+//! Paths are the client's; the chroot is added when they are written. Versions are -1 for any.
+
+use crate::reply::Expect;
+use crate::watches::{Kind, Registration, WatcherId};
+use crate::{Chroot, Error};
+use bytes::Bytes;
+use jute::{Encode, put_bool, put_buffer, put_int, put_long, put_string};
+use std::borrow::Cow;
+use std::time::Duration;
+use wire::{Acl, AddWatchMode, MULTI_END, MultiHeader, OpCode, TTL_MAX_MS, WatcherType};
+
+/// The version that matches every version.
+pub const ANY_VERSION: i32 = -1;
+/// Where the ensemble's configuration stands, outside of every chroot.
+pub const CONFIG_PATH: &str = "/zookeeper/config";
+
+/// What kind of node to create.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// Stays until it is deleted.
+    #[default]
+    Persistent,
+    /// Goes with its session.
+    Ephemeral,
+    /// Stays, and gets ten digits appended to its name.
+    PersistentSequential,
+    /// Goes with its session, and gets ten digits appended to its name.
+    EphemeralSequential,
+    /// Goes some time after its last child went.
+    Container,
+    /// Goes when it had neither children nor writes for that long: at least 1 ms.
+    PersistentWithTtl(Duration),
+    /// The same with ten digits appended to its name.
+    PersistentSequentialWithTtl(Duration),
+}
+
+impl Mode {
+    fn flags(self) -> i32 {
+        match self {
+            Mode::Persistent => 0,
+            Mode::Ephemeral => 1,
+            Mode::PersistentSequential => 2,
+            Mode::EphemeralSequential => 3,
+            Mode::Container => 4,
+            Mode::PersistentWithTtl(_) => 5,
+            Mode::PersistentSequentialWithTtl(_) => 6,
+        }
+    }
+
+    fn ttl(self) -> Option<Duration> {
+        match self {
+            Mode::PersistentWithTtl(ttl) | Mode::PersistentSequentialWithTtl(ttl) => Some(ttl),
+            Mode::Persistent
+            | Mode::Ephemeral
+            | Mode::PersistentSequential
+            | Mode::EphemeralSequential
+            | Mode::Container => None,
+        }
+    }
+
+    fn is_sequential(self) -> bool {
+        matches!(
+            self,
+            Mode::PersistentSequential
+                | Mode::EphemeralSequential
+                | Mode::PersistentSequentialWithTtl(_)
+        )
+    }
+
+    fn op(self) -> OpCode {
+        match self {
+            Mode::Container => OpCode::CreateContainer,
+            Mode::PersistentWithTtl(_) | Mode::PersistentSequentialWithTtl(_) => OpCode::CreateTtl,
+            Mode::Persistent
+            | Mode::Ephemeral
+            | Mode::PersistentSequential
+            | Mode::EphemeralSequential => OpCode::Create2,
+        }
+    }
+}
+
+/// One write of a multi.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Op {
+    /// Creates a node.
+    Create {
+        /// Its path, before a sequence number.
+        path: String,
+        /// Its data; null stays null.
+        data: Option<Bytes>,
+        /// Its access list; not empty.
+        acl: Vec<Acl>,
+        /// Its kind.
+        mode: Mode,
+    },
+    /// Deletes a node.
+    Delete {
+        /// Its path.
+        path: String,
+        /// The version that it must have.
+        version: i32,
+    },
+    /// Replaces a node's data.
+    SetData {
+        /// Its path.
+        path: String,
+        /// The new data; null stays null.
+        data: Option<Bytes>,
+        /// The version that it must have.
+        version: i32,
+    },
+    /// Changes nothing, and fails the multi if the version is another.
+    Check {
+        /// The node's path.
+        path: String,
+        /// The version that it must have.
+        version: i32,
+    },
+}
+
+/// One read of a multi-read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReadOp {
+    /// Reads a node's data.
+    Data(String),
+    /// Lists a node's children.
+    Children(String),
+}
+
+/// A request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// One write; a check alone is no request and is refused.
+    Write(Op),
+    /// Several writes, all or none.
+    Multi(Vec<Op>),
+    /// Several reads in one round trip.
+    MultiRead(Vec<ReadOp>),
+    /// Asks whether a node exists; a watch is set also where there is none.
+    Exists {
+        /// The node.
+        path: String,
+        /// Who is to be told of the next change.
+        watch: Option<WatcherId>,
+    },
+    /// Reads data and stat.
+    GetData {
+        /// The node.
+        path: String,
+        /// Who is to be told of the next change.
+        watch: Option<WatcherId>,
+    },
+    /// Reads the ensemble's configuration, which no chroot hides.
+    GetConfig {
+        /// Who is to be told of the next change.
+        watch: Option<WatcherId>,
+    },
+    /// Lists children.
+    Children {
+        /// The node.
+        path: String,
+        /// Who is to be told of the next change.
+        watch: Option<WatcherId>,
+    },
+    /// Lists children; answers with the stat too.
+    ChildrenWithStat {
+        /// The node.
+        path: String,
+        /// Who is to be told of the next change.
+        watch: Option<WatcherId>,
+    },
+    /// Reads the access list and the stat.
+    GetAcl {
+        /// The node.
+        path: String,
+    },
+    /// Replaces the access list.
+    SetAcl {
+        /// The node.
+        path: String,
+        /// The new list; not empty.
+        acl: Vec<Acl>,
+        /// The version that the list must have.
+        version: i32,
+    },
+    /// Waits until this server has all that the leader had committed.
+    Sync {
+        /// Any path.
+        path: String,
+    },
+    /// Sets a watch that stays.
+    AddWatch {
+        /// The node.
+        path: String,
+        /// Alone, or with all below it.
+        mode: AddWatchMode,
+        /// Who is to be told.
+        watcher: WatcherId,
+    },
+    /// Removes one local watcher.
+    RemoveWatcher(WatcherId),
+    /// Removes all local watchers of a type from a path.
+    RemoveWatches {
+        /// The node.
+        path: String,
+        /// Which.
+        which: WatcherType,
+    },
+    /// Lists the session's ephemeral nodes.
+    Ephemerals {
+        /// What their paths begin with.
+        prefix: String,
+    },
+    /// Counts all descendants.
+    DescendantCount {
+        /// The node.
+        path: String,
+    },
+    /// Lists the connection's identities.
+    WhoAmI,
+    /// Changes the ensemble.
+    Reconfig {
+        /// Members to add or change, `server.N=...` separated by commas.
+        joining: Option<String>,
+        /// Ids of members to remove, separated by commas.
+        leaving: Option<String>,
+        /// The whole new membership.
+        members: Option<String>,
+        /// The version that the configuration must have; -1 for any.
+        config_id: i64,
+    },
+    /// Adds an identity to this connection and to all that follow it.
+    Auth {
+        /// Which scheme the credentials are for.
+        scheme: String,
+        /// The credentials.
+        credentials: Bytes,
+    },
+}
+
+impl Request {
+    /// Checks what can be checked without a server.
+    ///
+    /// # Errors
+    /// [`Error::InvalidPath`] and [`Error::InvalidArgument`].
+    pub(crate) fn validate(&self) -> Result<(), Error> {
+        match self {
+            Request::Write(Op::Check { .. }) => {
+                Err(Error::InvalidArgument("a check has a meaning only within a multi"))
+            }
+            Request::Write(op) => op.validate(),
+            Request::Multi(ops) => ops.iter().try_for_each(Op::validate),
+            Request::MultiRead(ops) => ops.iter().try_for_each(|op| match op {
+                ReadOp::Data(path) | ReadOp::Children(path) => valid(path),
+            }),
+            Request::SetAcl { path, acl, .. } => valid(path).and_then(|()| usable(acl)),
+            Request::Exists { path, .. }
+            | Request::GetData { path, .. }
+            | Request::Children { path, .. }
+            | Request::ChildrenWithStat { path, .. }
+            | Request::GetAcl { path }
+            | Request::Sync { path }
+            | Request::AddWatch { path, .. }
+            | Request::RemoveWatches { path, .. }
+            | Request::Ephemerals { prefix: path }
+            | Request::DescendantCount { path } => valid(path),
+            Request::GetConfig { .. }
+            | Request::RemoveWatcher(_)
+            | Request::WhoAmI
+            | Request::Reconfig { .. }
+            | Request::Auth { .. } => Ok(()),
+        }
+    }
+
+    /// Whether it may change something, so that a lost connection leaves its outcome unknown.
+    pub(crate) fn is_write(&self) -> bool {
+        match self {
+            Request::Write(_)
+            | Request::Multi(_)
+            | Request::SetAcl { .. }
+            | Request::Reconfig { .. } => true,
+            Request::MultiRead(_)
+            | Request::Exists { .. }
+            | Request::GetData { .. }
+            | Request::GetConfig { .. }
+            | Request::Children { .. }
+            | Request::ChildrenWithStat { .. }
+            | Request::GetAcl { .. }
+            | Request::Sync { .. }
+            | Request::AddWatch { .. }
+            | Request::RemoveWatcher(_)
+            | Request::RemoveWatches { .. }
+            | Request::Ephemerals { .. }
+            | Request::DescendantCount { .. }
+            | Request::WhoAmI
+            | Request::Auth { .. } => false,
+        }
+    }
+
+    /// The watch that its success sets.
+    pub(crate) fn registration(&self, chroot: &Chroot) -> Option<Registration> {
+        let (watcher, kind, path) = match self {
+            Request::Exists { path, watch } | Request::GetData { path, watch } => {
+                ((*watch)?, Kind::Data, chroot.add(path))
+            }
+            Request::GetConfig { watch } => ((*watch)?, Kind::Data, CONFIG_PATH.to_owned()),
+            Request::Children { path, watch } | Request::ChildrenWithStat { path, watch } => {
+                ((*watch)?, Kind::Child, chroot.add(path))
+            }
+            Request::AddWatch { path, mode, watcher } => {
+                let kind = match mode {
+                    AddWatchMode::Persistent => Kind::Persistent,
+                    AddWatchMode::PersistentRecursive => Kind::Recursive,
+                };
+                (*watcher, kind, chroot.add(path))
+            }
+            Request::Write(_)
+            | Request::Multi(_)
+            | Request::MultiRead(_)
+            | Request::GetAcl { .. }
+            | Request::SetAcl { .. }
+            | Request::Sync { .. }
+            | Request::RemoveWatcher(_)
+            | Request::RemoveWatches { .. }
+            | Request::Ephemerals { .. }
+            | Request::DescendantCount { .. }
+            | Request::WhoAmI
+            | Request::Reconfig { .. }
+            | Request::Auth { .. } => return None,
+        };
+        Some(Registration { watcher: Some(watcher), kind, path })
+    }
+
+    /// Appends the body to `out`; says which operation it is and what answers it.
+    ///
+    /// The removals and auth have frames of their own, which the session makes.
+    pub(crate) fn encode(&self, chroot: &Chroot, out: &mut Vec<u8>) -> (OpCode, Expect) {
+        let put_path = |out: &mut Vec<u8>, path: &str| put_string(out, &chroot.add(path));
+        match self {
+            Request::Write(op) => op.encode(chroot, out),
+            Request::Multi(ops) => {
+                encode_multi(ops, chroot, out);
+                (OpCode::Multi, Expect::Multi)
+            }
+            Request::MultiRead(ops) => {
+                encode_multi_read(ops, chroot, out);
+                (OpCode::MultiRead, Expect::MultiRead)
+            }
+            Request::Exists { path, watch } => {
+                put_path(out, path);
+                put_bool(out, watch.is_some());
+                (OpCode::Exists, Expect::Exists)
+            }
+            Request::GetData { path, watch } => {
+                put_path(out, path);
+                put_bool(out, watch.is_some());
+                (OpCode::GetData, Expect::Data)
+            }
+            Request::GetConfig { watch } => {
+                put_string(out, CONFIG_PATH);
+                put_bool(out, watch.is_some());
+                (OpCode::GetData, Expect::Data)
+            }
+            Request::Children { path, watch } => {
+                put_path(out, path);
+                put_bool(out, watch.is_some());
+                (OpCode::GetChildren, Expect::Children)
+            }
+            Request::ChildrenWithStat { path, watch } => {
+                put_path(out, path);
+                put_bool(out, watch.is_some());
+                (OpCode::GetChildren2, Expect::ChildrenWithStat)
+            }
+            Request::GetAcl { path } => {
+                put_path(out, path);
+                (OpCode::GetAcl, Expect::Acl)
+            }
+            Request::SetAcl { path, acl, version } => {
+                put_path(out, path);
+                put_acl(out, acl);
+                put_int(out, *version);
+                (OpCode::SetAcl, Expect::Stat)
+            }
+            Request::Sync { path } => {
+                put_path(out, path);
+                (OpCode::Sync, Expect::Path)
+            }
+            Request::AddWatch { path, mode, .. } => {
+                put_path(out, path);
+                put_int(out, *mode as i32);
+                (OpCode::AddWatch, Expect::Nothing)
+            }
+            Request::Ephemerals { prefix } => {
+                put_path(out, prefix);
+                (OpCode::GetEphemerals, Expect::Paths)
+            }
+            Request::DescendantCount { path } => {
+                put_path(out, path);
+                (OpCode::GetAllChildrenNumber, Expect::Count)
+            }
+            Request::WhoAmI => (OpCode::WhoAmI, Expect::Identities),
+            Request::Reconfig { joining, leaving, members, config_id } => {
+                for text in [joining, leaving, members] {
+                    put_buffer(out, text.as_deref().map(str::as_bytes));
+                }
+                put_long(out, *config_id);
+                (OpCode::Reconfig, Expect::Data)
+            }
+            Request::RemoveWatcher(_) | Request::RemoveWatches { .. } => {
+                (OpCode::RemoveWatches, Expect::Nothing)
+            }
+            Request::Auth { .. } => (OpCode::Auth, Expect::Nothing),
+        }
+    }
+}
+
+impl Op {
+    fn validate(&self) -> Result<(), Error> {
+        match self {
+            Op::Create { path, acl, mode, .. } => {
+                // A sequence number makes a name of what ends with a slash.
+                let full: Cow<'_, str> =
+                    if mode.is_sequential() { format!("{path}1").into() } else { path.into() };
+                if wire::validate_path(&full).is_err() {
+                    return Err(Error::InvalidPath(path.clone()));
+                }
+                usable(acl)?;
+                match mode.ttl().map(|ttl| ttl.as_millis()) {
+                    Some(ms) if ms < 1 || ms > TTL_MAX_MS as u128 => {
+                        Err(Error::InvalidArgument("a time to live is 1 ms to 2^40 - 1 ms"))
+                    }
+                    Some(_) | None => Ok(()),
+                }
+            }
+            Op::Delete { path, .. } | Op::SetData { path, .. } | Op::Check { path, .. } => {
+                valid(path)
+            }
+        }
+    }
+
+    fn encode(&self, chroot: &Chroot, out: &mut Vec<u8>) -> (OpCode, Expect) {
+        match self {
+            Op::Create { path, data, acl, mode } => {
+                put_string(out, &chroot.add(path));
+                put_buffer(out, data.as_deref());
+                put_acl(out, acl);
+                put_int(out, mode.flags());
+                if let Some(ttl) = mode.ttl() {
+                    put_long(out, i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX));
+                }
+                (mode.op(), Expect::Created)
+            }
+            Op::Delete { path, version } => {
+                put_string(out, &chroot.add(path));
+                put_int(out, *version);
+                (OpCode::Delete, Expect::Nothing)
+            }
+            Op::SetData { path, data, version } => {
+                put_string(out, &chroot.add(path));
+                put_buffer(out, data.as_deref());
+                put_int(out, *version);
+                (OpCode::SetData, Expect::Stat)
+            }
+            Op::Check { path, version } => {
+                put_string(out, &chroot.add(path));
+                put_int(out, *version);
+                (OpCode::Check, Expect::Nothing)
+            }
+        }
+    }
+}
+
+fn encode_multi(ops: &[Op], chroot: &Chroot, out: &mut Vec<u8>) {
+    let mut body = Vec::new();
+    for op in ops {
+        body.clear();
+        let (code, _) = op.encode(chroot, &mut body);
+        MultiHeader { op: code.number(), done: false, err: -1 }.encode(out);
+        out.extend_from_slice(&body);
+    }
+    MULTI_END.encode(out);
+}
+
+fn encode_multi_read(ops: &[ReadOp], chroot: &Chroot, out: &mut Vec<u8>) {
+    for op in ops {
+        let (code, path) = match op {
+            ReadOp::Data(path) => (OpCode::GetData, path),
+            ReadOp::Children(path) => (OpCode::GetChildren, path),
+        };
+        MultiHeader { op: code.number(), done: false, err: -1 }.encode(out);
+        put_string(out, &chroot.add(path));
+        put_bool(out, false);
+    }
+    MULTI_END.encode(out);
+}
+
+fn put_acl(out: &mut Vec<u8>, acl: &[Acl]) {
+    put_int(out, i32::try_from(acl.len()).expect("an access list is bounded by its frame"));
+    acl.iter().for_each(|entry| entry.encode(out));
+}
+
+fn valid(path: &str) -> Result<(), Error> {
+    wire::validate_path(path).map_err(|_| Error::InvalidPath(path.to_owned()))
+}
+
+fn usable(acl: &[Acl]) -> Result<(), Error> {
+    if acl.is_empty() {
+        return Err(Error::InvalidArgument("an access list must not be empty"));
+    }
+    Ok(())
+}

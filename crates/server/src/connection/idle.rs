@@ -1,0 +1,75 @@
+//! The two timers of a connection: for its silence, and for requests that wait for room.
+
+use super::ConnectionTask;
+use crate::clock::Clock;
+use crate::sync::lock;
+use base::Time;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+/// A timer that may ring early: frames move the deadline, and the timer is only set again once it
+/// has rung.
+#[derive(Debug, Default)]
+pub(super) struct Idle {
+    sleep: Option<Pin<Box<Sleep>>>,
+}
+
+impl Idle {
+    /// Ready once `deadline` has passed.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>, clock: &Clock, deadline: Time) -> Poll<()> {
+        let at = || Instant::from_std(clock.instant(deadline));
+        let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(at())));
+        while sleep.as_mut().poll(cx).is_ready() {
+            if deadline <= clock.now() {
+                return Poll::Ready(());
+            }
+            sleep.as_mut().reset(at());
+        }
+        // It may have been set for a longer time-out than there is now.
+        if sleep.deadline() > at() {
+            sleep.as_mut().reset(at());
+            return sleep.as_mut().poll(cx);
+        }
+        Poll::Pending
+    }
+}
+
+/// Waiting for room on a server that has too much to do.
+#[derive(Debug, Default)]
+pub(super) struct Stall {
+    since: Option<Time>,
+    sleep: Option<Pin<Box<Sleep>>>,
+}
+
+impl ConnectionTask {
+    /// Whether nothing is to be read for the time being, because the server has too many requests
+    /// under way. With requests of its own among them, the connection is woken by their answers;
+    /// without, it looks again after the stall time.
+    pub(super) fn is_held_back(&mut self, cx: &mut Context<'_>, outstanding: usize) -> bool {
+        let limits = &self.service.settings.config.limits;
+        let total = self.service.inbox.outstanding();
+        if outstanding > 0 && total > limits.outstanding_requests_max as usize {
+            return true;
+        }
+        let is_full = limits.requests.requests_max.is_some_and(|max| total >= max as usize);
+        if !is_full {
+            self.stall = Stall::default();
+            return false;
+        }
+        let stall_time = limits.requests.stall;
+        // Requests wait unread: those of a client that is gone are never taken.
+        if self.stall.since.is_none() {
+            self.stall.since = Some(self.service.clock.now());
+            let counters = &mut lock(&self.worker.counters).metrics.counters;
+            counters.request_throttle_wait_count += 1;
+        }
+        let next = || Instant::now() + stall_time;
+        let sleep = self.stall.sleep.get_or_insert_with(|| Box::pin(sleep_until(next())));
+        while sleep.as_mut().poll(cx).is_ready() {
+            sleep.as_mut().reset(next());
+        }
+        true
+    }
+}

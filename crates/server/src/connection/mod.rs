@@ -1,0 +1,207 @@
+//! One client connection's task: bytes in, frames to the connection's core, bytes out.
+//!
+//! A future written by hand: each turn sends what is to be sent, feeds what has been read, or
+//! reads. It waits for its socket, its timer, or the member, which wakes it once it has put
+//! output into the connection. Nothing is allocated for a length that a client claims, and an
+//! idle connection keeps next to no buffers.
+
+mod feed;
+mod idle;
+mod read;
+mod send;
+
+use crate::service::{Service, Worker};
+use crate::sync::lock;
+use crate::table::Entry;
+use base::SessionId;
+use feed::Fed;
+use idle::{Idle, Stall};
+use keeper::{Ask, Connection, Frames, Ids, Origin, Submissions};
+use send::Outgoing;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use tokio::net::TcpStream;
+
+/// The task of one connection.
+pub(crate) struct ConnectionTask {
+    service: Arc<Service>,
+    worker: Arc<Worker>,
+    entry: Arc<Entry>,
+    stream: TcpStream,
+    remote: SocketAddr,
+    frames: Frames,
+    /// Bytes that were read and not yet taken as frames.
+    input: Vec<u8>,
+    /// How many bytes `input` needs to have before it is worth a look.
+    needed: usize,
+    /// Whether `input` may hold more that can be taken.
+    has_backlog: bool,
+    /// Whether the connection takes more frames, when last seen.
+    wants_more: bool,
+    /// Whether the client said that it sends no more.
+    at_end: bool,
+    outgoing: Outgoing,
+    idle: Idle,
+    stall: Stall,
+    /// Bytes of large requests that are under way.
+    large: u64,
+}
+
+/// What a turn came to.
+enum Turn {
+    Again,
+    Wait,
+    End,
+}
+
+impl ConnectionTask {
+    /// A task for a socket that the limits have let in.
+    pub(crate) fn new(
+        service: Arc<Service>,
+        worker: Arc<Worker>,
+        stream: TcpStream,
+        remote: SocketAddr,
+    ) -> ConnectionTask {
+        let now = service.clock.now();
+        let keeper = &service.settings.keeper;
+        let entry = service.hub.table.insert(|id| Connection::new(id, remote, now, keeper));
+        ConnectionTask {
+            frames: Frames::new(keeper.frame_size_max),
+            input: Vec::new(),
+            needed: 0,
+            has_backlog: false,
+            wants_more: true,
+            at_end: false,
+            outgoing: Outgoing::default(),
+            idle: Idle::default(),
+            stall: Stall::default(),
+            large: 0,
+            service,
+            worker,
+            entry,
+            stream,
+            remote,
+        }
+    }
+
+    fn turn(&mut self, cx: &mut Context<'_>) -> Turn {
+        let Ok(sent_all) = self.send(cx) else { return Turn::End };
+        let (is_closed, outstanding) = {
+            let state = self.entry.lock();
+            self.wants_more = state.connection.wants_more();
+            (state.connection.is_closed(), state.connection.outstanding())
+        };
+        if outstanding == 0 {
+            self.service.limits.large_done(std::mem::take(&mut self.large));
+        }
+        let takes_no_more =
+            is_closed || self.service.is_stopping() || (self.at_end && !self.has_backlog);
+        if takes_no_more {
+            let is_done = sent_all && (is_closed || outstanding == 0);
+            return if is_done { self.end(cx) } else { self.wait(cx, sent_all) };
+        }
+        if sent_all && self.outgoing.take_resume_due() {
+            return self.feed(&[]).into();
+        }
+        if self.wants_more && !self.is_held_back(cx, outstanding) {
+            if self.has_backlog {
+                return self.feed(&[]).into();
+            }
+            if let Poll::Ready(turn) = self.read(cx) {
+                return turn;
+            }
+        }
+        self.wait(cx, sent_all)
+    }
+
+    /// Waits, unless something has come up meanwhile.
+    fn wait(&mut self, cx: &mut Context<'_>, sent_all: bool) -> Turn {
+        let service = &self.service;
+        let deadline = {
+            let mut state = self.entry.lock();
+            let connection = &state.connection;
+            let has_news = sent_all && (connection.has_output() || connection.is_closed());
+            if has_news || connection.wants_more() != self.wants_more {
+                return Turn::Again;
+            }
+            let sessionless = service.settings.config.limits.sessionless_timeout;
+            let deadline = connection.idle_deadline(sessionless);
+            state.is_sending = !sent_all;
+            if !state.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+                state.waker = Some(cx.waker().clone());
+            }
+            deadline
+        };
+        if self.idle.poll(cx, &service.clock, deadline).is_ready() {
+            self.note_silence();
+            return Turn::End;
+        }
+        Turn::Wait
+    }
+
+    fn note_silence(&self) {
+        let session = self.entry.lock().connection.session();
+        if session == SessionId::NONE {
+            let counters = &mut lock(&self.worker.counters).metrics.counters;
+            counters.sessionless_connections_expired += 1;
+        }
+        tracing::debug!(remote = %self.remote, %session, "closing a connection that is silent");
+    }
+}
+
+impl From<Fed> for Turn {
+    fn from(fed: Fed) -> Turn {
+        match fed {
+            Fed::GoOn => Turn::Again,
+            Fed::Close => Turn::End,
+        }
+    }
+}
+
+impl Future for ConnectionTask {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        for _ in 0..TURNS_MAX {
+            match self.turn(cx) {
+                Turn::Again => {}
+                Turn::Wait => return Poll::Pending,
+                Turn::End => return Poll::Ready(()),
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+/// However the task ends, by a panic as well, nothing of the connection stays.
+impl Drop for ConnectionTask {
+    fn drop(&mut self) {
+        let service = &self.service;
+        let (id, session, last_heard) = {
+            let mut state = self.entry.lock();
+            state.connection.close();
+            let connection = &state.connection;
+            (connection.id(), connection.session(), connection.last_heard())
+        };
+        service.hub.table.remove(id);
+        lock(&service.hub.watches).remove_connection(id);
+        service.limits.large_done(self.large);
+        service.limits.leave(self.remote.ip());
+        if session != SessionId::NONE && !service.is_stopping() {
+            let mut submissions = Submissions::default();
+            let ids = Ids::default();
+            let arrived = service.clock.now();
+            let origin = Origin { connection: id, session, xid: 0, ids: &ids, arrived };
+            submissions.ask(origin, Ask::Detach { last_heard });
+            service.inbox.submit(&mut submissions);
+            self.worker.kick.notify_one();
+        }
+    }
+}
+
+/// Turns that a task takes before others get theirs.
+const TURNS_MAX: usize = 16;

@@ -1,0 +1,72 @@
+//! Sending: one write for all that waits, and the socket's readiness only if that blocks.
+
+use super::{ConnectionTask, Turn};
+use crate::sync::lock;
+use keeper::OUTBOX_PAUSE_BYTES;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use tokio::io::AsyncWrite;
+
+/// Bytes on their way out.
+#[derive(Debug, Default)]
+pub(super) struct Outgoing {
+    bytes: Vec<u8>,
+    sent: usize,
+    /// So much waited that reads may have stalled behind it.
+    resume_due: bool,
+}
+
+impl Outgoing {
+    /// Adds the answer to a four-letter word.
+    pub(super) fn push(&mut self, text: &str) {
+        self.bytes.extend_from_slice(text.as_bytes());
+    }
+
+    /// Whether the connection is to go on with reads that waited; asking takes the answer.
+    pub(super) fn take_resume_due(&mut self) -> bool {
+        std::mem::take(&mut self.resume_due)
+    }
+}
+
+impl ConnectionTask {
+    /// Sends what there is; says whether all of it is sent.
+    pub(super) fn send(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
+        loop {
+            let Outgoing { bytes, sent, resume_due } = &mut self.outgoing;
+            while *sent < bytes.len() {
+                match Pin::new(&mut self.stream).poll_write(cx, &bytes[*sent..]) {
+                    Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
+                    Poll::Ready(Ok(written)) => *sent += written,
+                    Poll::Ready(Err(error)) => return Err(error),
+                    Poll::Pending => return Ok(false),
+                }
+            }
+            *sent = 0;
+            bytes.clear();
+            if bytes.capacity() > KEPT_MAX {
+                *bytes = Vec::new();
+            }
+            let mut state = self.entry.lock();
+            if !state.connection.has_output() {
+                state.is_sending = false;
+                return Ok(true);
+            }
+            state.connection.take_output(bytes);
+            drop(state);
+            *resume_due |= bytes.len() >= OUTBOX_PAUSE_BYTES;
+            let counters = &mut lock(&self.worker.counters).metrics.counters;
+            counters.response_bytes += bytes.len() as u64;
+        }
+    }
+
+    /// Says that nothing more comes, so that what was sent arrives before the connection is gone.
+    pub(super) fn end(&mut self, cx: &mut Context<'_>) -> Turn {
+        // It cannot block, and the peer may be gone: either way this is the end.
+        let _ = Pin::new(&mut self.stream).poll_shutdown(cx);
+        Turn::End
+    }
+}
+
+/// Memory that an idle connection keeps for its output, in bytes.
+const KEPT_MAX: usize = 1024;

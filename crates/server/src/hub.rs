@@ -1,0 +1,113 @@
+//! What the member and the connections share: tree, watches, connections.
+//!
+//! Order of locks: tree, then the table, watches, one connection, counters, inbox. A task that
+//! holds the tree's read side and its own connection may take the watches, because whoever
+//! writes has the tree for itself. Connections are woken when the tree is free again.
+
+use crate::counters::Counters;
+use crate::sync::{StopOnPanic, lock, must};
+use crate::table::{Entries, Entry, Table};
+use base::{ConnectionId, Time};
+use crossbeam_utils::sync::{ShardedLock, ShardedLockReadGuard};
+use keeper::{Clients, Connection, Watches};
+use std::sync::{Arc, Mutex};
+use tree::Tree;
+
+/// The shared state.
+pub(crate) struct Hub {
+    tree: ShardedLock<Tree>,
+    pub(crate) watches: Mutex<Watches>,
+    pub(crate) table: Table,
+    /// What is counted while answers are made.
+    pub(crate) counters: Mutex<Counters>,
+    /// Memory of the list of those to be woken; only the member's driver uses it.
+    touched: Mutex<Vec<Arc<Entry>>>,
+}
+
+impl Hub {
+    pub(crate) fn new(tree: Tree) -> Hub {
+        Hub {
+            tree: ShardedLock::new(tree),
+            watches: Mutex::default(),
+            table: Table::default(),
+            counters: Mutex::default(),
+            touched: Mutex::default(),
+        }
+    }
+
+    /// The tree, beside other readers.
+    pub(crate) fn tree(&self) -> ShardedLockReadGuard<'_, Tree> {
+        must(self.tree.read())
+    }
+
+    fn wake(&self, mut touched: Vec<Arc<Entry>>) {
+        touched.drain(..).for_each(|entry| entry.wake());
+        *lock(&self.touched) = touched;
+    }
+}
+
+/// A member's way to the hub.
+#[derive(Clone)]
+pub(crate) struct SharedHub(pub(crate) Arc<Hub>);
+
+impl node::Shared for SharedHub {
+    fn read<R>(&self, act: impl FnOnce(&Tree) -> R) -> R {
+        act(&self.0.tree())
+    }
+
+    fn with_clients<R>(&self, act: impl FnOnce(&Tree, &mut dyn Clients) -> R) -> R {
+        let hub = &*self.0;
+        let mut touched = std::mem::take(&mut *lock(&hub.touched));
+        let result = {
+            let tree = hub.tree();
+            let mut counters = lock(&hub.counters);
+            let entries = hub.table.entries();
+            let counters = &mut *counters;
+            let mut clients = TableClients { entries, touched: &mut touched, counters };
+            act(&tree, &mut clients)
+        };
+        hub.wake(touched);
+        result
+    }
+
+    fn write<R>(&self, act: impl FnOnce(&mut Tree, &mut Watches, &mut dyn Clients) -> R) -> R {
+        let hub = &*self.0;
+        let mut touched = std::mem::take(&mut *lock(&hub.touched));
+        let result = {
+            let _stop = StopOnPanic("a change could not be applied");
+            let mut tree = must(hub.tree.write());
+            let entries = hub.table.entries();
+            let mut watches = lock(&hub.watches);
+            let mut counters = lock(&hub.counters);
+            let counters = &mut *counters;
+            let mut clients = TableClients { entries, touched: &mut touched, counters };
+            act(&mut tree, &mut watches, &mut clients)
+        };
+        hub.wake(touched);
+        result
+    }
+}
+
+struct TableClients<'a> {
+    entries: Entries<'a>,
+    touched: &'a mut Vec<Arc<Entry>>,
+    counters: &'a mut Counters,
+}
+
+impl Clients for TableClients<'_> {
+    fn with(&mut self, connection: ConnectionId, act: &mut dyn FnMut(&mut Connection)) {
+        let Some(entry) = self.entries.get(connection) else { return };
+        let mut state = entry.lock();
+        let before = state.connection.stats;
+        act(&mut state.connection);
+        self.counters.connection_did(&before, &state.connection.stats);
+        if !std::mem::replace(&mut state.touched, true) {
+            self.touched.push(Arc::clone(entry));
+        }
+    }
+
+    fn last_heard(&mut self, connection: ConnectionId) -> Option<Time> {
+        let entry = self.entries.get(connection)?;
+        Some(entry.lock().connection.last_heard())
+    }
+}

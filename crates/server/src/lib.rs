@@ -1,0 +1,35 @@
+//! The running server: sockets, threads, files, clocks and logs around the cores.
+//!
+//! [`Server::start`] recovers the data directory, binds the port and serves; worker threads run
+//! the connections, and whichever of them has work for the member drives it. Nothing else in the
+//! workspace does I/O for the service. Guarantee: what a client was told is on the disk, and no
+//! client can take more of the server than the limits allow.
+
+mod clock;
+mod connection;
+mod counters;
+mod data_dir;
+mod disk;
+mod driver;
+mod environment;
+mod events;
+mod facts;
+mod hub;
+mod inbox;
+mod limits;
+mod listener;
+mod purge;
+mod server;
+mod service;
+mod settings;
+mod snapshots;
+mod sync;
+mod table;
+mod threads;
+
+pub use data_dir::LockError;
+pub use disk::{StdDisk, StdFile};
+pub use server::{Options, Server, StartError};
+
+#[cfg(test)]
+mod tests;

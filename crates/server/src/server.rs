@@ -1,0 +1,348 @@
+//! A server from its start to its stop.
+//!
+//! Start: take the data directory, bind the port, recover, serve. A port that is taken fails
+//! early, and clients that connect during a long recovery wait instead of being refused. Stop:
+//! accept and read no more, make durable and answer what was taken, send, close.
+
+use crate::clock::Clock;
+use crate::counters::millis;
+use crate::data_dir::{DirLock, LockError};
+use crate::disk::StdDisk;
+use crate::driver::{Deadline, Driver};
+use crate::hub::{Hub, SharedHub};
+use crate::inbox::Inbox;
+use crate::limits::Limits;
+use crate::listener::{self, Accepted};
+use crate::purge::Purge;
+use crate::service::{Service, Worker};
+use crate::settings::Settings;
+use crate::snapshots::Snapshots;
+use crate::threads;
+use base::Rng;
+use config::Config;
+use node::{Journal, Member, RecoverError, Recovered};
+use socket2::SockRef;
+use std::io;
+use std::net::{Shutdown, SocketAddr, TcpListener};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use storage::{Disk, Finding, RestoreError, Restored, TxnLog};
+use tokio::sync::Notify;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+/// What a server is told beside its configuration.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Threads that run connections; 0 for as many as there are processors.
+    pub workers: usize,
+    /// The version that `srvr` shows, as [`words::full_version`] makes it.
+    pub version: String,
+}
+
+/// Why a server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The data directory cannot be had.
+    #[error(transparent)]
+    DataDir(#[from] LockError),
+    /// The port cannot be had.
+    #[error("cannot listen on {address}: {source}{}", advice(source))]
+    Listen {
+        /// Where.
+        address: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// What is in the data directory was refused.
+    #[error("{0}")]
+    Recover(#[from] RecoverError),
+    /// An authentication scheme that is enforced does not exist.
+    #[error("enforce.auth.schemes: no such scheme: {}", .0.0.as_deref().unwrap_or("(none)"))]
+    Auth(auth::UnknownScheme),
+    /// The system gives no threads or no randomness.
+    #[error("the system refuses what a server needs: {0}")]
+    System(io::Error),
+}
+
+fn advice(error: &io::Error) -> &'static str {
+    if error.kind() == io::ErrorKind::AddrInUse {
+        "; is another server running? choose another clientPort"
+    } else {
+        ""
+    }
+}
+
+impl StartError {
+    /// The process's exit code: the reference's numbers.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            StartError::Auth(_) => 2,
+            StartError::DataDir(_) => 3,
+            StartError::Recover(RecoverError::Restore(RestoreError::Storage(error)))
+            | StartError::Recover(RecoverError::Storage(error)) => storage_exit_code(error),
+            StartError::Recover(RecoverError::Restore(RestoreError::Target(_)))
+            | StartError::Listen { .. }
+            | StartError::System(_) => 1,
+        }
+    }
+}
+
+fn storage_exit_code(error: &storage::Error) -> u8 {
+    use storage::Error;
+    match error {
+        Error::MissingDir(_) | Error::SnapshotsAmongLogs(_) | Error::LogsAmongSnapshots(_) => 3,
+        Error::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => 3,
+        Error::Io { .. }
+        | Error::Poisoned
+        | Error::Corrupt { .. }
+        | Error::RecordTooLong { .. }
+        | Error::Gap { .. }
+        | Error::NoSnapshot(_)
+        | Error::NoValidSnapshot { .. }
+        | Error::NotInLog { .. }
+        | Error::BadFile { .. } => 1,
+    }
+}
+
+/// A server that serves.
+#[allow(missing_debug_implementations)]
+pub struct Server {
+    service: Arc<Service>,
+    listener: Arc<TcpListener>,
+    address: SocketAddr,
+    acceptor: JoinHandle<()>,
+    workers: Vec<JoinHandle<()>>,
+    purge: Option<Purge>,
+    locks: Vec<DirLock>,
+}
+
+impl Server {
+    /// Starts a standalone server on the file system.
+    ///
+    /// # Errors
+    /// What is in the way, and what to do.
+    pub fn start(config: Config, options: Options) -> Result<Server, StartError> {
+        let storage = &config.storage;
+        let mut locks = vec![DirLock::take(&storage.data_dir, storage.dir_autocreate)?];
+        if storage.data_log_dir != storage.data_dir {
+            locks.push(DirLock::take(&storage.data_log_dir, storage.dir_autocreate)?);
+        }
+        let mut server = Server::start_on(StdDisk, config, options)?;
+        server.locks = locks;
+        Ok(server)
+    }
+
+    /// Starts a standalone server on any disk, which nobody else uses.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub fn start_on<D>(disk: D, config: Config, options: Options) -> Result<Server, StartError>
+    where
+        D: Disk + Send + Sync + 'static,
+    {
+        let mut settings = Settings::new(config, options.version);
+        settings.keeper.auth.validate().map_err(StartError::Auth)?;
+        let (listener, address) = listen(&settings)?;
+        settings.config.listen.port = address.port();
+        let clock = Clock::start();
+        let recovered = recover(&disk, &settings)?;
+        let workers = worker_count(options.workers);
+        let service = assemble(&disk, settings, clock, recovered, workers)?;
+        let purge = start_purge(disk, &service).map_err(StartError::System)?;
+        let listener = Arc::new(listener);
+        let (acceptor, workers) = start_threads(&service, &listener).map_err(StartError::System)?;
+        tracing::info!(address = %listener::shown(address), workers = workers.len(), "serving");
+        Ok(Server { service, listener, address, acceptor, workers, purge, locks: Vec::new() })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Stops: what was taken is made durable, answered and sent, for a bounded time.
+    pub fn stop(self) {
+        let Server { service, listener, acceptor, workers, purge, locks, .. } = self;
+        tracing::info!("stopping: no more connections or requests are taken");
+        service.stopping.store(true, Ordering::SeqCst);
+        // Makes the acceptor's call return.
+        if let Err(error) = SockRef::from(&*listener).shutdown(Shutdown::Both) {
+            tracing::debug!(%error, "the listener could not be shut down");
+        }
+        let _ = acceptor.join();
+        let until = Instant::now() + DRAIN_MAX;
+        loop {
+            service.settle();
+            service.hub.table.all().iter().for_each(|entry| entry.wake());
+            if service.limits.open() == 0 || Instant::now() >= until {
+                break;
+            }
+            std::thread::sleep(DRAIN_PAUSE);
+        }
+        service.workers.iter().for_each(|worker| worker.end.notify_one());
+        for worker in workers {
+            let _ = worker.join(); // a panic was logged where it happened
+        }
+        drop(purge);
+        drop(locks);
+        tracing::info!("Exiting normally");
+    }
+}
+
+fn listen(settings: &Settings) -> Result<(TcpListener, SocketAddr), StartError> {
+    let listen = &settings.config.listen;
+    let host = listen.address.as_deref().unwrap_or("0.0.0.0");
+    let failed = |source| StartError::Listen { address: format!("{host}:{}", listen.port), source };
+    let listener = listener::bind(listen).map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    tracing::info!("binding to port {}", listener::shown(address));
+    Ok((listener, address))
+}
+
+fn recover<D: Disk>(disk: &D, settings: &Settings) -> Result<(Recovered, Duration), StartError> {
+    let started = Instant::now();
+    let (dirs, options) = (settings.dirs(), settings.recovery());
+    let recovered = node::recover(disk, &dirs, options, settings.tree(), settings.snapshot())?;
+    let took = started.elapsed();
+    report(&recovered, took);
+    Ok((recovered, took))
+}
+
+fn report(recovered: &Recovered, took: Duration) {
+    let Restored { snapshot, replayed, skipped_snapshots, findings, .. } = &recovered.restored;
+    for (snapshot, error) in skipped_snapshots {
+        let path = snapshot.path.display();
+        tracing::warn!(%path, %error, "a snapshot is bad; an older one and the log were used");
+    }
+    for finding in findings {
+        match finding {
+            Finding::TornTail { path, offset, .. } => tracing::warn!(
+                path = %path.display(), offset,
+                "cut off the end of a log: a crash tore it before it was acknowledged"
+            ),
+            Finding::Unbegun(path) => tracing::info!(
+                path = %path.display(), "removed a log file that a crash left without a header"
+            ),
+            Finding::TornMiddle { path, offset } => tracing::info!(
+                path = %path.display(), offset, "a log ends in a torn record; the next goes on"
+            ),
+            Finding::OutOfOrder { after, zxid } => {
+                tracing::warn!(%after, %zxid, "the log goes back in one place");
+            }
+            Finding::Gap { after, next } => {
+                tracing::warn!(%after, %next, "transactions are missing from the log");
+            }
+        }
+    }
+    let tree = &recovered.tree;
+    let (took_ms, zxid, digest) = (millis(took), tree.last_zxid(), tree.digest());
+    tracing::info!(
+        snapshot = %snapshot.map_or_else(|| "none".to_owned(), |zxid| zxid.to_string()),
+        nodes = tree.node_count(),
+        "Snapshot loaded in {took_ms} ms, highest zxid is {zxid}, digest is {digest}"
+    );
+    tracing::info!("{replayed} txns loaded in {took_ms} ms");
+}
+
+fn assemble<D>(
+    disk: &D,
+    settings: Settings,
+    clock: Clock,
+    (recovered, took): (Recovered, Duration),
+    workers: usize,
+) -> Result<Arc<Service>, StartError>
+where
+    D: Disk + Send + Sync + 'static,
+{
+    let mut rng = seed()?;
+    let dirs = settings.dirs();
+    let Recovered { tree, restored } = recovered;
+    let hub = Arc::new(Hub::new(tree));
+    let snapshots = Snapshots::new(disk.clone(), dirs.snapshots(), settings.snapshot());
+    let log = TxnLog::new(disk.clone(), dirs.logs(), settings.log());
+    let mut outputs = Vec::new();
+    let member = Member::recover(
+        SharedHub(Arc::clone(&hub)),
+        &settings.member(),
+        restored.replayed > 0,
+        clock.now(),
+        clock.wall(),
+        rng.fork(),
+        &mut outputs,
+    );
+    let journal = Box::new(Journal::new(log));
+    let sync_warning = settings.config.storage.sync_warning;
+    let mut driver = Driver::new(member, journal, outputs, clock, sync_warning);
+    let summaries = &mut driver.counters.metrics.summaries;
+    summaries.dbinittime.record(millis(took));
+    summaries.startup_txns_loaded.record(restored.replayed);
+    let service = Arc::new(Service {
+        limits: Limits::new(&settings, clock, rng.fork()),
+        clock,
+        settings,
+        hub,
+        inbox: Inbox::default(),
+        driver: Mutex::new(driver),
+        deadline: Deadline::default(),
+        earlier: Notify::new(),
+        snapshots,
+        workers: (0..workers).map(|_| Arc::new(Worker::default())).collect(),
+        stopping: AtomicBool::new(false),
+        trace_mask: AtomicI64::new(TRACE_MASK),
+    });
+    service.settle();
+    Ok(service)
+}
+
+fn seed() -> Result<Rng, StartError> {
+    let refused = |error: getrandom::Error| StartError::System(io::Error::other(error));
+    getrandom::u64().map(Rng::new).map_err(refused)
+}
+
+fn worker_count(asked: usize) -> usize {
+    if asked > 0 {
+        return asked;
+    }
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+fn start_purge<D>(disk: D, service: &Service) -> io::Result<Option<Purge>>
+where
+    D: Disk + Send + 'static,
+{
+    let storage = &service.settings.config.storage;
+    let retain = storage.purge_keep_snapshots as usize;
+    storage
+        .purge_interval
+        .map(|interval| Purge::start(disk, service.settings.dirs(), retain, interval))
+        .transpose()
+}
+
+type Threads = (JoinHandle<()>, Vec<JoinHandle<()>>);
+
+fn start_threads(service: &Arc<Service>, listener: &Arc<TcpListener>) -> io::Result<Threads> {
+    let channels: Vec<(UnboundedSender<Accepted>, UnboundedReceiver<Accepted>)> =
+        service.workers.iter().map(|_| unbounded_channel()).collect();
+    let (to, from): (Vec<_>, Vec<_>) = channels.into_iter().unzip();
+    let workers = from
+        .into_iter()
+        .enumerate()
+        .map(|(number, accepted)| threads::start(service, number, accepted))
+        .collect::<io::Result<Vec<_>>>()?;
+    let (service, listener) = (Arc::clone(service), Arc::clone(listener));
+    let acceptor = std::thread::Builder::new()
+        .name("acceptor".to_owned())
+        .spawn(move || listener::run(&listener, &service, &to))?;
+    Ok((acceptor, workers))
+}
+
+/// How long a stop waits for clients to take their answers.
+const DRAIN_MAX: Duration = Duration::from_secs(2);
+/// Time between two looks at whether they have.
+const DRAIN_PAUSE: Duration = Duration::from_millis(2);
+/// The reference's trace mask.
+const TRACE_MASK: i64 = 306;

@@ -1,0 +1,116 @@
+//! The running service: everything that its threads share.
+
+use crate::clock::Clock;
+use crate::counters::Counters;
+use crate::driver::{Deadline, Driver};
+use crate::hub::Hub;
+use crate::inbox::Inbox;
+use crate::limits::Limits;
+use crate::settings::Settings;
+use crate::snapshots::Snapshots;
+use crate::sync::{StopOnPanic, lock, must};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, TryLockError};
+use tokio::sync::Notify;
+
+/// The service.
+pub(crate) struct Service {
+    pub(crate) clock: Clock,
+    pub(crate) settings: Settings,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) inbox: Inbox,
+    pub(crate) driver: Mutex<Driver>,
+    pub(crate) deadline: Deadline,
+    /// Tells the timer that the deadline is earlier.
+    pub(crate) earlier: Notify,
+    pub(crate) limits: Limits,
+    pub(crate) snapshots: Snapshots,
+    pub(crate) workers: Vec<Arc<Worker>>,
+    /// Whether the server is being stopped: nothing more is read.
+    pub(crate) stopping: AtomicBool,
+    pub(crate) trace_mask: AtomicI64,
+}
+
+/// One worker thread, as others see it.
+#[derive(Debug, Default)]
+pub(crate) struct Worker {
+    /// There is something for the member.
+    pub(crate) kick: Notify,
+    /// The thread is to end.
+    pub(crate) end: Notify,
+    /// What its connections count.
+    pub(crate) counters: Mutex<Counters>,
+}
+
+impl Service {
+    /// Whether the server is being stopped.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+
+    /// Drives the member for one round, unless another thread does so already: that one sees what
+    /// waits before it leaves. Says whether something waits now.
+    pub(crate) fn drive(self: &Arc<Self>) -> bool {
+        let mut driver = match self.driver.try_lock() {
+            Ok(driver) => driver,
+            Err(TryLockError::WouldBlock) => return false,
+            Err(TryLockError::Poisoned(poisoned)) => must(Err(poisoned)),
+        };
+        self.round(&mut driver);
+        drop(driver);
+        // Who came while the lock was held has left its work here.
+        self.inbox.is_pending()
+    }
+
+    /// Drives the member until nothing waits, after whoever does so now.
+    pub(crate) fn settle(self: &Arc<Self>) {
+        loop {
+            self.round(&mut lock(&self.driver));
+            if !self.inbox.is_pending() {
+                return;
+            }
+        }
+    }
+
+    /// Looks at the member and its driver. Requests that come meanwhile are not forgotten.
+    pub(crate) fn look<R>(&self, look: impl FnOnce(&mut Driver) -> R) -> R {
+        let result = look(&mut lock(&self.driver));
+        if self.inbox.is_pending() {
+            // Whoever brought it found the lock taken, and has left it to us.
+            self.workers.iter().take(1).for_each(|worker| worker.kick.notify_one());
+        }
+        result
+    }
+
+    fn round(self: &Arc<Self>, driver: &mut Driver) {
+        let _stop = StopOnPanic("the member panicked");
+        let timer = driver.round(&self.inbox);
+        if driver.take_snapshot_due() {
+            self.snapshots.start(self);
+        }
+        if self.deadline.set(driver.deadline()) || timer {
+            self.earlier.notify_one();
+        }
+    }
+
+    /// Merges what all threads counted.
+    pub(crate) fn counters(&self) -> Counters {
+        let mut all = self.look(|driver| driver.counters.clone());
+        all.merge(&lock(&self.hub.counters));
+        all.merge(&lock(&self.limits.counters));
+        for worker in &self.workers {
+            all.merge(&lock(&worker.counters));
+        }
+        all
+    }
+
+    /// Forgets what was counted.
+    pub(crate) fn reset_counters(&self) {
+        self.look(|driver| driver.counters = Counters::default());
+        *lock(&self.hub.counters) = Counters::default();
+        *lock(&self.limits.counters) = Counters::default();
+        for worker in &self.workers {
+            *lock(&worker.counters) = Counters::default();
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! The worker threads: each runs the connections that it was dealt, and drives the member when
+//! they have work for it.
+
+use crate::connection::ConnectionTask;
+use crate::listener::Accepted;
+use crate::service::{Service, Worker};
+use std::io;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use tokio::net::TcpStream;
+use tokio::runtime::Builder;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::time::{Instant, timeout_at};
+
+/// Starts the worker of that number; the first also keeps the member's time.
+pub(crate) fn start(
+    service: &Arc<Service>,
+    number: usize,
+    accepted: UnboundedReceiver<Accepted>,
+) -> io::Result<JoinHandle<()>> {
+    let runtime = Builder::new_current_thread().enable_io().enable_time().build()?;
+    let service = Arc::clone(service);
+    let worker = Arc::clone(&service.workers[number]);
+    std::thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
+        runtime.block_on(async {
+            tokio::spawn(take_in(Arc::clone(&service), Arc::clone(&worker), accepted));
+            tokio::spawn(drive(Arc::clone(&service), Arc::clone(&worker)));
+            if number == 0 {
+                tokio::spawn(keep_time(Arc::clone(&service), Arc::clone(&worker)));
+            }
+            worker.end.notified().await;
+        });
+    })
+}
+
+async fn take_in(
+    service: Arc<Service>,
+    worker: Arc<Worker>,
+    mut accepted: UnboundedReceiver<Accepted>,
+) {
+    while let Some((stream, remote)) = accepted.recv().await {
+        match TcpStream::from_std(stream) {
+            Ok(stream) => {
+                let (service, worker) = (Arc::clone(&service), Arc::clone(&worker));
+                tokio::spawn(ConnectionTask::new(service, worker, stream, remote));
+            }
+            Err(error) => {
+                tracing::warn!(%remote, %error, "a connection could not be taken in");
+                service.limits.leave(remote.ip());
+            }
+        }
+    }
+}
+
+/// Runs behind the connections that are ready, so that what all of them ask is one batch.
+async fn drive(service: Arc<Service>, worker: Arc<Worker>) {
+    loop {
+        worker.kick.notified().await;
+        while service.drive() {
+            // Clients get their answers before the next round.
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// Tells the member when its deadline has come.
+async fn keep_time(service: Arc<Service>, worker: Arc<Worker>) {
+    loop {
+        let Some(deadline) = service.deadline.get() else {
+            service.earlier.notified().await;
+            continue;
+        };
+        let at = Instant::from_std(service.clock.instant(deadline));
+        if timeout_at(at, service.earlier.notified()).await.is_err() {
+            service.inbox.timer_expired();
+            worker.kick.notify_one();
+            service.earlier.notified().await; // it has been told
+        }
+    }
+}

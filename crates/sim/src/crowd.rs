@@ -1,0 +1,261 @@
+//! The clients' side of the world, and the links: bytes in pieces, late, or never.
+
+use crate::client::{Phase, Seen};
+use crate::report::Ending;
+use crate::world::{Event, Link, Step, World};
+use base::Time;
+use check::{Fate, Op, Violation};
+use std::collections::VecDeque;
+use std::time::Duration;
+
+impl World {
+    /// A client does what is due: connects, asks, pings, gives up on a silent server.
+    pub(crate) fn client_wakes(&mut self, index: usize) -> Step {
+        let (now, settling) = (self.now, self.settle_by != Time(u64::MAX));
+        let client = &mut self.clients[index];
+        if now < client.silent_until && !settling {
+            let at = client.silent_until;
+            self.schedule_at(at, Event::Client { client: index });
+            return Ok(());
+        }
+        let patience = match client.phase {
+            Phase::Open(_) => client.timeout * 2 / 3,
+            Phase::Connecting(_) | Phase::Away => Duration::from_secs(3),
+        };
+        let (phase, retired, heard) = (client.phase, client.retired, client.last_heard);
+        match phase {
+            Phase::Away if !retired => self.connect(index),
+            Phase::Open(link) | Phase::Connecting(link)
+                if now.since(heard) > patience && !self.is_held(link) =>
+            {
+                self.drop_link(link);
+            }
+            Phase::Open(link) => self.client_asks(index, link, settling),
+            Phase::Connecting(_) | Phase::Away => {}
+        }
+        let pause = self.around(self.options.think).max(Duration::from_micros(50));
+        self.schedule(pause, Event::Client { client: index });
+        Ok(())
+    }
+
+    fn is_held(&self, link: u32) -> bool {
+        self.links.get(&link).is_some_and(|link| link.held_until > self.now)
+    }
+
+    fn client_asks(&mut self, index: usize, link: u32, settling: bool) {
+        let (now, told, window) = (self.now, self.told, self.options.window as usize);
+        let client = &mut self.clients[index];
+        if client.closed || client.outstanding.back().is_some_and(|(_, op)| *op == Op::Close) {
+            return; // nothing more is read on this connection
+        }
+        if client.outstanding.len() < window && !settling {
+            // A burst now and then, so that batches form.
+            let burst = if self.rng.one_in(4) { self.rng.between(1, window as u64) } else { 1 };
+            let mut bytes = Vec::new();
+            for _ in 0..burst {
+                let op = client.next_op(&mut self.rng);
+                let ends = op == Op::Close;
+                bytes.extend(client.send(op, now, told));
+                if ends || client.outstanding.len() >= window {
+                    break;
+                }
+            }
+            self.send_to_server(link, bytes);
+        } else if now.since(client.last_sent) > client.timeout / 3 {
+            let ping = client.send(Op::Ping, now, told);
+            self.send_to_server(link, ping);
+        }
+    }
+
+    fn connect(&mut self, index: usize) {
+        let id = self.next_link;
+        self.next_link += 1;
+        let now = self.now;
+        self.links.insert(
+            id,
+            Link {
+                client: index,
+                connection: None,
+                server_up: true,
+                client_up: true,
+                to_server: VecDeque::new(),
+                to_client: VecDeque::new(),
+                to_server_at: now,
+                to_client_at: now,
+                in_flight: 0,
+                held_until: Time::ZERO,
+            },
+        );
+        self.reached.reconnects += u64::from(self.clients[index].session != 0);
+        self.schedule(Duration::from_micros(30), Event::Accept { link: id });
+        if let Some(link) = self.links.get_mut(&id) {
+            link.to_server_at = now + Duration::from_micros(31);
+        }
+        let told = self.told;
+        let bytes = self.clients[index].connect(id, now, &mut self.rng, told);
+        if self.host.as_ref().is_some_and(|host| host.disk_failed) {
+            self.clients[index].disk_failed();
+        }
+        self.send_to_server(id, bytes);
+    }
+
+    fn send_to_server(&mut self, id: u32, bytes: Vec<u8>) {
+        for piece in self.pieces(bytes) {
+            let delay = self.latency();
+            let Some(link) = self.links.get_mut(&id) else { return };
+            let at = (self.now + delay).max(link.to_server_at);
+            link.to_server_at = at;
+            link.to_server.push_back(piece);
+            self.schedule_at(at, Event::ToServer { link: id });
+        }
+    }
+
+    pub(crate) fn send_to_client(&mut self, id: u32, bytes: Vec<u8>) {
+        self.note("out", u64::from(id), 0, &bytes);
+        for piece in self.pieces(bytes) {
+            let delay = self.latency();
+            let Some(link) = self.links.get_mut(&id) else { return };
+            let at = (self.now + delay).max(link.to_client_at).max(link.held_until);
+            link.to_client_at = at;
+            link.in_flight += piece.len();
+            link.to_client.push_back(piece);
+            self.schedule_at(at, Event::ToClient { link: id });
+        }
+    }
+
+    fn latency(&mut self) -> Duration {
+        let high = *self.rng.pick(&[50, 50, 200, 3000]);
+        self.between(Duration::from_micros(10), Duration::from_micros(high))
+    }
+
+    /// Mostly whole, at times in pieces of any size.
+    fn pieces(&mut self, bytes: Vec<u8>) -> Vec<Vec<u8>> {
+        if bytes.len() < 2 || !self.rng.one_in(4) {
+            return vec![bytes];
+        }
+        let cut = self.rng.between(1, bytes.len() as u64 - 1) as usize;
+        let mut rest = bytes;
+        let behind = rest.split_off(cut);
+        vec![rest, behind]
+    }
+
+    pub(crate) fn at_client(&mut self, id: u32) -> Step {
+        let Some(link) = self.links.get_mut(&id) else { return Ok(()) };
+        if self.now < link.held_until && link.client_up {
+            let at = link.held_until;
+            self.schedule_at(at, Event::ToClient { link: id });
+            return Ok(());
+        }
+        let bytes = link.to_client.pop_front().unwrap_or_default();
+        link.in_flight -= bytes.len();
+        let (index, up, connection) = (link.client, link.client_up, link.connection);
+        if up && self.clients[index].link() == Some(id) {
+            for seen in self.clients[index].receive(&bytes, self.now)? {
+                self.client_saw(index, seen)?;
+            }
+        }
+        // There is room again for what the server has for it.
+        match connection {
+            Some(connection) => self.serve(connection),
+            None => Ok(()),
+        }
+    }
+
+    fn client_saw(&mut self, index: usize, seen: Seen) -> Step {
+        let client = &mut self.clients[index];
+        match seen {
+            Seen::Opened { renewed: true } => self.reached.renewals += 1,
+            Seen::Opened { renewed: false } => self.reached.sessions += 1,
+            Seen::Refused => {
+                let session = client.session;
+                client.forget_session();
+                self.reached.refusals += 1;
+                if session != 0 && !self.ended.contains(&session) {
+                    let what = format!("{session:#x} was refused, but never ended");
+                    return Err(Violation::new("session.refused", what));
+                }
+            }
+            Seen::Told(zxid) => self.told = self.told.max(zxid),
+            Seen::Closed => {
+                client.closed = true;
+                client.retired = self.settle_by != Time(u64::MAX);
+            }
+            Seen::Nothing => {}
+        }
+        Ok(())
+    }
+
+    /// The client hears that its link is gone.
+    pub(crate) fn client_lost(&mut self, id: u32) -> Step {
+        let Some(link) = self.links.get_mut(&id) else { return Ok(()) };
+        if link.held_until > self.now && link.client_up {
+            let at = link.held_until + Duration::from_micros(1);
+            self.schedule_at(at, Event::ClientLost { link: id });
+            return Ok(());
+        }
+        link.client_up = false;
+        let index = link.client;
+        if self.clients[index].link() == Some(id) {
+            self.clients[index].disconnected(Fate::Broken);
+        }
+        Ok(())
+    }
+
+    /// The client's end goes away: the server learns of it later, or not at all for a while.
+    pub(crate) fn drop_link(&mut self, id: u32) {
+        self.note("drop", u64::from(id), 0, &[]);
+        let Some(link) = self.links.get_mut(&id) else { return };
+        link.client_up = false;
+        let index = link.client;
+        let sent = link.to_server_at.max(self.now);
+        if self.clients[index].link() == Some(id) {
+            self.clients[index].disconnected(Fate::Broken);
+        }
+        let delay = if self.rng.one_in(4) { 800 } else { 1 };
+        let delay = self.around(Duration::from_millis(delay));
+        // What is on its way arrives before its end does.
+        self.schedule_at(sent + delay, Event::ServerLost { link: id });
+    }
+
+    /// Looks whether everyone was served; the world ends with that.
+    pub(crate) fn settle(&mut self) -> Step {
+        if self.settle_by == Time(u64::MAX) {
+            self.settle_by = self.now + Duration::from_secs(60);
+        }
+        let is_done = |client: &crate::client::Client| {
+            let open = matches!(client.phase, Phase::Open(_));
+            client.outstanding.is_empty() && (open || client.retired)
+        };
+        let quiet = self.links.values().all(|link| link.in_flight == 0 || !link.client_up);
+        let idle = self.host.as_ref().is_some_and(crate::server::Host::is_idle);
+        if !(self.clients.iter().all(is_done) && quiet && idle) {
+            if self.now > self.settle_by {
+                let waiting: Vec<String> = self
+                    .clients
+                    .iter()
+                    .filter(|client| !is_done(client))
+                    .map(|c| format!("{:?} {:#x} {:?}", c.phase, c.session, c.outstanding.front()))
+                    .collect();
+                let what = format!("host idle {idle}, links quiet {quiet}, waiting: {waiting:?}");
+                return Err(Violation::new("liveness", what));
+            }
+            self.schedule(Duration::from_millis(20), Event::Settle);
+            return Ok(());
+        }
+        self.end()
+    }
+
+    fn end(&mut self) -> Step {
+        if let Some(host) = &self.host {
+            let tree = crate::observe::tree(&host.hall.0.borrow().tree)?;
+            self.trees.push(tree);
+        }
+        let applied = self.applied;
+        self.commits.truncate(applied as usize);
+        for client in &mut self.clients {
+            client.disconnected(Fate::Whole);
+        }
+        self.ending = Some(Ending::Converged);
+        Ok(())
+    }
+}

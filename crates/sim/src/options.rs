@@ -1,0 +1,151 @@
+//! What a seed draws: first which faults exist at all, then how often they come.
+
+use base::Rng;
+use std::fmt;
+use std::time::Duration;
+
+/// A kind of fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fault {
+    /// The power goes off between two steps of the member.
+    PowerLoss,
+    /// The power goes off inside an operation of the disk.
+    Fuse,
+    /// The process is killed; the machine goes on.
+    Kill,
+    /// The next start is cut short by a power loss, too.
+    RecoveryCrash,
+    /// A connection breaks.
+    LinkLoss,
+    /// A client stops taking what comes, for a while.
+    SlowClient,
+    /// A client is not heard of, until after its session's time.
+    SilentClient,
+    /// The disk takes long to sync.
+    SlowSync,
+    /// A sync fails.
+    SyncError,
+    /// A write or a change of a name fails.
+    WriteError,
+    /// The disk is full.
+    DiskFull,
+    /// The member does nothing for a while.
+    Pause,
+    /// The wall clock jumps.
+    ClockJump,
+    /// A bit flips in what was synced, while the member is down.
+    BitFlip,
+}
+
+impl Fault {
+    /// All of them.
+    pub const ALL: [Fault; 14] = [
+        Fault::PowerLoss,
+        Fault::Fuse,
+        Fault::Kill,
+        Fault::RecoveryCrash,
+        Fault::LinkLoss,
+        Fault::SlowClient,
+        Fault::SilentClient,
+        Fault::SlowSync,
+        Fault::SyncError,
+        Fault::WriteError,
+        Fault::DiskFull,
+        Fault::Pause,
+        Fault::ClockJump,
+        Fault::BitFlip,
+    ];
+}
+
+/// A world's parameters. Printed before a run; a replay takes the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// The faults that exist.
+    pub faults: Vec<Fault>,
+    /// Mean time between two faults.
+    pub fault_every: Duration,
+    /// How long faults come.
+    pub duration: Duration,
+    /// How many clients there are.
+    pub clients: u32,
+    /// Most requests of a client under way.
+    pub window: u32,
+    /// Mean time between two requests of a client.
+    pub think: Duration,
+    /// `tickTime`.
+    pub tick: Duration,
+    /// Transactions between two snapshots.
+    pub snap_count: u64,
+    /// Step of the log's preallocation in bytes.
+    pub preallocation: u64,
+    /// A log longer than this is rolled.
+    pub log_size: Option<u64>,
+    /// Whether old snapshots are purged.
+    pub purge: bool,
+    /// Whether the tree is large enough for snapshots of several batches.
+    pub bulk: bool,
+    /// Whether the member goes on while a sync is under way.
+    pub overlap: bool,
+    /// Whether nodes with a time to live may be made.
+    pub ttl_nodes: bool,
+    /// Whether some clients authenticate and use access lists.
+    pub auth: bool,
+    /// Largest data of a node in bytes.
+    pub data_max: u64,
+    /// Whether unsynced names survive each on its own (POSIX), not in order (ext4).
+    pub strict_names: bool,
+    /// Compression of snapshots: 0 none, 1 gzip, 2 snappy.
+    pub compression: u8,
+}
+
+impl Options {
+    /// What the seed says.
+    #[must_use]
+    pub fn draw(rng: &mut Rng) -> Options {
+        let mut faults: Vec<Fault> = Fault::ALL.into_iter().filter(|_| rng.percent(50)).collect();
+        // Most flipped bits end a run: they are rare, so that the other faults get their time.
+        if !rng.one_in(4) {
+            faults.retain(|fault| *fault != Fault::BitFlip);
+        }
+        let ms = |rng: &mut Rng, low: u64, high: u64| Duration::from_millis(log_uniform(rng, low, high));
+        Options {
+            faults,
+            fault_every: ms(rng, 100, 3000),
+            duration: Duration::from_secs(rng.between(4, 12)),
+            clients: rng.between(1, 6) as u32,
+            window: log_uniform(rng, 1, 24) as u32,
+            think: ms(rng, 4, 120),
+            tick: ms(rng, 50, 1000),
+            snap_count: log_uniform(rng, 2, 400),
+            preallocation: *rng.pick(&[0, 4096, 8192, 65536]),
+            log_size: rng.one_in(4).then_some(16384),
+            purge: rng.percent(50),
+            bulk: rng.one_in(8),
+            overlap: rng.percent(50),
+            ttl_nodes: rng.percent(50),
+            auth: rng.percent(40),
+            data_max: *rng.pick(&[8, 64, 2000]),
+            strict_names: rng.percent(50),
+            compression: rng.below(3) as u8,
+        }
+    }
+
+    /// Whether there is such a fault.
+    #[must_use]
+    pub fn has(&self, fault: Fault) -> bool {
+        self.faults.contains(&fault)
+    }
+}
+
+impl fmt::Display for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self:?}")
+    }
+}
+
+/// Small and large numbers equally often.
+fn log_uniform(rng: &mut Rng, low: u64, high: u64) -> u64 {
+    let doublings = u64::from((high / low).ilog2());
+    let base = low << rng.between(0, doublings);
+    rng.between(base, (base * 2).min(high).max(base))
+}
