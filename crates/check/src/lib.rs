@@ -22,7 +22,7 @@ mod tests;
 pub use judge::{Counts, judge};
 pub use model::{Change, EventKind, Kind, Model, ModelConfig, Node};
 pub use record::{
-    Acl, Body, Commit, Connection, Frame, Fate, History, Mode, Op, Part, Request, SeenNode,
+    Acl, Body, Commit, Connection, Fate, Frame, History, Mode, Op, Part, Request, SeenNode,
     SeenTree, Stat, Violation, WatchLists, Work, perms,
 };
 pub use sessions::{Silence, has_overslept, may_expire};

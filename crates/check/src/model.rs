@@ -136,7 +136,10 @@ impl Model {
                 return Some(format!("{} was seen, the model has it not", node.path));
             };
             if model.data != node.data {
-                return Some(format!("{}: data {:?}, model {:?}", node.path, node.data, model.data));
+                return Some(format!(
+                    "{}: data {:?}, model {:?}",
+                    node.path, node.data, model.data
+                ));
             }
             if model.stat() != node.stat {
                 return Some(format!("{}: {:?}, model {:?}", node.path, node.stat, model.stat()));

@@ -73,26 +73,73 @@ pub struct WatchLists {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs)] // the fields are those of the operations
 pub enum Op {
-    Create { path: String, data: Option<Vec<u8>>, acl: Vec<Acl>, mode: Mode, with_stat: bool },
-    Delete { path: String, version: i32 },
-    SetData { path: String, data: Option<Vec<u8>>, version: i32 },
-    SetAcl { path: String, acl: Vec<Acl>, version: i32 },
+    Create {
+        path: String,
+        data: Option<Vec<u8>>,
+        acl: Vec<Acl>,
+        mode: Mode,
+        with_stat: bool,
+    },
+    Delete {
+        path: String,
+        version: i32,
+    },
+    SetData {
+        path: String,
+        data: Option<Vec<u8>>,
+        version: i32,
+    },
+    SetAcl {
+        path: String,
+        acl: Vec<Acl>,
+        version: i32,
+    },
     /// Inside a multi only.
-    Check { path: String, version: i32 },
+    Check {
+        path: String,
+        version: i32,
+    },
     Multi(Vec<Op>),
     Close,
-    Exists { path: String, watch: bool },
-    GetData { path: String, watch: bool },
-    GetChildren { path: String, watch: bool, with_stat: bool },
-    GetAcl { path: String },
-    CountDescendants { path: String },
-    GetEphemerals { prefix: String },
+    Exists {
+        path: String,
+        watch: bool,
+    },
+    GetData {
+        path: String,
+        watch: bool,
+    },
+    GetChildren {
+        path: String,
+        watch: bool,
+        with_stat: bool,
+    },
+    GetAcl {
+        path: String,
+    },
+    CountDescendants {
+        path: String,
+    },
+    GetEphemerals {
+        prefix: String,
+    },
     MultiRead(Vec<Op>),
-    Sync { path: String },
+    Sync {
+        path: String,
+    },
     Ping,
-    AddWatch { path: String, recursive: bool },
-    CheckWatches { path: String, of: i32 },
-    RemoveWatches { path: String, of: i32 },
+    AddWatch {
+        path: String,
+        recursive: bool,
+    },
+    CheckWatches {
+        path: String,
+        of: i32,
+    },
+    RemoveWatches {
+        path: String,
+        of: i32,
+    },
     SetWatches(WatchLists),
 }
 

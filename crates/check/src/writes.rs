@@ -122,7 +122,8 @@ impl Model {
         let (parent_path, _) = split(path).ok_or(BAD_ARGUMENTS)?;
         let acl = fixed(acl, at.ids)?;
         let parent = self.reachable(parent_path, perms::CREATE, at)?;
-        let number = if mode.sequential { format!("{:010}", parent.created) } else { String::new() };
+        let number =
+            if mode.sequential { format!("{:010}", parent.created) } else { String::new() };
         let full = format!("{path}{number}");
         check_path(&full)?;
         if self.nodes.contains_key(&full) {
@@ -188,7 +189,8 @@ impl Model {
     ) -> Outcome {
         self.check_session(at)?;
         const KEPT: [&str; 4] = ["/", "/zookeeper", "/zookeeper/quota", "/zookeeper/config"];
-        let (parent_path, _) = split(path).filter(|_| !KEPT.contains(&path)).ok_or(BAD_ARGUMENTS)?;
+        let (parent_path, _) =
+            split(path).filter(|_| !KEPT.contains(&path)).ok_or(BAD_ARGUMENTS)?;
         self.reachable(parent_path, perms::DELETE, at)?;
         let node = self.nodes.get(path).ok_or(NO_NODE)?;
         expect_version(node.version, version)?;

@@ -32,7 +32,30 @@ pub const ALLOWED: &[Allowed] = &[
             Some(_) | None => line.to_owned(),
         },
     },
+    Allowed {
+        reason: "Java writes a character beyond the first plane as two surrogates of three bytes, \
+                 which are not UTF-8; Quorate writes UTF-8",
+        applies: ours_and_theirs,
+        rewrite: without_planes,
+    },
 ];
+
+fn ours_and_theirs(left: &Kind, right: &Kind) -> bool {
+    matches!(left, Kind::Quorate { .. }) != matches!(right, Kind::Quorate { .. })
+}
+
+/// Each character beyond the first plane as what is left of its two encoded surrogates.
+fn without_planes(line: &str) -> String {
+    let mut text = String::with_capacity(line.len());
+    for c in line.chars() {
+        if u32::from(c) > 0xffff {
+            text.extend([char::REPLACEMENT_CHARACTER; 2]);
+        } else {
+            text.push(c);
+        }
+    }
+    text
+}
 
 fn old_and_new(left: &Kind, right: &Kind) -> bool {
     (*left == Kind::Reference38) != (*right == Kind::Reference38)

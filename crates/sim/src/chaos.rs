@@ -58,7 +58,8 @@ impl World {
             }
             Fault::SyncError => self.disk.plan_error(Operation::Sync, self.rng.below(6)),
             Fault::WriteError => {
-                let kinds = [Operation::Write, Operation::Write, Operation::Name, Operation::SyncDir];
+                let kinds =
+                    [Operation::Write, Operation::Write, Operation::Name, Operation::SyncDir];
                 let kind = *self.rng.pick(&kinds);
                 self.disk.plan_error(kind, self.rng.below(6));
             }
@@ -69,7 +70,7 @@ impl World {
             }
             Fault::Pause => {
                 let lasts = self.around(Duration::from_millis(500));
-                self.paused_until = self.now + lasts;
+                self.paused_until = self.paused_until.max(self.now + lasts);
                 self.stalled_at = self.paused_until;
             }
             Fault::ClockJump => {

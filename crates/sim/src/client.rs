@@ -19,7 +19,9 @@ pub(crate) enum Phase {
 
 /// What a frame meant to the client.
 pub(crate) enum Seen {
-    Opened { renewed: bool },
+    Opened {
+        renewed: bool,
+    },
     Refused,
     /// A reply or event that tells of this zxid.
     Told(i64),
@@ -55,7 +57,11 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    pub(crate) fn new(timeout_ms: i32, workload: Workload, user: Option<(String, String)>) -> Client {
+    pub(crate) fn new(
+        timeout_ms: i32,
+        workload: Workload,
+        user: Option<(String, String)>,
+    ) -> Client {
         Client {
             phase: Phase::Away,
             session: 0,

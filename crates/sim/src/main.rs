@@ -15,14 +15,8 @@ struct Command {
 }
 
 fn parse() -> Result<Command, String> {
-    let mut command = Command {
-        from: 0,
-        seeds: 1000,
-        replay: None,
-        trace: false,
-        minimize: false,
-        quiet: false,
-    };
+    let mut command =
+        Command { from: 0, seeds: 1000, replay: None, trace: false, minimize: false, quiet: false };
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         let mut number = || {

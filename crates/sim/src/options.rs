@@ -107,7 +107,8 @@ impl Options {
         if !rng.one_in(4) {
             faults.retain(|fault| *fault != Fault::BitFlip);
         }
-        let ms = |rng: &mut Rng, low: u64, high: u64| Duration::from_millis(log_uniform(rng, low, high));
+        let ms =
+            |rng: &mut Rng, low: u64, high: u64| Duration::from_millis(log_uniform(rng, low, high));
         Options {
             faults,
             fault_every: ms(rng, 100, 3000),

@@ -11,7 +11,9 @@ use crate::world::{Event, Step, World};
 use base::{ConnectionId, Machine, SessionId, Time, Zxid};
 use check::{Silence, Violation, Work};
 use keeper::{Ask, Connection, Desk, Frame, Frames, Ids, Origin, Submissions};
-use node::{CheckpointConfig, Input, Journal, Member, Output, Progress, SnapshotOptions, SnapshotTask};
+use node::{
+    CheckpointConfig, Input, Journal, Member, Output, Progress, SnapshotOptions, SnapshotTask,
+};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,14 +31,22 @@ pub(crate) struct Host {
     snapshot: Option<Snapshot>,
     wires: BTreeMap<ConnectionId, Wire>,
     generation: u32,
-    /// When each session was last heard, and how long it may be silent.
-    contacts: BTreeMap<i64, (Time, Duration)>,
+    contacts: BTreeMap<i64, Contact>,
     /// Logged and durable places, as the world counts them.
     appended: i64,
     durable: i64,
     pub(crate) committing: bool,
     cycle_at: Option<Time>,
     pub(crate) disk_failed: bool,
+}
+
+/// When a session was last heard. A handshake counts from when it came in, or from when it was
+/// settled: the world leaves that to the member.
+#[derive(Clone, Copy)]
+struct Contact {
+    earliest: Time,
+    latest: Time,
+    timeout: Duration,
 }
 
 struct Wire {
@@ -128,7 +138,8 @@ impl World {
         let node::Recovered { tree, restored } = recovered;
         self.reached.replayed += restored.replayed;
         self.reached.skipped_snapshots += restored.skipped_snapshots.len() as u64;
-        let torn = |finding: &&storage::Finding| matches!(finding, storage::Finding::TornTail { .. });
+        let torn =
+            |finding: &&storage::Finding| matches!(finding, storage::Finding::TornTail { .. });
         self.reached.torn_tails += restored.findings.iter().filter(torn).count() as u64;
         let last = tree.last_zxid().0;
         self.show(|| format!("recovered {last:#x}, applied was {:#x}", self.applied));
@@ -141,7 +152,10 @@ impl World {
         }
         self.commits.truncate(last as usize);
         self.trees.push(observe::tree(&tree)?);
-        let full = |(session, ms): (SessionId, i32)| (session.0, (self.now, millis(ms)));
+        let (earliest, latest) = (self.now, self.now);
+        let full = |(session, ms): (SessionId, i32)| {
+            (session.0, Contact { earliest, latest, timeout: millis(ms) })
+        };
         let contacts = tree.sessions().map(full).collect();
         self.applied = last;
         let hall = Hall::new(tree);
@@ -271,7 +285,9 @@ impl World {
                     took = frame.end;
                     if connection.is_open() {
                         let contact = host.contacts.get_mut(&connection.session().0);
-                        contact.into_iter().for_each(|contact| contact.0 = now);
+                        contact.into_iter().for_each(|contact| {
+                            (contact.earliest, contact.latest) = (now, now);
+                        });
                     }
                 }
                 Ok(Frame::Incomplete { .. } | Frame::Word(_)) => break,
@@ -472,8 +488,8 @@ impl World {
                 && let Some(wire) = host.wires.get_mut(&id).filter(|wire| !wire.opened)
             {
                 wire.opened = true;
-                // Its time began with the request for it, however long that was under way.
-                let contact = (connection.last_heard(), connection.timeout());
+                let (earliest, latest) = (connection.last_heard(), self.now);
+                let contact = Contact { earliest, latest, timeout: connection.timeout() };
                 host.contacts.insert(connection.session().0, contact);
             }
             self.serve(id)?;
@@ -536,8 +552,9 @@ impl World {
 
     fn check_expiry(&self, session: i64) -> Step {
         let Some(host) = &self.host else { return Ok(()) };
-        let Some(&(heard, timeout)) = host.contacts.get(&session) else { return Ok(()) };
-        let silence = Silence { lasted: self.now.since(heard), timeout };
+        let Some(contact) = host.contacts.get(&session) else { return Ok(()) };
+        let lasted = self.now.since(contact.earliest);
+        let silence = Silence { lasted, timeout: contact.timeout };
         if check::may_expire(silence) {
             return Ok(());
         }
@@ -558,6 +575,13 @@ impl World {
                 Err(Violation::new("digest", format!("mismatch at {zxid}")))
             }
             Output::Event(event) => {
+                if let Happened::SessionRenewed { session } = event
+                    && let Some(host) = &mut self.host
+                    && let Some(contact) = host.contacts.get_mut(&session.0)
+                {
+                    // Also if the connection that asked for it is gone by now.
+                    contact.latest = self.now;
+                }
                 self.show(|| event.to_string());
                 Ok(())
             }
@@ -680,8 +704,9 @@ impl World {
         if host.disk_failed || !calm || host.committing {
             return Ok(());
         }
-        for (session, &(heard, timeout)) in &host.contacts {
-            let silence = Silence { lasted: self.now.since(heard), timeout };
+        for (session, contact) in &host.contacts {
+            let lasted = self.now.since(contact.latest);
+            let silence = Silence { lasted, timeout: contact.timeout };
             let delay = Duration::from_millis(500);
             if check::has_overslept(silence, self.options.tick, delay) {
                 let what = format!("{session:#x} still lives after {silence:?}");

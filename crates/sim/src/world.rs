@@ -20,22 +20,42 @@ use storage::{Compression, Dirs, LogOptions};
 #[derive(Clone, Debug)]
 pub(crate) enum Event {
     /// A connection reaches the server.
-    Accept { link: u32 },
+    Accept {
+        link: u32,
+    },
     /// The next piece on its way arrives.
-    ToServer { link: u32 },
-    ToClient { link: u32 },
+    ToServer {
+        link: u32,
+    },
+    ToClient {
+        link: u32,
+    },
     /// One side learns that the link is gone.
-    ServerLost { link: u32 },
-    ClientLost { link: u32 },
+    ServerLost {
+        link: u32,
+    },
+    ClientLost {
+        link: u32,
+    },
     /// The member takes its inbox and looks at its timers.
-    Cycle { start: u64 },
+    Cycle {
+        start: u64,
+    },
     /// The journal's sync is done.
-    Commit { start: u64 },
-    SnapshotStep { start: u64 },
+    Commit {
+        start: u64,
+    },
+    SnapshotStep {
+        start: u64,
+    },
     /// Idle connections are closed, sessions are looked at.
-    Sweep { start: u64 },
+    Sweep {
+        start: u64,
+    },
     Start,
-    Client { client: usize },
+    Client {
+        client: usize,
+    },
     Fault,
     /// Everything is mended from now on.
     Heal,
@@ -108,8 +128,7 @@ pub(crate) type Step = Result<(), Violation>;
 impl World {
     /// A world before its first start.
     pub(crate) fn new(seed: u64, options: Options, trace: bool) -> World {
-        let mode =
-            if options.strict_names { MetadataMode::Strict } else { MetadataMode::Ordered };
+        let mode = if options.strict_names { MetadataMode::Strict } else { MetadataMode::Ordered };
         let mut world = World {
             rng: Rng::new(seed ^ 0x5eed),
             now: Time::from_millis(1000),

@@ -245,9 +245,19 @@ impl<'a> Decode<'a> for AuthPacket<'a> {
 pub struct Strings<'a> {
     count: usize,
     bytes: &'a [u8],
+    null: bool,
 }
 
 impl<'a> Strings<'a> {
+    /// A vector that is not there, where a record keeps it apart from an empty one.
+    pub const NULL: Strings<'static> = Strings { count: 0, bytes: &[], null: true };
+
+    /// Whether it is not there.
+    #[must_use]
+    pub fn is_null(&self) -> bool {
+        self.null
+    }
+
     /// Reads a vector; `None` for null.
     ///
     /// # Errors
@@ -258,7 +268,7 @@ impl<'a> Strings<'a> {
         for _ in 0..count {
             r.buffer()?;
         }
-        Ok(Some(Strings { count, bytes: &start[..start.len() - r.rest().len()] }))
+        Ok(Some(Strings { count, bytes: &start[..start.len() - r.rest().len()], null: false }))
     }
 
     /// How many there are.
@@ -282,12 +292,15 @@ impl<'a> Strings<'a> {
 
 impl Encode for Strings<'_> {
     fn encode(&self, out: &mut Vec<u8>) {
+        if self.null {
+            return put_int(out, -1);
+        }
         put_int(out, i32::try_from(self.count).expect("counts are bounded by frames"));
         out.extend_from_slice(self.bytes);
     }
 }
 
-/// setWatches and setWatches2.
+/// setWatches and setWatches2. A vector that is null is malformed, but only once its turn has come.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SetWatchesRequest<'a> {
     /// The highest zxid that the client has seen.
@@ -308,9 +321,9 @@ impl<'a> SetWatchesRequest<'a> {
     /// Reads setWatches.
     ///
     /// # Errors
-    /// If the bytes are no such record; a null vector is none.
+    /// If the bytes are no such record.
     pub fn decode(r: &mut Reader<'a>) -> Result<Self, Error> {
-        let vector = |r: &mut Reader<'a>| Strings::decode(r)?.ok_or(Error::BadLength(-1));
+        let vector = |r: &mut Reader<'a>| Ok(Strings::decode(r)?.unwrap_or(Strings::NULL));
         Ok(SetWatchesRequest {
             relative_zxid: r.long()?,
             data: vector(r)?,
@@ -323,9 +336,9 @@ impl<'a> SetWatchesRequest<'a> {
     /// Reads setWatches2.
     ///
     /// # Errors
-    /// If the bytes are no such record; a null vector is none.
+    /// If the bytes are no such record.
     pub fn decode2(r: &mut Reader<'a>) -> Result<Self, Error> {
-        let vector = |r: &mut Reader<'a>| Strings::decode(r)?.ok_or(Error::BadLength(-1));
+        let vector = |r: &mut Reader<'a>| Ok(Strings::decode(r)?.unwrap_or(Strings::NULL));
         let request = SetWatchesRequest::decode(r)?;
         Ok(SetWatchesRequest {
             persistent: vector(r)?,

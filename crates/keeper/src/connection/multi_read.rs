@@ -2,13 +2,13 @@
 
 use super::reads::Asker;
 use super::{Connection, Desk, Reply};
-use crate::prepare::decode_create_in_multi;
+use crate::prepare::{decode_create_in_multi, decode_set_data_in_multi};
 use base::Zxid;
 use jute::{Decode, Encode, Error, Reader, put_int};
 use std::borrow::Cow;
 use wire::{
     CheckVersionRequest, CreateRequest, ErrorCode, MULTI_END, MultiHeader, MultiIter, OpCode,
-    PathWatchRequest, SetDataRequest,
+    PathWatchRequest,
 };
 
 /// What a multiRead asks for.
@@ -85,7 +85,7 @@ fn decode(request: Reader<'_>) -> Result<Asked<'_>, Error> {
                 writes = true;
             }
             Some(OpCode::SetData) => {
-                SetDataRequest::decode(r)?;
+                decode_set_data_in_multi(r)?;
                 writes = true;
             }
             _ => return Err(Error::BadValue(number)),

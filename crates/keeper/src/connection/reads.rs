@@ -7,7 +7,7 @@ use jute::{Decode, Encode, Reader, put_buffer, put_int, put_string};
 use tree::NodeIndex;
 use wire::{
     Acl, AddWatchMode, AddWatchRequest, CheckWatchesRequest, ErrorCode, EventType, OpCode,
-    PathRequest, PathWatchRequest, SetWatchesRequest, WatcherType, perms, xid,
+    PathRequest, PathWatchRequest, SetWatchesRequest, Strings, WatcherType, perms, xid,
 };
 
 /// Who reads.
@@ -55,7 +55,7 @@ impl Connection {
         .map_err(|_| ErrorCode::MarshallingError)?;
         let seen = request.relative_zxid;
         let (id, tree) = (self.id, desk.tree);
-        for path in request.data.iter() {
+        for path in listed(request.data)?.iter() {
             match tree.find(&path) {
                 None => self.event(REPLAYED, EventType::NodeDeleted, &path),
                 Some(node) if tree.stat(node).mzxid > seen => {
@@ -64,13 +64,13 @@ impl Connection {
                 Some(_) => desk.watches.watches().watch_data(id, &path),
             }
         }
-        for path in request.exist.iter() {
+        for path in listed(request.exist)?.iter() {
             match tree.find(&path) {
                 Some(_) => self.event(REPLAYED, EventType::NodeCreated, &path),
                 None => desk.watches.watches().watch_data(id, &path),
             }
         }
-        for path in request.child.iter() {
+        for path in listed(request.child)?.iter() {
             match tree.find(&path) {
                 None => self.event(REPLAYED, EventType::NodeDeleted, &path),
                 Some(node) if tree.stat(node).pzxid > seen => {
@@ -79,10 +79,10 @@ impl Connection {
                 Some(_) => desk.watches.watches().watch_children(id, &path),
             }
         }
-        for path in request.persistent.iter() {
+        for path in listed(request.persistent)?.iter() {
             desk.watches.watches().add(id, &path, AddWatchMode::Persistent);
         }
-        for path in request.persistent_recursive.iter() {
+        for path in listed(request.persistent_recursive)?.iter() {
             desk.watches.watches().add(id, &path, AddWatchMode::PersistentRecursive);
         }
         Ok(())
@@ -311,6 +311,10 @@ fn watcher(request: Reader<'_>) -> Result<(std::borrow::Cow<'_, str>, WatcherTyp
     let CheckWatchesRequest { path, watcher_type } = decode(request)?;
     let of = WatcherType::from_number(watcher_type).ok_or(ErrorCode::MarshallingError)?;
     Ok((path, of))
+}
+
+fn listed(paths: Strings<'_>) -> Result<Strings<'_>, ErrorCode> {
+    if paths.is_null() { Err(ErrorCode::MarshallingError) } else { Ok(paths) }
 }
 
 fn count(n: usize) -> i32 {

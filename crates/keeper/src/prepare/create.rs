@@ -64,7 +64,7 @@ impl Preparation<'_> {
     }
 
     /// What the operation and the flags together ask for.
-    fn create_mode(
+    pub(super) fn create_mode(
         &self,
         op: OpCode,
         request: &CreateRequest<'_>,

@@ -13,7 +13,7 @@ mod node;
 mod session;
 
 pub(crate) use changes::Changes;
-pub(crate) use multi::decode_create_in_multi;
+pub(crate) use multi::{decode_create_in_multi, decode_set_data_in_multi};
 
 use crate::{Config, Ids};
 use auth::{Fixed, InvalidAcl};

@@ -3,8 +3,8 @@
 use super::{Outcome, Preparation};
 use jute::{Decode, Error, Reader, put_int};
 use wire::{
-    CheckVersionRequest, CreateMode, CreateRequest, DeleteRequest, ErrorCode, MultiIter, OpCode,
-    ReconfigRequest, SetAclRequest, SetDataRequest, Txn,
+    Acls, CheckVersionRequest, CreateMode, CreateRequest, DeleteRequest, ErrorCode, MultiIter,
+    OpCode, ReconfigRequest, SetAclRequest, SetDataRequest, Txn,
 };
 
 /// A multi's operation, read.
@@ -22,10 +22,14 @@ impl Preparation<'_> {
         let mut r = Reader::with_length_max(body, limit);
         match op {
             OpCode::Create | OpCode::Create2 | OpCode::CreateContainer => {
-                self.create(op, &read(CreateRequest::decode(&mut r))?, false, out)
+                let request = CreateRequest::decode(&mut r);
+                let request = request.map_err(|_| self.malformed_create(op, body))?;
+                self.create(op, &request, false, out)
             }
             OpCode::CreateTtl => {
-                self.create(op, &read(CreateRequest::decode_ttl(&mut r))?, false, out)
+                let request = CreateRequest::decode_ttl(&mut r);
+                let request = request.map_err(|_| self.malformed_create(op, body))?;
+                self.create(op, &request, false, out)
             }
             OpCode::Delete => self.delete(&read(DeleteRequest::decode(&mut r))?, false, out),
             OpCode::SetData => self.set_data(&read(SetDataRequest::decode(&mut r))?, false, out),
@@ -56,6 +60,21 @@ impl Preparation<'_> {
             | OpCode::AddWatch
             | OpCode::WhoAmI => Err(ErrorCode::Unimplemented),
         }
+    }
+
+    /// Why a create cannot be read: if nothing but its path is null, its flags are complained of
+    /// first.
+    fn malformed_create(&self, op: OpCode, body: &[u8]) -> ErrorCode {
+        let mut r = Reader::with_length_max(body, self.config.field_size_max);
+        let mut without_path = || -> Result<CreateRequest<'_>, Error> {
+            r.string()?;
+            let (path, data, acl) = ("".into(), r.buffer()?, Acls::decode(&mut r)?);
+            let flags = r.int()?;
+            let ttl_ms = if op == OpCode::CreateTtl { r.long()? } else { -1 };
+            Ok(CreateRequest { path, data, acl, flags, ttl_ms })
+        };
+        let flaw = without_path().ok().and_then(|request| self.create_mode(op, &request).err());
+        flaw.unwrap_or(ErrorCode::MarshallingError)
     }
 
     /// reconfig, as a server without an ensemble answers.
@@ -116,7 +135,7 @@ fn read_multi(request: Reader<'_>) -> Result<Vec<SubRequest<'_>>, Error> {
             }
             Some(op @ OpCode::CreateTtl) => SubRequest::Create(op, CreateRequest::decode_ttl(r)?),
             Some(OpCode::Delete) => SubRequest::Delete(DeleteRequest::decode(r)?),
-            Some(OpCode::SetData) => SubRequest::SetData(SetDataRequest::decode(r)?),
+            Some(OpCode::SetData) => SubRequest::SetData(decode_set_data_in_multi(r)?),
             Some(OpCode::Check) => SubRequest::Check(CheckVersionRequest::decode(r)?),
             _ => return Err(Error::BadValue(number)),
         });
@@ -131,6 +150,16 @@ pub(crate) fn decode_create_in_multi<'a>(r: &mut Reader<'a>) -> Result<CreateReq
         return Err(Error::BadValue(request.flags));
     }
     Ok(request)
+}
+
+/// A setData, whose path inside a multi may not be null.
+pub(crate) fn decode_set_data_in_multi<'a>(
+    r: &mut Reader<'a>,
+) -> Result<SetDataRequest<'a>, Error> {
+    if r.clone().string()?.is_none() {
+        return Err(Error::BadLength(-1));
+    }
+    SetDataRequest::decode(r)
 }
 
 fn read<T>(read: Result<T, Error>) -> Outcome<T> {

@@ -2,8 +2,8 @@
 
 use crate::client::Client;
 use crate::options::{Fault, Options};
-use crate::world::{Event, World};
 use crate::workload::Workload;
+use crate::world::{Event, World};
 use crate::{Ending, Report, options};
 use base::Rng;
 use check::{Acl, Mode, Op};
