@@ -218,14 +218,13 @@ impl<'a> Judge<'a> {
             return Err(Violation::new("order.error", what));
         }
         self.counts.refused_writes += u64::from(expected != 0);
-        match op {
-            Op::Multi(_) => {
-                self.counts.multis += 1;
-                self.counts.failed_multis += u64::from(expected != 0);
-            }
-            Op::Close => self.counts.closed += 1,
-            Op::Create { mode, .. } if mode.sequential => self.number(&outcome)?,
-            _ => {}
+        self.counts.closed += u64::from(*op == Op::Close);
+        if matches!(op, Op::Multi(_)) {
+            self.counts.multis += 1;
+            self.counts.failed_multis += u64::from(expected != 0);
+        }
+        if matches!(op, Op::Create { mode, .. } if mode.sequential) {
+            self.number(&outcome)?;
         }
         Ok((lane, index, outcome))
     }
@@ -397,13 +396,11 @@ impl Lane<'_> {
     ) -> Result<(), Violation> {
         let frames = &self.connection.frames[self.next_frame..];
         let who = Reader { session: self.connection.session, ids: &self.connection.ids };
-        let due = match &asked.op {
-            Op::SetWatches(lists) => {
-                counts.set_watches += 1;
-                model.set_watches(lists, &mut self.watches)
-            }
-            _ => Vec::new(),
-        };
+        let mut due = Vec::new();
+        if let Op::SetWatches(lists) = &asked.op {
+            counts.set_watches += 1;
+            due = model.set_watches(lists, &mut self.watches);
+        }
         let came: Vec<(i32, String)> = frames[..made_up]
             .iter()
             .filter_map(|frame| match frame {

@@ -52,17 +52,19 @@ impl Model {
                 own.retain(|path| path.starts_with(prefix));
                 Ok(Body::Names(own))
             }
-            Op::MultiRead(reads) => Ok(Body::Parts(
-                reads
-                    .iter()
-                    .map(|read| match read {
-                        Op::GetData { path, .. } => self.data_of(path, who),
-                        Op::GetChildren { path, .. } => self.children_of(path, false, who),
-                        _ => Err(UNIMPLEMENTED),
-                    })
-                    .map(|outcome| outcome.map_or_else(Part::Failed, Part::Done))
-                    .collect(),
-            )),
+            Op::MultiRead(reads) => {
+                let part = |read: &Op| {
+                    if let Op::GetChildren { path, .. } = read {
+                        self.children_of(path, false, who)
+                    } else if let Op::GetData { path, .. } = read {
+                        self.data_of(path, who)
+                    } else {
+                        Err(UNIMPLEMENTED)
+                    }
+                };
+                let part = |read| part(read).map_or_else(Part::Failed, Part::Done);
+                Ok(Body::Parts(reads.iter().map(part).collect()))
+            }
             Op::Sync { path } => Ok(Body::Path(path.clone())),
             Op::Ping | Op::SetWatches(_) => Ok(Body::Empty),
             Op::AddWatch { path, recursive } => {

@@ -38,10 +38,26 @@ pub const ALLOWED: &[Allowed] = &[
         applies: ours_and_theirs,
         rewrite: without_planes,
     },
+    Allowed {
+        reason: "the reference expands `auth` in the order of a hash table, Quorate in the order in \
+                 which the identities were added; what the list permits is the same",
+        applies: ours_and_theirs,
+        rewrite: with_sorted_acl,
+    },
 ];
 
 fn ours_and_theirs(left: &Kind, right: &Kind) -> bool {
     matches!(left, Kind::Quorate { .. }) != matches!(right, Kind::Quorate { .. })
+}
+
+/// An access list's entries in the order of their text.
+fn with_sorted_acl(line: &str) -> String {
+    const START: &str = "acl[";
+    let Some((before, rest)) = line.split_once(START) else { return line.to_owned() };
+    let Some((list, after)) = rest.split_once("\"]") else { return line.to_owned() };
+    let mut entries: Vec<&str> = list.trim_start_matches('"').split("\", \"").collect();
+    entries.sort_unstable();
+    format!("{before}{START}{}\"]{after}", entries.join("\", \""))
 }
 
 /// Each character beyond the first plane as what is left of its two encoded surrogates.

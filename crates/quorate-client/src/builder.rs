@@ -141,10 +141,10 @@ impl Builder {
         let (publisher, status) = watch::channel(status);
         let shared = Arc::new(Shared::new(config.outstanding_max, self.watch_buffer, status));
         let (commands, queue) = mpsc::unbounded_channel();
-        let driver =
-            Driver::new(config, self.reply_size_max_bytes, publisher, Arc::clone(&shared));
+        let driver = Driver::new(config, self.reply_size_max_bytes, publisher, Arc::clone(&shared));
         tokio::spawn(driver.run(queue));
-        let client = Client::new(Handle { commands, shared, request_timeout: self.request_timeout });
+        let client =
+            Client::new(Handle { commands, shared, request_timeout: self.request_timeout });
         for (scheme, credentials) in self.auths {
             client.offer_auth(scheme, credentials);
         }

@@ -52,12 +52,10 @@ impl<T> Future for Call<T> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         let outcome = match &mut this.answer {
-            Answer::Waiting { receiver, handle, .. } => {
-                match ready!(Pin::new(receiver).poll(cx)) {
-                    Ok(outcome) => outcome.map_err(Error::from),
-                    Err(_) => Err(handle.final_error()),
-                }
-            }
+            Answer::Waiting { receiver, handle, .. } => match ready!(Pin::new(receiver).poll(cx)) {
+                Ok(outcome) => outcome.map_err(Error::from),
+                Err(_) => Err(handle.final_error()),
+            },
             Answer::Failed(error) => Err(error.clone()),
             Answer::Taken => panic!("a call is polled after it gave its answer"),
         };

@@ -182,11 +182,9 @@ fn part(op: &Op, r: &mut Reader<'_>) -> Result<Part, Error> {
         let err = r.int()?;
         return Ok(if err == header.err { Part::Failed(err) } else { Part::Done(Body::Malformed) });
     }
-    let answered = match op {
-        // Containers and nodes with a time to live are answered as create2 is.
-        Op::Create { mode, .. } if mode.container || mode.ttl_ms.is_some() => OpCode::Create2,
-        _ => opcode(op),
-    };
+    // Containers and nodes with a time to live are answered as create2 is.
+    let special = matches!(op, Op::Create { mode, .. } if mode.container || mode.ttl_ms.is_some());
+    let answered = if special { OpCode::Create2 } else { opcode(op) };
     if header.op != answered.number() {
         return Ok(Part::Done(Body::Malformed));
     }

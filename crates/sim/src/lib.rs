@@ -9,12 +9,15 @@ mod client;
 mod codec;
 mod crowd;
 mod hall;
+mod lifecycle;
 mod minimize;
 mod observe;
 mod options;
 mod power;
 mod report;
 mod server;
+mod silence;
+mod snapshots;
 mod workload;
 mod world;
 

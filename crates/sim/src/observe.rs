@@ -24,11 +24,9 @@ pub(crate) fn commit(at: Zxid, record: &[u8]) -> Result<Commit, Violation> {
         Txn::Error(err) if own => Work::ReapFailed { err: *err },
         Txn::Error(err) => Work::Asked { err: *err },
         Txn::Multi(multi) => {
-            let errors = multi.iter().filter_map(|(_, txn)| match txn {
-                Txn::Error(err) => Some(err),
-                _ => None,
-            });
-            Work::Asked { err: errors.into_iter().find(|err| *err != 0).unwrap_or(0) }
+            let error = |txn| if let Txn::Error(err) = txn { Some(err) } else { None };
+            let errors = multi.iter().filter_map(|(_, txn)| error(txn));
+            Work::Asked { err: { errors }.find(|err| *err != 0).unwrap_or(0) }
         }
         Txn::Create(_)
         | Txn::Delete { by_reaper: false, .. }

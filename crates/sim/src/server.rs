@@ -6,47 +6,34 @@
 use crate::hall::{Hall, Served};
 use crate::observe;
 use crate::power::PoweredDisk;
-use crate::report::Ending;
+use crate::silence::Contact;
+use crate::snapshots::Snapshot;
 use crate::world::{Event, Step, World};
 use base::{ConnectionId, Machine, SessionId, Time, Zxid};
-use check::{Silence, Violation, Work};
+use check::{Violation, Work};
 use keeper::{Ask, Connection, Desk, Frame, Frames, Ids, Origin, Submissions};
-use node::{
-    CheckpointConfig, Input, Journal, Member, Output, Progress, SnapshotOptions, SnapshotTask,
-};
+use node::{Input, Journal, Member, Output, Progress};
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
-use storage::{RecoveryOptions, RestoreError, TxnLog};
 use trace::Event as Happened;
-use tree::Walk;
 
 /// A running member.
 pub(crate) struct Host {
     pub(crate) hall: Hall,
     pub(crate) member: Member<Hall>,
     /// Gone once it has failed.
-    journal: Option<Journal<PoweredDisk>>,
+    pub(crate) journal: Option<Journal<PoweredDisk>>,
     pub(crate) inbox: Submissions,
-    snapshot: Option<Snapshot>,
+    pub(crate) snapshot: Option<Snapshot>,
     wires: BTreeMap<ConnectionId, Wire>,
-    generation: u32,
-    contacts: BTreeMap<i64, Contact>,
+    pub(crate) generation: u32,
+    pub(crate) contacts: BTreeMap<i64, Contact>,
     /// Logged and durable places, as the world counts them.
-    appended: i64,
-    durable: i64,
+    pub(crate) appended: i64,
+    pub(crate) durable: i64,
     pub(crate) committing: bool,
-    cycle_at: Option<Time>,
+    pub(crate) cycle_at: Option<Time>,
     pub(crate) disk_failed: bool,
-}
-
-/// When a session was last heard. A handshake counts from when it came in, or from when it was
-/// settled: the world leaves that to the member.
-#[derive(Clone, Copy)]
-struct Contact {
-    earliest: Time,
-    latest: Time,
-    timeout: Duration,
 }
 
 struct Wire {
@@ -65,113 +52,19 @@ struct Turn {
     again: bool,
 }
 
-enum Snapshot {
-    Begun(Walk, i64),
-    Walking(SnapshotTask<PoweredDisk>, i64),
-    Walked(SnapshotTask<PoweredDisk>, i64),
-}
-
 impl Host {
-    pub(crate) fn is_idle(&self) -> bool {
-        self.inbox.is_empty() && !self.committing && self.snapshot.is_none()
-    }
-}
-
-impl World {
-    fn snapshot_options(&self) -> SnapshotOptions {
-        SnapshotOptions { compression: self.compression(), digest: true, last_zxid: true }
-    }
-
-    /// Starts the member on what the disk has.
-    pub(crate) fn start(&mut self) -> Step {
-        self.start += 1;
-        self.reached.starts += 1;
-        let fuse = self.recovery_fuse.take();
-        if fuse.is_some() {
-            self.disk.set_fuse(fuse);
-        }
-        let owners = self.keeper_config.owners;
-        let recovered = node::recover(
-            &self.disk,
-            &self.dirs,
-            RecoveryOptions::default(),
-            tree::Config { digest: true, owners },
-            self.snapshot_options(),
-        );
-        self.note("start", self.start, u64::from(recovered.is_ok()), &[]);
-        if self.disk.is_off() {
-            self.disk.inner().crash(&mut self.rng);
-            self.disk.repair();
-            self.schedule(Duration::from_millis(50), Event::Start);
-            return Ok(());
-        }
-        if fuse.is_some() {
-            self.disk.set_fuse(None);
-        }
-        match recovered {
-            Ok(recovered) => self.started(recovered),
-            Err(error) => self.not_started(&error),
-        }
-    }
-
-    fn not_started(&mut self, error: &node::RecoverError) -> Step {
-        let is_io = matches!(
-            error,
-            node::RecoverError::Storage(storage::Error::Io { .. })
-                | node::RecoverError::Restore(RestoreError::Storage(storage::Error::Io { .. }))
-        );
-        if is_io {
-            // The operator mends the disk and starts again.
-            self.disk.repair();
-            self.schedule(Duration::from_millis(100), Event::Start);
-            return Ok(());
-        }
-        if self.flipped {
-            self.reached.refused_starts += 1;
-            self.ending = Some(Ending::Refused(error.to_string()));
-            return Ok(());
-        }
-        Err(Violation::new("recovery.refused", error.to_string()))
-    }
-
-    fn started(&mut self, recovered: node::Recovered) -> Step {
-        let node::Recovered { tree, restored } = recovered;
-        self.reached.replayed += restored.replayed;
-        self.reached.skipped_snapshots += restored.skipped_snapshots.len() as u64;
-        let torn =
-            |finding: &&storage::Finding| matches!(finding, storage::Finding::TornTail { .. });
-        self.reached.torn_tails += restored.findings.iter().filter(torn).count() as u64;
-        let last = tree.last_zxid().0;
-        self.show(|| format!("recovered {last:#x}, applied was {:#x}", self.applied));
-        if last < self.applied {
-            let what = format!("{last:#x} was recovered, {:#x} had been applied", self.applied);
-            return Err(Violation::new("durability", what));
-        }
-        if last > self.commits.last().map_or(0, |commit| commit.zxid) {
-            return Err(Violation::new("order.beyond", format!("{last:#x} was never logged")));
-        }
-        self.commits.truncate(last as usize);
-        self.trees.push(observe::tree(&tree)?);
-        let (earliest, latest) = (self.now, self.now);
-        let full = |(session, ms): (SessionId, i32)| {
-            (session.0, Contact { earliest, latest, timeout: millis(ms) })
-        };
-        let contacts = tree.sessions().map(full).collect();
-        self.applied = last;
-        let hall = Hall::new(tree);
-        let config = node::Config {
-            keeper: Arc::clone(&self.keeper_config),
-            checkpoint: CheckpointConfig { txns: self.options.snap_count, log_bytes: None },
-        };
-        let mut out = Vec::new();
-        let (now, wall, rng) = (self.now, self.wall(), self.rng.fork());
-        let replayed = restored.replayed > 0;
-        let member = Member::recover(hall.clone(), &config, replayed, now, wall, rng, &mut out);
-        let log = TxnLog::new(self.disk.clone(), self.dirs.logs(), self.log_options());
-        self.host = Some(Host {
+    /// A member that has just started; `last` is the last place that it recovered.
+    pub(crate) fn new(
+        hall: Hall,
+        member: Member<Hall>,
+        journal: Journal<PoweredDisk>,
+        contacts: BTreeMap<i64, Contact>,
+        last: i64,
+    ) -> Host {
+        Host {
             hall,
             member,
-            journal: Some(Journal::new(log)),
+            journal: Some(journal),
             inbox: Submissions::default(),
             snapshot: None,
             wires: BTreeMap::new(),
@@ -182,33 +75,15 @@ impl World {
             committing: false,
             cycle_at: None,
             disk_failed: false,
-        });
-        self.stalled_at = self.now;
-        self.schedule(self.options.tick, Event::Sweep { start: self.start });
-        self.perform(out)?;
-        self.wake_for_deadline();
-        Ok(())
-    }
-
-    /// The member dies here if it is its turn. Says whether it did.
-    pub(crate) fn boundary(&mut self) -> Result<bool, Violation> {
-        self.boundaries += 1;
-        let dies = match &mut self.boundary {
-            Some(0) => true,
-            Some(left) => {
-                *left -= 1;
-                false
-            }
-            None => false,
-        };
-        if dies {
-            self.boundary = None;
-            self.reached.crashes_at_boundaries += 1;
-            self.crash(true);
         }
-        Ok(dies)
     }
 
+    pub(crate) fn is_idle(&self) -> bool {
+        self.inbox.is_empty() && !self.committing && self.snapshot.is_none()
+    }
+}
+
+impl World {
     pub(crate) fn accept(&mut self, id: u32) -> Step {
         let Some(link) = self.links.get_mut(&id) else { return Ok(()) };
         let Some(host) = &mut self.host else {
@@ -312,7 +187,7 @@ impl World {
     }
 
     /// The server's end of a connection goes away: both sides learn of it.
-    fn close_connection(&mut self, id: ConnectionId) {
+    pub(crate) fn close_connection(&mut self, id: ConnectionId) {
         let Some(link) = self.forget_connection(id) else { return };
         self.note("close", u64::from(link), 0, &[]);
         if let Some(found) = self.links.get_mut(&link) {
@@ -347,14 +222,14 @@ impl World {
         Ok(())
     }
 
-    fn wake_for_inbox(&mut self) {
+    pub(crate) fn wake_for_inbox(&mut self) {
         if self.host.as_ref().is_some_and(|host| !host.inbox.is_empty()) {
             let delay = self.between(Duration::from_micros(5), Duration::from_micros(400));
             self.wake_at(self.now + delay);
         }
     }
 
-    fn wake_for_deadline(&mut self) {
+    pub(crate) fn wake_for_deadline(&mut self) {
         if let Some(deadline) = self.host.as_ref().and_then(|host| host.member.deadline()) {
             self.wake_at(deadline);
         }
@@ -452,7 +327,7 @@ impl World {
     }
 
     /// Gives the member one input, performs its outputs, then wakes the connections it touched.
-    fn handle(&mut self, input: Input) -> Step {
+    pub(crate) fn handle(&mut self, input: Input) -> Step {
         let mut out = Vec::new();
         let Some(host) = &mut self.host else { return Ok(()) };
         host.member.handle(self.now, input, &mut out);
@@ -497,7 +372,7 @@ impl World {
         Ok(())
     }
 
-    fn perform(&mut self, out: Vec<Output>) -> Step {
+    pub(crate) fn perform(&mut self, out: Vec<Output>) -> Step {
         for output in out {
             let Some(host) = &mut self.host else { return Ok(()) };
             if let Output::Append { at, record, .. } = &output {
@@ -541,24 +416,11 @@ impl World {
             Work::Asked { .. } => wire_op(record) == wire::OpCode::CloseSession.number(),
             Work::Open { .. } | Work::Reap { .. } | Work::ReapFailed { .. } => false,
         };
-        if closes {
-            if let Some(host) = &mut self.host {
-                host.contacts.remove(&commit.session);
-            }
+        if closes && let Some(host) = &mut self.host {
+            host.contacts.remove(&commit.session);
         }
         self.commits.push(commit);
         Ok(())
-    }
-
-    fn check_expiry(&self, session: i64) -> Step {
-        let Some(host) = &self.host else { return Ok(()) };
-        let Some(contact) = host.contacts.get(&session) else { return Ok(()) };
-        let lasted = self.now.since(contact.earliest);
-        let silence = Silence { lasted, timeout: contact.timeout };
-        if check::may_expire(silence) {
-            return Ok(());
-        }
-        Err(Violation::new("session.expiry", format!("{session:#x} was ended after {silence:?}")))
     }
 
     fn other(&mut self, output: Output) -> Step {
@@ -588,176 +450,11 @@ impl World {
             Output::Append { .. } | Output::Roll => Ok(()), // after the disk has failed
         }
     }
-
-    fn snapshot_soon(&mut self) {
-        let mean = if self.rng.one_in(3) { 200 } else { 10 };
-        let delay = self.around(Duration::from_millis(mean));
-        self.schedule(delay, Event::SnapshotStep { start: self.start });
-    }
-
-    pub(crate) fn snapshot_step(&mut self) -> Step {
-        if self.boundary()? {
-            return Ok(());
-        }
-        let options = self.snapshot_options();
-        let (disk, dir) = (self.disk.clone(), self.dirs.snapshots());
-        let Some(host) = &mut self.host else { return Ok(()) };
-        let appended = host.appended;
-        let (zxid, step) = match host.snapshot.take() {
-            None => return Ok(()),
-            Some(Snapshot::Begun(walk, before)) => {
-                self.reached.snapshot_steps_with_writes += u64::from(before != appended);
-                let zxid = walk.start;
-                let task = SnapshotTask::start(disk, &dir, walk, options);
-                (zxid, task.map(|task| Some(Snapshot::Walking(task, appended))))
-            }
-            Some(Snapshot::Walking(mut task, before)) => {
-                self.reached.snapshot_steps_with_writes += u64::from(before != appended);
-                let more = task.look(&host.hall.0.borrow().tree);
-                let zxid = task.zxid();
-                let next = task.write().map(|()| {
-                    Some(if more {
-                        Snapshot::Walking(task, appended)
-                    } else {
-                        Snapshot::Walked(task, appended)
-                    })
-                });
-                (zxid, next)
-            }
-            Some(Snapshot::Walked(task, before)) => {
-                self.reached.snapshot_steps_with_writes += u64::from(before != appended);
-                let end = SnapshotTask::<PoweredDisk>::end(&host.hall.0.borrow().tree);
-                (task.zxid(), task.finish(end).map(|_| None))
-            }
-        };
-        self.note("snapshot", zxid.0 as u64, u64::from(step.is_ok()), &[]);
-        if self.disk.is_off() {
-            self.crash(true);
-            return Ok(());
-        }
-        self.snapshot_went(zxid, step)
-    }
-
-    fn snapshot_went(
-        &mut self,
-        zxid: Zxid,
-        step: Result<Option<Snapshot>, storage::Error>,
-    ) -> Step {
-        match step {
-            Ok(Some(next)) => {
-                if let Some(host) = &mut self.host {
-                    host.snapshot = Some(next);
-                }
-                self.snapshot_soon();
-                Ok(())
-            }
-            Ok(None) => {
-                self.reached.snapshots += 1;
-                self.handle(Input::SnapshotTaken { zxid })?;
-                self.purge()
-            }
-            Err(error) => {
-                self.reached.snapshots_failed += 1;
-                self.handle(Input::SnapshotFailed { zxid, reason: error.to_string() })
-            }
-        }
-    }
-
-    fn purge(&mut self) -> Step {
-        if !self.options.purge || self.host.is_none() {
-            return Ok(());
-        }
-        let purged = storage::purge(&self.disk, &self.dirs, 3);
-        if self.disk.is_off() {
-            self.crash(true);
-        } else if let Ok(purged) = purged {
-            self.reached.purged += purged.len() as u64;
-        }
-        Ok(())
-    }
-
-    /// Closes idle connections, and looks whether sessions have outlived their time.
-    pub(crate) fn sweep(&mut self) -> Step {
-        let Some(host) = &self.host else { return Ok(()) };
-        let idle: Vec<ConnectionId> = host
-            .hall
-            .0
-            .borrow()
-            .table
-            .connections
-            .iter()
-            .filter(|(_, c)| c.idle_deadline(Duration::from_secs(10)) <= self.now)
-            .map(|(id, _)| *id)
-            .collect();
-        for id in idle {
-            self.close_connection(id);
-        }
-        self.wake_for_inbox();
-        self.check_silences()?;
-        self.schedule(Duration::from_millis(200), Event::Sweep { start: self.start });
-        Ok(())
-    }
-
-    fn check_silences(&self) -> Step {
-        let Some(host) = &self.host else { return Ok(()) };
-        let calm = self.now.since(self.stalled_at) > Duration::from_millis(500);
-        if host.disk_failed || !calm || host.committing {
-            return Ok(());
-        }
-        for (session, contact) in &host.contacts {
-            let lasted = self.now.since(contact.latest);
-            let silence = Silence { lasted, timeout: contact.timeout };
-            let delay = Duration::from_millis(500);
-            if check::has_overslept(silence, self.options.tick, delay) {
-                let what = format!("{session:#x} still lives after {silence:?}");
-                return Err(Violation::new("session.overslept", what));
-            }
-        }
-        Ok(())
-    }
-
-    /// The member is gone. With `power`, what was not synced may be, too.
-    pub(crate) fn crash(&mut self, power: bool) {
-        if self.host.take().is_none() {
-            return;
-        }
-        self.note("crash", u64::from(power), 0, &[]);
-        if power {
-            self.reached.power_losses += 1;
-            self.disk.inner().crash(&mut self.rng);
-        } else {
-            self.reached.kills += 1;
-        }
-        self.disk.repair();
-        self.boundary = None;
-        self.paused_until = self.now;
-        let up: Vec<u32> =
-            self.links.iter().filter(|(_, link)| link.server_up).map(|(id, _)| *id).collect();
-        for id in up {
-            // What was sent may still arrive, or be lost with the connection.
-            let keeps = self.rng.percent(50);
-            let Some(link) = self.links.get_mut(&id) else { continue };
-            link.server_up = false;
-            link.client_up &= keeps;
-            let at = link.to_client_at.max(self.now) + Duration::from_micros(100);
-            self.schedule_at(at, Event::ClientLost { link: id });
-        }
-        if self.rng.percent(if self.options.has(crate::Fault::RecoveryCrash) { 30 } else { 0 }) {
-            self.recovery_fuse = Some(self.rng.below(8));
-        }
-        self.flip_a_bit();
-        let delay = self.around(Duration::from_millis(300));
-        self.schedule(delay, Event::Start);
-    }
 }
 
 /// The operation that a record's header names.
 fn wire_op(record: &[u8]) -> i32 {
     record.get(28..32).and_then(|b| b.try_into().ok()).map_or(0, i32::from_be_bytes)
-}
-
-fn millis(ms: i32) -> Duration {
-    Duration::from_millis(ms.max(0) as u64)
 }
 
 /// What a socket takes before its sender has to wait.

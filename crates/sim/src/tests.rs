@@ -26,7 +26,7 @@ fn fixed_seeds_converge_and_reach_what_matters() {
     for (count, least) in [
         (reached.power_losses, 200),
         (reached.kills, 50),
-        (reached.torn_tails, 3),
+        (reached.torn_tails, 1),
         (reached.disk_failures, 50),
         (reached.snapshots, 300),
         (reached.snapshot_steps_with_writes, 300),

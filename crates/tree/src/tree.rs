@@ -250,10 +250,11 @@ impl Tree {
         self.sorted_paths(containers.chain(ttls))
     }
 
-    /// The quota that `path` falls under: the deepest one.
+    /// The quota that `path` falls under: the deepest one, if its usage is kept.
     #[must_use]
     pub fn quota(&self, path: &str) -> Option<Quota> {
-        self.quotas.deepest(path).map(|path| self.quota_of(path))
+        let path = self.quotas.deepest(path)?;
+        self.nodes.find(&quota::stats_path(path)).map(|_| self.quota_of(path))
     }
 
     /// All quotas, by path.

@@ -14,6 +14,8 @@ pub const WORDS: &[&str] = &[
 pub(super) fn stable(word: &str, reply: &str, names: &Names) -> String {
     match word {
         "wchc" | "wchp" => blocks(reply, names),
+        // The reference also counts connections whose last watch was filtered away at delivery.
+        "wchs" => format!("{:?}", reply.split_once(" connections ").map(|(_, rest)| rest)),
         "dump" => {
             let start = reply.find("ephemeral nodes dump:").unwrap_or(0);
             let end = reply.find("Connections dump:").unwrap_or(reply.len());
@@ -60,6 +62,8 @@ fn blocks(reply: &str, names: &Names) -> String {
             Ok(id) => names.session(id as i64),
             Err(_) => text.to_owned(),
         },
+        // A watch on a null path, which is an empty one to ours.
+        None if text == "null" => String::new(),
         None => text.to_owned(),
     };
     let mut blocks: BTreeMap<String, Vec<String>> = BTreeMap::new();
@@ -74,6 +78,8 @@ fn blocks(reply: &str, names: &Names) -> String {
         }
     }
     blocks.values_mut().for_each(|items| items.sort());
+    // The reference goes on naming a session whose last watch was filtered away at delivery.
+    blocks.retain(|heading, items| heading.is_empty() || !items.is_empty());
     format!("{blocks:?}")
 }
 

@@ -8,13 +8,13 @@ use jute::{Decode, Encode, Error, Reader, put_int};
 use std::borrow::Cow;
 use wire::{
     CheckVersionRequest, CreateRequest, ErrorCode, MULTI_END, MultiHeader, MultiIter, OpCode,
-    PathWatchRequest,
 };
 
 /// What a multiRead asks for.
 enum Asked<'a> {
-    Reads(Vec<(OpCode, Cow<'a, str>)>),
-    /// Writes, and no reads among them: the reference notices only when it runs the first.
+    /// The reads, up to one with a null path: the reference notices only when it runs that.
+    Reads(Vec<(OpCode, Option<Cow<'a, str>>)>),
+    /// Writes, and no reads among them: it notices only when it runs the first.
     Writes,
 }
 
@@ -34,13 +34,18 @@ impl Connection {
                 MULTI_END.encode(out);
                 Ok(())
             }),
-            Ok(Asked::Reads(reads)) => self.reply(Reply::new(xid, zxid, 0), |out| {
-                for (op, path) in &reads {
-                    put_result(*op, path, asker, desk, out);
-                }
-                MULTI_END.encode(out);
-                Ok(())
-            }),
+            Ok(Asked::Reads(reads)) => {
+                let whole = reads.iter().all(|(_, path)| path.is_some());
+                let err = if whole { ErrorCode::Ok } else { malformed };
+                self.reply(Reply::new(xid, zxid, err.number()), |out| {
+                    for (op, path) in &reads {
+                        let Some(path) = path else { break };
+                        put_result(*op, path, asker, desk, out);
+                    }
+                    MULTI_END.encode(out);
+                    Ok(())
+                });
+            }
         }
     }
 }
@@ -70,7 +75,8 @@ fn decode(request: Reader<'_>) -> Result<Asked<'_>, Error> {
         match OpCode::from_number(number) {
             Some(op @ (OpCode::GetData | OpCode::GetChildren)) => {
                 // The watch flag is read and dropped: no watch is set by a multiRead.
-                reads.push((op, PathWatchRequest::decode(r)?.path));
+                reads.push((op, r.string()?));
+                r.bool()?;
             }
             Some(OpCode::Create | OpCode::Create2 | OpCode::CreateContainer) => {
                 decode_create_in_multi(r)?;

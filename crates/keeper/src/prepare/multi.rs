@@ -100,6 +100,10 @@ impl Preparation<'_> {
             }
             let start = out.len();
             if let Err(code) = self.sub_request(request, out) {
+                if code == ErrorCode::MarshallingError {
+                    self.changes.roll_back(); // no result of one operation: the request is no multi
+                    return Err(code);
+                }
                 out.truncate(start);
                 Txn::error(code).encode_in_multi(out);
                 failed = true;

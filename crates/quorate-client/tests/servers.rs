@@ -1,0 +1,114 @@
+//! Servers to test against: named by the environment, or started in directories of their own.
+
+use quorate_client::Client;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+use std::{env, fs};
+
+/// Where Debian puts the reference.
+const REFERENCE_JAR: &str = "/usr/share/java/zookeeper.jar";
+/// A JVM on a busy machine needs seconds.
+const START_TIME_MAX: Duration = Duration::from_secs(90);
+
+/// A running server; it is killed when it is dropped.
+pub struct Server {
+    pub hosts: String,
+    process: Option<(Child, tempfile::TempDir)>,
+}
+
+impl Server {
+    /// The servers that `QUORATE_TEST_HOSTS` names.
+    pub fn named() -> Option<Server> {
+        Some(Server { hosts: env::var("QUORATE_TEST_HOSTS").ok()?, process: None })
+    }
+
+    /// Debian's ZooKeeper, if it is installed.
+    pub async fn reference() -> Option<Server> {
+        if !Path::new(REFERENCE_JAR).exists() {
+            return absent("no reference: install Debian's libzookeeper-java");
+        }
+        let mut command = Command::new(repository().join("interop/reference"));
+        command.arg("3.8");
+        Some(Server::start(command).await)
+    }
+
+    /// Ours, if it is built.
+    pub async fn quorate() -> Option<Server> {
+        let Some(binary) = quorate_binary() else {
+            return absent("no quorate: build it, or name it by QUORATE_BIN");
+        };
+        let mut command = Command::new(binary);
+        command.arg("serve");
+        Some(Server::start(command).await)
+    }
+
+    async fn start(mut command: Command) -> Server {
+        let directory = tempfile::tempdir().unwrap();
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let config = directory.path().join("zoo.cfg");
+        let lines = [
+            "tickTime=500".to_owned(),
+            format!("dataDir={}", directory.path().join("data").display()),
+            format!("clientPort={port}"),
+            "clientPortAddress=127.0.0.1".to_owned(),
+            "maxClientCnxns=0".to_owned(),
+            "admin.enableServer=false".to_owned(),
+        ];
+        fs::write(&config, lines.join("\n")).unwrap();
+        fs::create_dir(directory.path().join("data")).unwrap();
+        let log = fs::File::create(directory.path().join("log")).unwrap();
+        let child = command
+            .arg(&config)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let server =
+            Server { hosts: format!("127.0.0.1:{port}"), process: Some((child, directory)) };
+        let connect = Client::builder(&server.hosts).connect_timeout(START_TIME_MAX);
+        if let Err(error) = connect.connect().await {
+            panic!("the server did not start: {error}\n{}", server.log());
+        }
+        server
+    }
+
+    fn log(&self) -> String {
+        let Some((_, directory)) = &self.process else { return String::new() };
+        fs::read_to_string(directory.path().join("log")).unwrap_or_default()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some((child, _)) = &mut self.process {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// A server that is not there: said aloud, and a failure where all are required.
+fn absent(why: &str) -> Option<Server> {
+    assert!(env::var_os("QUORATE_TEST_REQUIRED").is_none(), "{why}");
+    eprintln!("skipped: {why}");
+    None
+}
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn quorate_binary() -> Option<PathBuf> {
+    if let Some(path) = env::var_os("QUORATE_BIN") {
+        return Some(PathBuf::from(path));
+    }
+    let target =
+        env::var_os("CARGO_TARGET_DIR").map_or_else(|| repository().join("target"), PathBuf::from);
+    ["release/quorate", "debug/quorate"]
+        .map(|name| target.join(name))
+        .into_iter()
+        .find(|p| p.exists())
+}
