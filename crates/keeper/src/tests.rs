@@ -313,3 +313,23 @@ fn a_client_that_takes_nothing_is_paused_and_then_cut_off() {
     house.send(b, request(1, OpCode::Exists, get("/big", false)));
     assert!(!house.closed(a) && house.wants_more(b));
 }
+
+#[test]
+fn a_node_that_was_made_anew_by_another_does_not_go_with_its_former_owner() {
+    let mut house = House::new();
+    let (a, b) = (house.session(), house.session());
+    house.send(a, request(1, OpCode::Create, create("/x", b"", 1)));
+    house.deliver_all();
+    house.send(
+        b,
+        request(1, OpCode::Delete, |out: &mut Vec<u8>| {
+            path("/x")(out);
+            jute::put_int(out, -1);
+        }),
+    );
+    house.send(b, request(2, OpCode::Create, create("/x", b"", 0)));
+    house.send(a, request(2, OpCode::CloseSession, |_| {}));
+    house.deliver_all();
+    assert!(house.tree.find("/x").is_some());
+    assert_eq!(house.tree.digest_mismatches(), 0);
+}

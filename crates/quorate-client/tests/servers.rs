@@ -29,9 +29,18 @@ impl Server {
         if !Path::new(REFERENCE_JAR).exists() {
             return absent("no reference: install Debian's libzookeeper-java");
         }
-        let mut command = Command::new(repository().join("interop/reference"));
-        command.arg("3.8");
-        Some(Server::start(command).await)
+        Some(Server::start(reference("3.8")).await)
+    }
+
+    /// The version that ours behaves as, if the install script has fetched it.
+    pub async fn newest_reference() -> Option<Server> {
+        let cache = env::var_os("QUORATE_CACHE").map(PathBuf::from);
+        let home = || env::var_os("HOME").map(|home| Path::new(&home).join(".cache/quorate"));
+        let cache = cache.or_else(home).unwrap_or_default();
+        if !cache.join("zookeeper-3.9.5/.ok").exists() {
+            return absent("no reference 3.9: run .ci/install --full");
+        }
+        Some(Server::start(reference("3.9")).await)
     }
 
     /// Ours, if it is built.
@@ -95,6 +104,12 @@ fn absent(why: &str) -> Option<Server> {
     assert!(env::var_os("QUORATE_TEST_REQUIRED").is_none(), "{why}");
     eprintln!("skipped: {why}");
     None
+}
+
+fn reference(version: &str) -> Command {
+    let mut command = Command::new(repository().join("interop/reference"));
+    command.arg(version);
+    command
 }
 
 fn repository() -> PathBuf {

@@ -62,11 +62,8 @@ impl Session {
                 let which = kind.watcher_type();
                 let shared =
                     self.watches.on(path, which).len() > 1 || self.watches.is_pending(path, which);
-                if shared {
-                    (OpCode::CheckWatches, path, which)
-                } else {
-                    (OpCode::RemoveWatches, path, self.widest(path, which))
-                }
+                let op = if shared { OpCode::CheckWatches } else { OpCode::RemoveWatches };
+                (op, path, self.widest(path, which))
             }
             Removal::All(path, which) => {
                 (OpCode::RemoveWatches, path.as_str(), self.widest(path, *which))

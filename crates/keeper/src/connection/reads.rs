@@ -246,7 +246,7 @@ impl Asker<'_> {
 
     fn get_ephemerals(&self, request: Reader<'_>, desk: &Desk<'_>, out: &mut Vec<u8>) -> Outcome {
         let PathRequest { path } = decode(request)?;
-        let prefix = path.as_deref().map_or("", |p| if p.trim().is_empty() { "" } else { p });
+        let prefix = path.as_deref().filter(|path| !names_all(path)).unwrap_or_default();
         let at = out.len();
         put_int(out, 0);
         let mut found = 0;

@@ -32,8 +32,8 @@ impl Preparation<'_> {
             let owner = node.map(|node| self.config.owners.kind(node.stat.ephemeral_owner));
             if owner == Some(OwnerKind::Ephemeral(session)) {
                 paths.insert(path.to_owned());
-            } else if node.is_none() {
-                paths.remove(path);
+            } else {
+                paths.remove(path); // it will be gone, or another's
             }
         }
         paths.into_iter().collect()

@@ -200,6 +200,7 @@ impl<D: Disk> LogReader<D> {
                 if self.open_next()? {
                     continue;
                 }
+                self.judge_torn_without_successor();
                 return Ok(None);
             };
             match scan.step()? {
@@ -257,6 +258,15 @@ impl<D: Disk> LogReader<D> {
             self.torn = Some(Torn { path, offset, damage });
         }
         Ok(())
+    }
+
+    /// A torn file with nothing but empty files behind it is the last one that counts. Ours was
+    /// never rolled, for then it would be marked to its end; its tail is cut like any other.
+    fn judge_torn_without_successor(&mut self) {
+        if let Some(Torn { path, offset, damage }) = self.torn.take() {
+            let after = self.last_or_zero();
+            self.note(Finding::TornTail { path, offset, damage, after });
+        }
     }
 
     fn leave(&mut self) -> Option<Scan<D::File>> {

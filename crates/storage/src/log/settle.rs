@@ -5,7 +5,7 @@
 //! the disk never got, and a new sync would not write them. So what may not be durable is written
 //! again.
 
-use super::HEADER_SIZE;
+use super::{HEADER_SIZE, MARK_OFFSET};
 use crate::error::At;
 use crate::{Disk, DiskFile, Error};
 use std::path::{Path, PathBuf};
@@ -47,7 +47,12 @@ fn rewrite<D: Disk>(disk: &D, file: &Visited) -> Result<(), Error> {
         handle.write_at(at, &chunk[..read]).at(path)?;
         at += read as u64;
     }
-    handle.sync_data().at(path)
+    handle.sync_data().at(path)?;
+    if file.mark != 0 && file.mark < file.end {
+        handle.write_at(MARK_OFFSET, &file.end.to_be_bytes()).at(path)?;
+        handle.sync_data().at(path)?;
+    }
+    Ok(())
 }
 
 /// How much is rewritten at a time, in bytes.

@@ -43,7 +43,8 @@ pub(crate) fn cut<D: Disk>(disk: &D, path: &Path, end: u64) -> Result<(), Error>
     let mut file = disk.open_rw(path).at(path)?;
     let mut mark = [0; 8];
     let read = file.read_at(MARK_OFFSET, &mut mark).at(path)?;
-    if read == mark.len() && u64::from_be_bytes(mark) > end && end >= HEADER_SIZE {
+    let mark = u64::from_be_bytes(mark);
+    if read == size_of_val(&mark) && mark != 0 && mark != end && end >= HEADER_SIZE {
         file.write_at(MARK_OFFSET, &end.to_be_bytes()).at(path)?;
     }
     file.set_len(end).at(path)?;

@@ -284,7 +284,10 @@ impl<D: Disk> TxnLog<D> {
     /// from a lost file.
     fn close_current(&mut self) -> Result<(), Error> {
         self.sync_current()?;
-        if let Some(current) = self.current.take() {
+        if let Some(mut current) = self.current.take() {
+            if self.options.durable_mark && self.options.force_sync {
+                current.seal()?;
+            }
             self.rolled_size += current.allocated;
         }
         Ok(())
@@ -302,6 +305,16 @@ impl<F: DiskFile> Current<F> {
             self.file.allocate(size).at(&self.path)?;
             self.allocated = size;
         }
+    }
+
+    /// Marks all of a synced file, durably: no damage in it can be taken for a torn tail.
+    fn seal(&mut self) -> Result<(), Error> {
+        if self.mark < self.synced {
+            self.file.write_at(MARK_OFFSET, &self.synced.to_be_bytes()).at(&self.path)?;
+            self.file.sync_data().at(&self.path)?;
+            self.mark = self.synced;
+        }
+        Ok(())
     }
 
     /// Renews the mark unless few records have been written since it was: it costs a second page
