@@ -190,7 +190,7 @@ async fn work(
         client.sync("/").await.or_else(|e| if e.is_retryable() { Ok(()) } else { Err(e) })?;
         count(&parent, &outcomes, &direct, &totals).await?;
     }
-    client.close().await;
+    // The session goes on for its follower, who has the other handle.
     Ok(())
 }
 

@@ -443,6 +443,24 @@ fn one_server_watch_serves_all_local_watchers_and_goes_with_the_last() {
 }
 
 #[test]
+fn a_watch_that_a_request_is_about_to_share_is_not_taken_off() {
+    let mut world = World::new("a");
+    let link = world.connect();
+    world.submit(1, get("/a", Some(1)));
+    world.take();
+    world.reply(link, 1, 10, 0, &data_bytes(b""));
+    world.submit(2, get("/a", Some(2)));
+    world.take();
+    world.give(Input::Unwatched { watcher: WatcherId(1) });
+    assert_eq!(world.sent().len(), 0);
+    // The other fails, so nobody is left; what the server still tells reaches nobody.
+    world.reply(link, 2, 10, ErrorCode::NoAuth.number(), &[]);
+    world.take();
+    world.event(link, 11, EventType::NodeDataChanged, "/a");
+    assert_eq!(world.take(), []);
+}
+
+#[test]
 fn a_removal_keeps_its_type_only_if_the_path_is_watched_otherwise() {
     let mut world = World::new("a");
     let link = world.connect();

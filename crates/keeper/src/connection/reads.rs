@@ -313,6 +313,11 @@ fn watcher(request: Reader<'_>) -> Result<(std::borrow::Cow<'_, str>, WatcherTyp
     Ok((path, of))
 }
 
+/// Whether a prefix stands for all paths: blank, or the root among blanks and controls.
+fn names_all(prefix: &str) -> bool {
+    prefix.chars().all(char::is_whitespace) || prefix.trim_matches(|c| c <= ' ') == "/"
+}
+
 fn listed(paths: Strings<'_>) -> Result<Strings<'_>, ErrorCode> {
     if paths.is_null() { Err(ErrorCode::MarshallingError) } else { Ok(paths) }
 }
