@@ -146,7 +146,18 @@ impl Op {
         }
     }
 
-    pub(crate) fn encode(&self, chroot: &Chroot, out: &mut Vec<u8>) -> (OpCode, Expect) {
+    /// Which operation it is, and what answers it.
+    pub(crate) fn code(&self) -> (OpCode, Expect) {
+        match self {
+            Op::Create { mode, .. } => (mode.op(), Expect::Created),
+            Op::Delete { .. } => (OpCode::Delete, Expect::Nothing),
+            Op::SetData { .. } => (OpCode::SetData, Expect::Stat),
+            Op::Check { .. } => (OpCode::Check, Expect::Nothing),
+        }
+    }
+
+    /// Appends the record to `out`.
+    pub(crate) fn encode(&self, chroot: &Chroot, out: &mut Vec<u8>) {
         match self {
             Op::Create { path, data, acl, mode } => {
                 put_string(out, &chroot.add(path));
@@ -156,35 +167,24 @@ impl Op {
                 if let Some(ttl) = mode.ttl() {
                     put_long(out, i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX));
                 }
-                (mode.op(), Expect::Created)
-            }
-            Op::Delete { path, version } => {
-                put_string(out, &chroot.add(path));
-                put_int(out, *version);
-                (OpCode::Delete, Expect::Nothing)
             }
             Op::SetData { path, data, version } => {
                 put_string(out, &chroot.add(path));
                 put_buffer(out, data.as_deref());
                 put_int(out, *version);
-                (OpCode::SetData, Expect::Stat)
             }
-            Op::Check { path, version } => {
+            Op::Delete { path, version } | Op::Check { path, version } => {
                 put_string(out, &chroot.add(path));
                 put_int(out, *version);
-                (OpCode::Check, Expect::Nothing)
             }
         }
     }
 }
 
 pub(crate) fn encode_multi(ops: &[Op], chroot: &Chroot, out: &mut Vec<u8>) {
-    let mut body = Vec::new();
     for op in ops {
-        body.clear();
-        let (code, _) = op.encode(chroot, &mut body);
-        MultiHeader { op: code.number(), done: false, err: -1 }.encode(out);
-        out.extend_from_slice(&body);
+        MultiHeader { op: op.code().0.number(), done: false, err: -1 }.encode(out);
+        op.encode(chroot, out);
     }
     MULTI_END.encode(out);
 }

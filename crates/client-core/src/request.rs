@@ -219,85 +219,72 @@ impl Request {
         Some(Registration { watcher: Some(watcher), kind, path })
     }
 
-    /// Appends the body to `out`; says which operation it is and what answers it.
-    ///
-    /// The removals and auth have frames of their own, which the session makes.
-    pub(crate) fn encode(&self, chroot: &Chroot, out: &mut Vec<u8>) -> (OpCode, Expect) {
-        let put_path = |out: &mut Vec<u8>, path: &str| put_string(out, &chroot.add(path));
+    /// Which operation it is, and what answers it.
+    pub(crate) fn code(&self) -> (OpCode, Expect) {
+        match self {
+            Request::Write(op) => op.code(),
+            Request::Multi(_) => (OpCode::Multi, Expect::Multi),
+            Request::MultiRead(_) => (OpCode::MultiRead, Expect::MultiRead),
+            Request::Exists { .. } => (OpCode::Exists, Expect::Exists),
+            Request::GetData { .. } | Request::GetConfig { .. } => (OpCode::GetData, Expect::Data),
+            Request::Children { .. } => (OpCode::GetChildren, Expect::Children),
+            Request::ChildrenWithStat { .. } => (OpCode::GetChildren2, Expect::ChildrenWithStat),
+            Request::GetAcl { .. } => (OpCode::GetAcl, Expect::Acl),
+            Request::SetAcl { .. } => (OpCode::SetAcl, Expect::Stat),
+            Request::Sync { .. } => (OpCode::Sync, Expect::Path),
+            Request::AddWatch { .. } => (OpCode::AddWatch, Expect::Nothing),
+            Request::Ephemerals { .. } => (OpCode::GetEphemerals, Expect::Paths),
+            Request::DescendantCount { .. } => (OpCode::GetAllChildrenNumber, Expect::Count),
+            Request::WhoAmI => (OpCode::WhoAmI, Expect::Identities),
+            Request::Reconfig { .. } => (OpCode::Reconfig, Expect::Data),
+            Request::RemoveWatcher(_) | Request::RemoveWatches { .. } => {
+                (OpCode::RemoveWatches, Expect::Nothing)
+            }
+            Request::Auth { .. } => (OpCode::Auth, Expect::Nothing),
+        }
+    }
+
+    /// Appends the body to `out`. Removals and auth have frames of their own, which the session
+    /// makes.
+    pub(crate) fn encode(&self, chroot: &Chroot, out: &mut Vec<u8>) {
         match self {
             Request::Write(op) => op.encode(chroot, out),
-            Request::Multi(ops) => {
-                encode_multi(ops, chroot, out);
-                (OpCode::Multi, Expect::Multi)
-            }
-            Request::MultiRead(ops) => {
-                encode_multi_read(ops, chroot, out);
-                (OpCode::MultiRead, Expect::MultiRead)
-            }
-            Request::Exists { path, watch } => {
-                put_path(out, path);
+            Request::Multi(ops) => encode_multi(ops, chroot, out),
+            Request::MultiRead(ops) => encode_multi_read(ops, chroot, out),
+            Request::Exists { path, watch }
+            | Request::GetData { path, watch }
+            | Request::Children { path, watch }
+            | Request::ChildrenWithStat { path, watch } => {
+                put_string(out, &chroot.add(path));
                 put_bool(out, watch.is_some());
-                (OpCode::Exists, Expect::Exists)
-            }
-            Request::GetData { path, watch } => {
-                put_path(out, path);
-                put_bool(out, watch.is_some());
-                (OpCode::GetData, Expect::Data)
             }
             Request::GetConfig { watch } => {
                 put_string(out, CONFIG_PATH);
                 put_bool(out, watch.is_some());
-                (OpCode::GetData, Expect::Data)
             }
-            Request::Children { path, watch } => {
-                put_path(out, path);
-                put_bool(out, watch.is_some());
-                (OpCode::GetChildren, Expect::Children)
-            }
-            Request::ChildrenWithStat { path, watch } => {
-                put_path(out, path);
-                put_bool(out, watch.is_some());
-                (OpCode::GetChildren2, Expect::ChildrenWithStat)
-            }
-            Request::GetAcl { path } => {
-                put_path(out, path);
-                (OpCode::GetAcl, Expect::Acl)
-            }
+            Request::GetAcl { path }
+            | Request::Sync { path }
+            | Request::Ephemerals { prefix: path }
+            | Request::DescendantCount { path } => put_string(out, &chroot.add(path)),
             Request::SetAcl { path, acl, version } => {
-                put_path(out, path);
+                put_string(out, &chroot.add(path));
                 put_acl(out, acl);
                 put_int(out, *version);
-                (OpCode::SetAcl, Expect::Stat)
-            }
-            Request::Sync { path } => {
-                put_path(out, path);
-                (OpCode::Sync, Expect::Path)
             }
             Request::AddWatch { path, mode, .. } => {
-                put_path(out, path);
+                put_string(out, &chroot.add(path));
                 put_int(out, *mode as i32);
-                (OpCode::AddWatch, Expect::Nothing)
             }
-            Request::Ephemerals { prefix } => {
-                put_path(out, prefix);
-                (OpCode::GetEphemerals, Expect::Paths)
-            }
-            Request::DescendantCount { path } => {
-                put_path(out, path);
-                (OpCode::GetAllChildrenNumber, Expect::Count)
-            }
-            Request::WhoAmI => (OpCode::WhoAmI, Expect::Identities),
             Request::Reconfig { joining, leaving, members, config_id } => {
                 for text in [joining, leaving, members] {
                     put_buffer(out, text.as_deref().map(str::as_bytes));
                 }
                 put_long(out, *config_id);
-                (OpCode::Reconfig, Expect::Data)
             }
-            Request::RemoveWatcher(_) | Request::RemoveWatches { .. } => {
-                (OpCode::RemoveWatches, Expect::Nothing)
-            }
-            Request::Auth { .. } => (OpCode::Auth, Expect::Nothing),
+            Request::WhoAmI
+            | Request::RemoveWatcher(_)
+            | Request::RemoveWatches { .. }
+            | Request::Auth { .. } => {}
         }
     }
 }

@@ -31,11 +31,21 @@ const STEPS: &[Step] = &[
     Step { name: "corpora", command: &["cargo", "test", "--manifest-path", "fuzz/Cargo.toml"] },
     Step {
         name: "seeds",
-        command: &["cargo", "run", "--release", "--package", "sim", "--", "--seeds", "1500"],
+        command: &[
+            "cargo",
+            "run",
+            "--profile",
+            "fast",
+            "--package",
+            "sim",
+            "--",
+            "--seeds",
+            "1000",
+            "--quiet",
+        ],
     },
     Step { name: "tours", command: &["interop/tours/serve", "{quorate} serve {cfg}"] },
     Step { name: "kazoo", command: &["interop/kazoo", "{quorate} serve {cfg}"] },
-    Step { name: "mutants", command: &["cargo", "xtask", "mutants"] },
     Step {
         name: "docs",
         command: &["cargo", "doc", "--workspace", "--no-deps", "--document-private-items"],

@@ -11,6 +11,7 @@ pub(crate) const LAYERS: &[(&str, &[&str])] = &[
     // cores
     ("config", &[]),
     ("words", &["base", "metrics"]),
+    ("client-core", &["base", "jute", "wire", "trace"]),
     ("broadcast", &["base"]),
     ("auth", &["base", "jute", "wire"]),
     ("tree", &["base", "jute", "wire"]),
@@ -50,6 +51,7 @@ pub(crate) const LAYERS: &[(&str, &[&str])] = &[
             "words",
         ],
     ),
+    ("quorate-client", &["base", "jute", "wire", "client-core"]),
     // tools
     ("check", &["base", "trace"]),
     (
@@ -70,7 +72,7 @@ pub(crate) const LAYERS: &[(&str, &[&str])] = &[
             "config",
         ],
     ),
-    ("quorate", &["server", "config", "base", "trace"]),
+    ("quorate", &["server", "config", "words", "base", "trace"]),
     ("e2e", &["base", "jute", "wire", "storage", "tree", "node", "auth", "check", "config"]),
     ("xtask", &["config", "wire", "words"]),
 ];

@@ -128,7 +128,8 @@ impl Session {
             return Err(Error::Overloaded);
         }
         let mut bytes = vec![0; 12];
-        let (op, expect) = request.encode(chroot, &mut bytes);
+        let (op, expect) = request.code();
+        request.encode(chroot, &mut bytes);
         bytes[8..12].copy_from_slice(&op.number().to_be_bytes());
         let (size, limit) = (bytes.len() - 4, self.config.frame_size_max_bytes);
         if size > limit {

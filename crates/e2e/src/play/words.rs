@@ -77,7 +77,10 @@ fn blocks(reply: &str, names: &Names) -> String {
             }
         }
     }
-    blocks.values_mut().for_each(|items| items.sort());
+    for items in blocks.values_mut() {
+        items.sort();
+        items.dedup();
+    }
     // The reference goes on naming a session whose last watch was filtered away at delivery.
     blocks.retain(|heading, items| heading.is_empty() || !items.is_empty());
     format!("{blocks:?}")
