@@ -41,7 +41,8 @@ pub fn recover<D: Disk>(
     tree: tree::Config,
     snapshot: SnapshotOptions,
 ) -> Result<Recovered, RecoverError> {
-    let recovery = Recovery::open(disk.clone(), dirs.clone(), options).map_err(RestoreError::Storage)?;
+    let recovery =
+        Recovery::open(disk.clone(), dirs.clone(), options).map_err(RestoreError::Storage)?;
     let mut target = Target { config: tree, builder: None, tree: None };
     let restored = recovery.restore(&mut target)?;
     let mut tree = target.tree.unwrap_or_else(|| Tree::new(tree));
