@@ -28,6 +28,7 @@ const STEPS: &[Step] = &[
     },
     Step { name: "build", command: &["cargo", "build", "--release", "--package", "quorate"] },
     Step { name: "tests", command: &["cargo", "nextest", "run", "--workspace"] },
+    Step { name: "doctests", command: &["cargo", "test", "--doc", "--package", "quorate-client"] },
     Step { name: "corpora", command: &["cargo", "test", "--manifest-path", "fuzz/Cargo.toml"] },
     Step {
         name: "seeds",
