@@ -12,7 +12,7 @@ use crate::tree::{NodeIndex, Tree, data_size, node_size};
 use base::{SessionId, WallTime, Zxid};
 use wire::{
     Acl, Acls, CONTAINER_OWNER, CreateKind, CreateTxn, ErrorCode, EventType, MultiTxn, OpCode,
-    OwnerRules, StatPersisted, Strings, Txn, TxnHeader, TxnRecord,
+    OwnerRules, Stat, StatPersisted, Strings, Txn, TxnHeader, TxnRecord,
 };
 
 const CONFIG_PATH: &str = "/zookeeper/config";
@@ -139,7 +139,10 @@ impl Tree {
             Txn::Create(create) => {
                 let created = self.create(header, create, on_change);
                 let wants_stat = op != OpCode::Create;
-                result(op, created.map(|node| wants_stat.then_some(node)).map(|n| self.at(n)))
+                let stat = created.map(|node| self.at(wants_stat.then_some(node)));
+                // A quota's usage is rewritten as soon as its node is there; the answer is not.
+                let data_length = data_size(create.data) as i32;
+                result(op, stat.map(|stat| stat.map(|stat| Stat { data_length, ..stat })))
             }
             Txn::Delete { path, .. } => {
                 result(op, self.delete(path, header.zxid, on_change).map(|()| None))
@@ -166,7 +169,7 @@ impl Tree {
         }
     }
 
-    fn at(&self, node: Option<u32>) -> Option<wire::Stat> {
+    fn at(&self, node: Option<u32>) -> Option<Stat> {
         node.map(|node| self.stat(NodeIndex(node)))
     }
 
