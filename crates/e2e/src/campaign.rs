@@ -147,8 +147,7 @@ impl Campaign {
     /// What both servers understand in the same way.
     #[must_use]
     pub fn dialect(&self) -> Dialect {
-        let old = |kind: &Kind| *kind == Kind::Reference38;
-        if old(&self.kinds.0) || old(&self.kinds.1) { Dialect::Since38 } else { Dialect::Since39 }
+        Dialect::between(&self.kinds.0, &self.kinds.1)
     }
 
     /// How many programs a pair of that profile runs.

@@ -4,6 +4,8 @@
 //! list of steps that a seed (`generate`) or a file gives; `play` runs it against one server and
 //! writes down what a client can see; `compare` runs it against two and finds the first difference;
 //! `shrink` makes the program small; `campaign` runs many of them and counts what they reached.
+//! `load` writes at random until its server is killed, and knows what must be there afterwards; `tree`
+//! reads everything back.
 //! Nothing here shares code with the server: requests are written and replies are read by hand.
 
 pub mod allowed;
@@ -11,8 +13,10 @@ pub mod campaign;
 pub mod compare;
 pub mod coverage;
 pub mod generate;
+pub mod load;
 pub mod play;
 pub mod program;
 pub mod raw;
 pub mod servers;
 pub mod shrink;
+pub mod tree;

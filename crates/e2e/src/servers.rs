@@ -73,6 +73,16 @@ pub fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
+/// A number that a variable of the environment sets, for a longer run or another one.
+///
+/// # Panics
+/// If the variable is set and is no number.
+#[must_use]
+pub fn number_from(variable: &str, default: u64) -> u64 {
+    let text = env::var(variable).ok();
+    text.map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{variable}: {text}")))
+}
+
 /// The newest reference that `.ci/install` has put on this machine.
 #[must_use]
 pub fn installed_reference() -> Option<Kind> {
@@ -139,6 +149,24 @@ impl Server {
     pub fn start(kind: Kind, config: Config) -> Result<Server> {
         let directory = tempfile::Builder::new().prefix("quorate-e2e-").tempdir()?;
         let mut server = Server { kind, config, directory, port: free_port()?, child: None };
+        server.spawn()?;
+        Ok(server)
+    }
+
+    /// Starts a server on a copy of what another one left behind, which must not run.
+    ///
+    /// # Errors
+    /// As for [`Server::start`], and if the files cannot be copied.
+    pub fn start_on_copy(kind: Kind, original: &Server) -> Result<Server> {
+        let directory = tempfile::Builder::new().prefix("quorate-e2e-").tempdir()?;
+        let config = original.config.clone();
+        let mut server = Server { kind, config, directory, port: free_port()?, child: None };
+        let (from, to) = (original.data_directory(), server.data_directory());
+        fs::create_dir_all(to.join("version-2"))?;
+        for entry in fs::read_dir(from.join("version-2"))? {
+            let entry = entry?;
+            fs::copy(entry.path(), to.join("version-2").join(entry.file_name()))?;
+        }
         server.spawn()?;
         Ok(server)
     }

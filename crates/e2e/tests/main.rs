@@ -1,3 +1,6 @@
 //! Real processes side by side.
 
+mod crash;
+mod deviations;
 mod differential;
+mod disk;

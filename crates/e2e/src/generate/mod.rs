@@ -8,6 +8,7 @@ mod requests;
 
 use crate::play::WORDS;
 use crate::program::{Form, Hello, Password, Program, Request, Seen, Slot, Step, Value};
+use crate::servers::Kind;
 use base::Rng;
 use wire::OpCode;
 
@@ -22,6 +23,13 @@ pub enum Dialect {
 }
 
 impl Dialect {
+    /// What both kinds of server understand in the same way.
+    #[must_use]
+    pub fn between(left: &Kind, right: &Kind) -> Dialect {
+        let old = |kind: &Kind| *kind == Kind::Reference38;
+        if old(left) || old(right) { Dialect::Since38 } else { Dialect::Since39 }
+    }
+
     /// Operations that are refused and end the connection.
     fn fatal_operations(self) -> &'static [i32] {
         const ALL: &[i32] = &[13, 0, 10, 999, -1, 23, 108, 99, i32::MIN];

@@ -193,6 +193,16 @@ impl Client {
         Ok(items)
     }
 
+    /// Reads one frame, or the end of the connection.
+    ///
+    /// # Errors
+    /// If the socket fails.
+    pub fn receive_next(&mut self) -> Result<Vec<Item>> {
+        let mut items = Vec::new();
+        self.receive(&mut items)?;
+        Ok(items)
+    }
+
     /// Sends requests, and reads up to the end of the connection.
     ///
     /// # Errors
@@ -268,7 +278,11 @@ impl Client {
         Ok(())
     }
 
-    fn drain(&mut self) -> Result<Vec<Item>> {
+    /// Reads up to the end of the connection.
+    ///
+    /// # Errors
+    /// If the socket fails.
+    pub fn drain(&mut self) -> Result<Vec<Item>> {
         let mut items = Vec::new();
         while self.connection.is_some() {
             self.receive(&mut items)?;
