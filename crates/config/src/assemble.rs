@@ -45,8 +45,6 @@ pub(crate) fn config(settings: &mut Settings, file: Option<&Arc<str>>) -> Config
 fn storage(settings: &mut Settings, file: Option<&Arc<str>>) -> Storage {
     let data_dir = data_dir(settings, file);
     let data_log_dir = folder(settings, "dataLogDir").unwrap_or_else(|| data_dir.clone());
-    let flush_delay = settings.millis_unless_off("flushDelay");
-    let derived_poll = flush_delay.unwrap_or_default() / 3;
     let compression = settings.text("snapshot.compression.method");
     let interval = settings.interval("autopurge.purgeInterval");
     Storage {
@@ -70,9 +68,6 @@ fn storage(settings: &mut Settings, file: Option<&Arc<str>>) -> Storage {
         commit_log_txns: at_least(settings, "commitLogCount", COMMIT_LOG_COUNT_MIN),
         force_sync: settings.bool("forceSync"),
         sync_warning: settings.millis("fsync.warningthresholdms"),
-        flush_delay,
-        write_poll: settings.int_if_set("maxWriteQueuePollTime").map_or(derived_poll, millis),
-        batch_requests_max: settings.count_unless_off("maxBatchSize"),
         purge_keep_snapshots: at_least(settings, "autopurge.snapRetainCount", RETAIN_COUNT_MIN),
         purge_interval: Some(interval).filter(|interval| !interval.is_zero()),
     }
@@ -185,7 +180,6 @@ fn limits(settings: &Settings) -> Limits {
             stall: settings.millis("request_throttle_stall_time"),
             drop_stale: settings.bool("request_throttle_drop_stale"),
             stale_without_connection: settings.bool("request_stale_connection_check"),
-            stale_after_timeout: settings.bool("request_stale_latency_check"),
         },
         connection_throttle: connection_throttle(settings),
     }

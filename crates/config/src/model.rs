@@ -76,12 +76,6 @@ pub struct Storage {
     pub force_sync: bool,
     /// A sync that takes longer is logged.
     pub sync_warning: Duration,
-    /// Longest wait for more writes before a sync; `None` is no wait.
-    pub flush_delay: Option<Duration>,
-    /// Longest wait for the next write while a flush is delayed.
-    pub write_poll: Duration,
-    /// Most writes in one sync; `None` is no limit.
-    pub batch_requests_max: Option<u32>,
     /// Snapshots that purging keeps, at least 3.
     pub purge_keep_snapshots: u32,
     /// Time between purges; `None` is off.
@@ -161,8 +155,6 @@ pub struct RequestThrottle {
     pub drop_stale: bool,
     /// Whether a request is stale once its connection is gone.
     pub stale_without_connection: bool,
-    /// Whether a request is stale once it is older than the session's timeout.
-    pub stale_after_timeout: bool,
 }
 
 /// A bucket of tokens that pays for new connections.

@@ -54,8 +54,6 @@ fn without_any_source_the_defaults_hold() {
     assert_eq!(storage.snapshot_after_log_bytes, Some(4 << 30));
     assert_eq!(storage.log_preallocate_bytes, Some(64 << 20));
     assert_eq!((storage.log_roll_bytes, storage.purge_interval), (None, None));
-    assert_eq!((storage.flush_delay, storage.write_poll), (None, Duration::ZERO));
-    assert_eq!(storage.batch_requests_max, Some(1000));
     assert_eq!((storage.purge_keep_snapshots, storage.commit_log_txns), (3, 500));
     assert_eq!(sessions.tick, seconds(3));
     assert_eq!((sessions.timeout_min, sessions.timeout_max), (seconds(6), seconds(60)));
@@ -180,10 +178,6 @@ fn derived_sizes_and_times_follow_their_source() {
     assert_eq!(limits.record_size_extra_bytes, 4_194_303);
     let limits = config("jute.maxbuffer=500\njute.maxbuffer.extrasize=10").limits;
     assert_eq!((limits.frame_size_max_bytes, limits.record_size_extra_bytes), (500, 1024));
-    let storage = config("flushDelay=30").storage;
-    assert_eq!(storage.write_poll, Duration::from_millis(10));
-    let storage = config("flushDelay=30\nmaxWriteQueuePollTime=7").storage;
-    assert_eq!(storage.write_poll, Duration::from_millis(7));
     assert_eq!(config("preAllocSize=-1").storage.log_preallocate_bytes, None);
     assert_eq!(config("txnLogSizeLimitInKb=3").storage.log_roll_bytes, Some(3072));
     let freeze = |lines| config(lines).limits.connection_throttle.freeze_time;

@@ -12,6 +12,7 @@ mod config;
 mod connection;
 mod frames;
 mod keeper;
+mod namespaces;
 mod prepare;
 mod reaper;
 mod session;
@@ -25,7 +26,7 @@ mod tests;
 pub use clients::Clients;
 pub use config::{Config, ReaperConfig};
 pub use connection::{
-    Connection, Desk, Latency, OUTBOX_MAX_BYTES, OUTBOX_PAUSE_BYTES, Reply, Stats, Then,
+    Connection, Desk, Latency, OUTBOX_MAX_BYTES, OUTBOX_PAUSE_BYTES, Reply, Stats, Tally, Then,
     WatchSource,
 };
 pub use frames::{Frame, FrameError, Frames};

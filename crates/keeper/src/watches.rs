@@ -6,6 +6,7 @@
 //! path's entry.
 
 use base::ConnectionId;
+use metrics::{Metrics, Summary};
 use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -59,9 +60,16 @@ pub struct Watches {
     child: Manager,
     /// Reused by [`Watches::triggered`].
     hit: Vec<ConnectionId>,
+    metrics: Metrics,
 }
 
 impl Watches {
+    /// What is counted by whoever has the table: triggered watches here, and in the apply section
+    /// whatever else it counts.
+    pub fn metrics(&mut self) -> &mut Metrics {
+        &mut self.metrics
+    }
+
     /// A one-shot watch on data or existence.
     pub fn watch_data(&mut self, connection: ConnectionId, path: &str) {
         self.data.add(connection, path, STANDARD);
@@ -124,21 +132,28 @@ impl Watches {
     /// Takes the connections that get `event` for `path`, each once; one-shot watches are gone
     /// with it.
     pub fn triggered(&mut self, event: EventType, path: &str) -> &[ConnectionId] {
-        self.hit.clear();
+        let Watches { data, child, hit, metrics } = self;
+        let counts = &mut metrics.summaries;
+        hit.clear();
         match event {
-            EventType::NodeCreated | EventType::NodeDataChanged => {
-                self.data.trigger(path, &mut self.hit);
+            EventType::NodeCreated => {
+                data.trigger(path, hit);
+                settle(hit, 0, &mut counts.node_created_watch_count);
             }
-            EventType::NodeChildrenChanged => self.child.trigger(path, &mut self.hit),
+            EventType::NodeDataChanged => {
+                data.trigger(path, hit);
+                settle(hit, 0, &mut counts.node_changed_watch_count);
+            }
+            EventType::NodeChildrenChanged => {
+                child.trigger(path, hit);
+                settle(hit, 0, &mut counts.node_children_watch_count);
+            }
             EventType::NodeDeleted => {
-                self.data.trigger(path, &mut self.hit);
-                self.child.trigger(path, &mut self.hit);
+                data.trigger(path, hit);
+                let of_data = settle(hit, 0, &mut counts.node_deleted_watch_count);
+                child.trigger(path, hit);
+                settle(hit, of_data, &mut counts.node_deleted_watch_count);
             }
-        }
-        // More than one source can name a connection: an ancestor's watch, the other manager.
-        if self.hit.len() > 1 {
-            self.hit.sort_unstable();
-            self.hit.dedup();
         }
         &self.hit
     }
@@ -323,6 +338,23 @@ impl Watchers {
             Watchers::Many(map) => map.iter().for_each(|(c, modes)| f(*c, *modes)),
         }
     }
+}
+
+/// Counts what one manager gave, `hit[from..]`, and leaves each connection in `hit` once: an
+/// ancestor's watch can name it again in the first manager, and so can the second manager. Gives
+/// how many are in `hit`.
+fn settle(hit: &mut Vec<ConnectionId>, from: usize, count: &mut Summary) -> usize {
+    let of_second = hit.len() - from;
+    if hit.len() > 1 && of_second > 0 {
+        hit.sort_unstable();
+        hit.dedup();
+    }
+    // Only the first manager has recursive watches: the second names nobody twice.
+    let triggered = if from == 0 { hit.len() } else { of_second };
+    if triggered > 0 {
+        count.record(triggered as u64);
+    }
+    hit.len()
 }
 
 /// The path one level up; `None` for the root.

@@ -5,7 +5,7 @@
 //! nothing is written any more.
 
 use base::Lsn;
-use storage::{Disk, Error, TxnLog};
+use storage::{Ahead, AheadPlan, Disk, Error, TxnLog};
 
 use crate::Output;
 
@@ -69,6 +69,24 @@ impl<D: Disk> Journal<D> {
         self.log.commit()?;
         self.durable = self.appended;
         Ok(Progress::Durable(self.durable))
+    }
+
+    /// What the log wants done ahead, beside it: as [`TxnLog::plan_ahead`].
+    pub fn plan_ahead(&mut self) -> Option<AheadPlan> {
+        self.log.plan_ahead()
+    }
+
+    /// What came of it: as [`TxnLog::done_ahead`].
+    pub fn done_ahead(&mut self, result: Result<Ahead<D::File>, Error>) {
+        self.log.done_ahead(result);
+    }
+
+    /// Removes what was made ahead and never used; nothing is to be written after it.
+    ///
+    /// # Errors
+    /// If the disk cannot. Nothing is lost: the next start removes it.
+    pub fn discard_spare(&mut self) -> Result<(), Error> {
+        self.log.discard_spare()
     }
 
     /// The log.

@@ -16,6 +16,6 @@ mod snapshot;
 pub use checkpoint::CheckpointConfig;
 pub use journal::{Journal, Progress};
 pub use member::{Config, Input, Member, Output};
-pub use recovery::{RecoverError, Recovered, recover};
+pub use recovery::{RecoverError, Recovered, recover, recover_telling};
 pub use shared::Shared;
 pub use snapshot::{SnapshotOptions, SnapshotTask};

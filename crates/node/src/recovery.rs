@@ -41,9 +41,25 @@ pub fn recover<D: Disk>(
     tree: tree::Config,
     snapshot: SnapshotOptions,
 ) -> Result<Recovered, RecoverError> {
+    recover_telling(disk, dirs, options, tree, snapshot, &mut || {})
+}
+
+/// As [`recover`]; says when a snapshot is loaded and the replay of the log begins. If a snapshot
+/// turns out to be bad afterwards, it is said again of an older one.
+///
+/// # Errors
+/// As [`recover`].
+pub fn recover_telling<D: Disk>(
+    disk: &D,
+    dirs: &Dirs,
+    options: RecoveryOptions,
+    tree: tree::Config,
+    snapshot: SnapshotOptions,
+    snapshot_loaded: &mut dyn FnMut(),
+) -> Result<Recovered, RecoverError> {
     let recovery =
         Recovery::open(disk.clone(), dirs.clone(), options).map_err(RestoreError::Storage)?;
-    let mut target = Target { config: tree, builder: None, tree: None };
+    let mut target = Target { config: tree, builder: None, tree: None, snapshot_loaded };
     let restored = recovery.restore(&mut target)?;
     let mut tree = target.tree.unwrap_or_else(|| Tree::new(tree));
     let orphans: Vec<SessionId> = tree.orphan_sessions().collect();
@@ -58,19 +74,20 @@ pub fn recover<D: Disk>(
 }
 
 /// Builds the tree: from a snapshot's parts, then transaction by transaction.
-struct Target {
+struct Target<'a> {
     config: tree::Config,
     builder: Option<TreeBuilder>,
     tree: Option<Tree>,
+    snapshot_loaded: &'a mut dyn FnMut(),
 }
 
-impl Target {
+impl Target<'_> {
     fn builder(&mut self) -> &mut TreeBuilder {
         self.builder.get_or_insert_with(|| TreeBuilder::new(self.config))
     }
 }
 
-impl Restore for Target {
+impl Restore for Target<'_> {
     type Error = tree::RestoreError;
 
     fn begin(&mut self, begin: Begin) -> Result<(), Self::Error> {
@@ -103,6 +120,7 @@ impl Restore for Target {
             tree.expect_digest(digest.zxid, digest.tree);
         }
         self.tree = Some(tree);
+        (self.snapshot_loaded)();
         Ok(())
     }
 

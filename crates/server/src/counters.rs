@@ -1,7 +1,7 @@
 //! What the server counts, one block per thread, merged for those who ask.
 
-use keeper::{Latency, Stats};
-use metrics::{Distribution, Metrics, Traffic};
+use keeper::{Latency, Tally};
+use metrics::{Distributions, Metrics, Traffic};
 use std::time::Duration;
 
 /// One block.
@@ -9,6 +9,7 @@ use std::time::Duration;
 pub(crate) struct Counters {
     pub(crate) traffic: Traffic,
     pub(crate) metrics: Metrics,
+    pub(crate) auth_failures: u64,
 }
 
 impl Counters {
@@ -16,44 +17,79 @@ impl Counters {
     pub(crate) fn merge(&mut self, other: &Counters) {
         self.traffic.merge(&other.traffic);
         self.metrics.merge(&other.metrics);
+        self.auth_failures += other.auth_failures;
     }
 
     /// Counts what a connection did between two looks at it.
-    pub(crate) fn connection_did(&mut self, before: &Stats, after: &Stats) {
-        let traffic = &mut self.traffic;
-        traffic.packets_received += after.received.saturating_sub(before.received);
-        traffic.packets_sent += after.sent.saturating_sub(before.sent);
-        let distributions = &mut self.metrics.distributions;
-        for (before, after, distribution) in [
-            (&before.reads, &after.reads, &mut distributions.readlatency),
-            (&before.writes, &after.writes, &mut distributions.updatelatency),
-        ] {
-            latency_did(traffic, before, after, distribution);
+    pub(crate) fn connection_did(&mut self, tally: &Tally) {
+        let Counters { traffic, metrics, auth_failures } = self;
+        *auth_failures += tally.auth_failures;
+        traffic.packets_received += tally.received;
+        traffic.packets_sent += tally.sent;
+        traffic.response_sizes.merge(&tally.response_sizes);
+        metrics.counters.watch_bytes += tally.event_bytes;
+        let Distributions { readlatency, updatelatency, .. } = &mut metrics.distributions;
+        for _ in 0..tally.reads_at_once {
+            traffic.latency.record(0);
+            readlatency.record(0);
+        }
+        for (latency, distribution) in
+            [(&tally.reads_waited, readlatency), (&tally.writes, updatelatency)]
+        {
+            for each in spread(latency, usize::MAX) {
+                traffic.latency.record(each);
+                distribution.record(each);
+            }
         }
     }
 }
 
-/// Reads of one look are served at one time, and a look is taken around each answered write: so
-/// their mean is what each of them took, but for reads of different age behind one write.
-fn latency_did(
-    traffic: &mut Traffic,
-    before: &Latency,
-    after: &Latency,
-    distribution: &mut Distribution,
-) {
-    let count = after.count.saturating_sub(before.count);
-    if count == 0 {
-        return;
-    }
-    let sum = after.sum.saturating_sub(before.sum);
-    let each = millis(sum / u32::try_from(count).unwrap_or(u32::MAX));
-    for _ in 0..count {
-        traffic.latency.record(each);
-        distribution.record(each);
-    }
+/// The measured durations in milliseconds: the shortest, the longest, and the mean of the others
+/// for each of them, but for at most `means_max`.
+pub(crate) fn spread(latency: &Latency, means_max: usize) -> impl Iterator<Item = u64> {
+    let Latency { count, sum, min, max } = *latency;
+    let others = usize::try_from(count.saturating_sub(2)).unwrap_or(usize::MAX);
+    let divisor = u32::try_from(others).unwrap_or(u32::MAX).max(1);
+    let mean = millis(sum.saturating_sub(min + max) / divisor);
+    let ends = [millis(min), millis(max)];
+    let shown = usize::try_from(count).unwrap_or(usize::MAX);
+    ends.into_iter().take(shown).chain(std::iter::repeat_n(mean, others.min(means_max)))
 }
 
 /// Whole milliseconds.
 pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Counters, spread};
+    use keeper::{Latency, Tally};
+    use std::time::Duration;
+
+    fn latency(millis: &[u64]) -> Latency {
+        let mut latency = Latency::default();
+        millis.iter().for_each(|ms| latency.record(Duration::from_millis(*ms)));
+        latency
+    }
+
+    #[test]
+    fn a_spread_has_the_extremes_and_the_count() {
+        let all = |ms: &[u64]| spread(&latency(ms), 3).collect::<Vec<_>>();
+        assert_eq!(all(&[]), []);
+        assert_eq!(all(&[7]), [7]);
+        assert_eq!(all(&[7, 3]), [3, 7]);
+        assert_eq!(all(&[9, 1, 4, 6]), [1, 9, 5, 5]);
+        assert_eq!(all(&[2; 100]), [2; 5]);
+    }
+
+    #[test]
+    fn reads_that_did_not_wait_are_not_drowned_by_those_that_did() {
+        let mut counters = Counters::default();
+        let reads_waited = latency(&[40, 60, 50]);
+        counters.connection_did(&Tally { reads_at_once: 7, reads_waited, ..Tally::default() });
+        let reads = counters.metrics.distributions.readlatency;
+        assert_eq!((reads.summary().count(), reads.summary().sum()), (10, 150));
+        assert_eq!((reads.quantile(0.5), reads.summary().max()), (0, 60));
+    }
 }

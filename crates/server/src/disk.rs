@@ -92,11 +92,12 @@ impl DiskFile for StdFile {
     }
 
     fn allocate(&mut self, len: u64) -> io::Result<()> {
-        if self.len()? >= len {
+        let from = self.len()?;
+        if from >= len {
             return Ok(());
         }
         loop {
-            match rustix::fs::fallocate(&self.0, FallocateFlags::empty(), 0, len) {
+            match rustix::fs::fallocate(&self.0, FallocateFlags::empty(), from, len - from) {
                 Ok(()) => return Ok(()),
                 Err(Errno::INTR) => {}
                 // A file system without it still gives the zeros, only not the space.

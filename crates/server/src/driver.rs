@@ -2,59 +2,37 @@
 //!
 //! A round takes all that waits, has it prepared, makes the records durable with one commit, and
 //! has them applied and answered. Requests that come meanwhile are the next round: nothing waits
-//! to fill a batch. The phases are methods of their own, so that the commit can move to another
-//! thread. After a failed write or sync the journal is gone and the member is told, once.
+//! to fill a batch. Usually it is a worker's thread, and the thread of [`crate::journalist`] when
+//! the disk is slow. After a failed write or sync the journal is gone and the member is told, once.
 
 use crate::clock::Clock;
 use crate::counters::{Counters, millis};
 use crate::events;
 use crate::hub::SharedHub;
 use crate::inbox::{Inbox, Waiting};
+use crate::ledger::Ledger;
+use crate::published::Published;
 use base::{Lsn, Machine, Time};
-use node::{Input, Journal, Member, Output, Progress};
+use keeper::Submissions;
+use metrics::{Metrics, Summaries};
+use node::{Input, Member, Output, Progress};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use storage::Disk;
 use trace::Event;
-
-/// A [`Journal`] over some disk.
-pub(crate) trait Ledger: Send {
-    /// As [`Journal::perform`].
-    fn perform(&mut self, output: Output) -> Result<Option<Output>, storage::Error>;
-    /// As [`Journal::commit`].
-    fn commit(&mut self) -> Result<Progress, storage::Error>;
-    /// Whether there is something to commit.
-    fn is_dirty(&self) -> bool;
-    /// Size of the current file in bytes, for the log.
-    fn file_size(&self) -> u64;
-}
-
-impl<D: Disk + Send> Ledger for Journal<D> {
-    fn perform(&mut self, output: Output) -> Result<Option<Output>, storage::Error> {
-        Journal::perform(self, output)
-    }
-
-    fn commit(&mut self) -> Result<Progress, storage::Error> {
-        Journal::commit(self)
-    }
-
-    fn is_dirty(&self) -> bool {
-        Journal::is_dirty(self)
-    }
-
-    fn file_size(&self) -> u64 {
-        self.log().file_size()
-    }
-}
 
 /// The member, its journal, and what a round needs.
 pub(crate) struct Driver {
     pub(crate) member: Member<SharedHub>,
     journal: Option<Box<dyn Ledger>>,
+    /// A journal that failed: its end may wait for the disk, so that is left to the server's.
+    failed_journal: Option<Box<dyn Ledger>>,
     outputs: Vec<Output>,
     /// Records appended since the last commit.
     batch: u64,
-    pub(crate) counters: Counters,
+    /// When the first of them was.
+    batch_began: Option<Time>,
+    published: Arc<Published>,
     clock: Clock,
     sync_warning: Duration,
     /// Sessions do not expire before this: after a stall their clients' bytes are read first.
@@ -70,13 +48,16 @@ impl Driver {
         outputs: Vec<Output>,
         clock: Clock,
         sync_warning: Duration,
+        published: Arc<Published>,
     ) -> Driver {
         let mut driver = Driver {
             member,
             journal: Some(journal),
+            failed_journal: None,
             outputs,
             batch: 0,
-            counters: Counters::default(),
+            batch_began: None,
+            published,
             clock,
             sync_warning,
             expiry_not_before: Time::ZERO,
@@ -92,10 +73,7 @@ impl Driver {
         let started = self.clock.now();
         let Waiting { submissions, snapshot, timer } = inbox.take(self.member.spare());
         if !submissions.is_empty() {
-            let size = u64::try_from(submissions.len()).unwrap_or(u64::MAX);
-            self.counters.metrics.counters.prep_processor_request_queued += size;
-            let wall = self.clock.wall();
-            self.handle(Input::Submitted { submissions, wall });
+            self.prepare(submissions, started);
         }
         if let Some(input) = snapshot {
             self.handle(input);
@@ -114,9 +92,33 @@ impl Driver {
         timer
     }
 
+    fn prepare(&mut self, submissions: Submissions, started: Time) {
+        let size = submissions.len();
+        self.published.counters(|Counters { metrics, .. }| {
+            metrics.counters.prep_processor_request_queued += size as u64;
+            metrics.summaries.prep_processor_queue_size.record(size as u64);
+            for (submission, _) in submissions.iter() {
+                let waited = millis(started.since(submission.arrived));
+                metrics.distributions.prep_processor_queue_time_ms.record(waited);
+            }
+        });
+        self.handle(Input::Submitted { submissions, wall: self.clock.wall() });
+        let each = self.clock.now().since(started) / u32::try_from(size).unwrap_or(u32::MAX);
+        self.published.counters(|counters| {
+            let summary = &mut counters.metrics.summaries.prep_process_time;
+            (0..size).for_each(|_| summary.record(millis(each)));
+        });
+    }
+
     /// When the member wants to be told that time has passed.
     pub(crate) fn deadline(&self) -> Option<Time> {
         self.member.deadline().map(|deadline| deadline.max(self.expiry_not_before))
+    }
+
+    /// Ends the journal: for a server that stops, when nothing is to be written any more.
+    pub(crate) fn close(&mut self) {
+        self.journal = None;
+        self.failed_journal = None;
     }
 
     /// Whether a snapshot is to be begun; asking takes the answer.
@@ -135,7 +137,10 @@ impl Driver {
         let mut outputs = std::mem::take(&mut self.outputs);
         let mut failure = None;
         for output in outputs.drain(..) {
-            self.batch += u64::from(matches!(output, Output::Append { .. }));
+            if matches!(output, Output::Append { .. }) {
+                self.batch += 1;
+                self.batch_began.get_or_insert_with(|| self.clock.now());
+            }
             let rest = match &mut self.journal {
                 Some(journal) if failure.is_none() => journal.perform(output),
                 Some(_) | None => Ok(Some(output)),
@@ -160,10 +165,14 @@ impl Driver {
         let journal = self.journal.as_mut().filter(|journal| journal.is_dirty())?;
         let started = self.clock.now();
         let result = journal.commit();
-        let took = self.clock.now().since(started);
-        let summaries = &mut self.counters.metrics.summaries;
-        summaries.fsynctime.record(millis(took));
-        summaries.sync_processor_batch_size.record(std::mem::take(&mut self.batch));
+        let ended = self.clock.now();
+        let took = ended.since(started);
+        let since_append = ended.since(self.batch_began.take().unwrap_or(started));
+        let batch = std::mem::take(&mut self.batch);
+        self.published.commit_took(took);
+        self.published.counters(|counters| {
+            count_commit(&mut counters.metrics, batch, took, since_append);
+        });
         if took > self.sync_warning {
             let (file_size, took_ms) = (journal.file_size(), millis(took));
             tracing::warn!(
@@ -182,17 +191,38 @@ impl Driver {
         }
     }
 
+    fn count(&self, act: impl FnOnce(&mut metrics::Counters)) {
+        self.published.counters(|counters| act(&mut counters.metrics.counters));
+    }
+
     fn happened(&mut self, event: &Event) {
         if matches!(event, Event::SessionExpired { .. }) {
-            self.counters.metrics.counters.stale_sessions_expired += 1;
+            self.count(|counters| counters.stale_sessions_expired += 1);
         }
         events::log(event);
     }
 
     fn disk_failed(&mut self, error: &storage::Error) {
-        self.journal = None;
-        self.counters.metrics.counters.unrecoverable_error_count += 1;
+        self.failed_journal = self.journal.take();
+        self.count(|counters| counters.unrecoverable_error_count += 1);
         self.handle(Input::DiskFailed { reason: error.to_string() });
+    }
+}
+
+/// Counts a commit: of how many records, how long it took, and how long since the first of them
+/// was appended. Records go to the journal as soon as they are prepared, so none waits before it.
+fn count_commit(metrics: &mut Metrics, batch: u64, took: Duration, since_append: Duration) {
+    metrics.counters.sync_processor_request_queued += batch;
+    let Summaries { fsynctime, sync_processor_batch_size, sync_processor_queue_size, .. } =
+        &mut metrics.summaries;
+    fsynctime.record(millis(took));
+    sync_processor_batch_size.record(batch);
+    sync_processor_queue_size.record(batch);
+    let distributions = &mut metrics.distributions;
+    for _ in 0..batch {
+        distributions.sync_processor_queue_time_ms.record(0);
+        distributions.sync_processor_queue_flush_time_ms.record(millis(since_append));
+        distributions.sync_processor_queue_and_flush_time_ms.record(millis(since_append));
     }
 }
 

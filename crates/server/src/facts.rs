@@ -1,5 +1,6 @@
 //! What four-letter words tell, gathered from the running service with short locks.
 
+use crate::counters::spread;
 use crate::environment;
 use crate::service::Service;
 use crate::sync::lock;
@@ -105,7 +106,8 @@ impl Source for Facts<'_> {
 
     fn metrics(&self) -> String {
         let counters = self.0.counters();
-        let gauges = self.gauges();
+        let auth_failed_count = i64::try_from(counters.auth_failures).unwrap_or(i64::MAX);
+        let gauges = Gauges { auth_failed_count, ..self.gauges() };
         let version = &self.0.settings.version;
         let server_state = Mode::Standalone.name();
         let identity = Identity { version, server_state, ..Identity::default() };
@@ -235,14 +237,13 @@ impl Facts<'_> {
     fn gauges(&self) -> Gauges {
         let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         let watch_count = count(lock(&self.0.hub.watches).count());
-        let global_sessions = self.0.look(|driver| count(driver.member.keeper().expiry().len()));
         let (open, max) = environment::file_descriptors();
         let tree = self.0.hub.tree();
         Gauges {
             num_alive_connections: count(self.0.limits.open()),
             outstanding_requests: count(self.0.inbox.outstanding()),
             connection_drop_probability: self.0.limits.drop_probability(),
-            global_sessions,
+            global_sessions: count(tree.sessions().count()),
             znode_count: count(tree.node_count()),
             watch_count,
             ephemerals_count: count(tree.ephemerals_count()),
@@ -273,19 +274,7 @@ fn summary_of(stats: &Stats) -> Summary {
     let mut summary = Summary::default();
     let mut all = stats.reads;
     all.merge(&stats.writes);
-    let ms = |duration: std::time::Duration| u64::try_from(duration.as_millis()).unwrap_or(0);
-    match all.count {
-        0 => {}
-        1 => summary.record(ms(all.sum)),
-        count => {
-            summary.record(ms(all.min));
-            summary.record(ms(all.max));
-            if let Some(rest) = u32::try_from(count - 2).ok().filter(|rest| *rest > 0) {
-                let mean = ms(all.sum.saturating_sub(all.min + all.max) / rest);
-                (0..rest.min(MEANS_MAX)).for_each(|_| summary.record(mean));
-            }
-        }
-    }
+    spread(&all, MEANS_MAX).for_each(|ms| summary.record(ms));
     summary
 }
 
@@ -332,4 +321,4 @@ fn size_of(dir: &Path) -> u64 {
 
 /// Means that stand for the requests between the fastest and the slowest: more would not change
 /// a whole number.
-const MEANS_MAX: u32 = 1000;
+const MEANS_MAX: usize = 1000;

@@ -1,8 +1,8 @@
 //! What the member and the connections share: tree, watches, connections.
 //!
 //! Order of locks: tree, then the table, watches, one connection, counters, inbox. A task that
-//! holds the tree's read side and its own connection may take the watches, because whoever
-//! writes has the tree for itself. Connections are woken when the tree is free again.
+//! holds the tree's read side, its own connection and its worker's counters may take the watches,
+//! because whoever writes has the tree for itself. Connections are woken when the tree is free again.
 
 use crate::counters::Counters;
 use crate::sync::{StopOnPanic, lock, must};
@@ -98,9 +98,8 @@ impl Clients for TableClients<'_> {
     fn with(&mut self, connection: ConnectionId, act: &mut dyn FnMut(&mut Connection)) {
         let Some(entry) = self.entries.get(connection) else { return };
         let mut state = entry.lock();
-        let before = state.connection.stats;
         act(&mut state.connection);
-        self.counters.connection_did(&before, &state.connection.stats);
+        self.counters.connection_did(&state.connection.take_tally());
         if !std::mem::replace(&mut state.touched, true) {
             self.touched.push(Arc::clone(entry));
         }

@@ -11,8 +11,11 @@ use crate::disk::StdDisk;
 use crate::driver::{Deadline, Driver};
 use crate::hub::{Hub, SharedHub};
 use crate::inbox::Inbox;
+use crate::journalist::{self, Journalist};
+use crate::ledger::DiskLedger;
 use crate::limits::Limits;
 use crate::listener::{self, Accepted};
+use crate::published::Published;
 use crate::purge::Purge;
 use crate::service::{Service, Worker};
 use crate::settings::Settings;
@@ -20,7 +23,8 @@ use crate::snapshots::Snapshots;
 use crate::threads;
 use base::Rng;
 use config::Config;
-use node::{Journal, Member, RecoverError, Recovered};
+use metrics::Metrics;
+use node::{Member, RecoverError, Recovered};
 use socket2::SockRef;
 use std::io;
 use std::net::{Shutdown, SocketAddr, TcpListener};
@@ -115,6 +119,7 @@ pub struct Server {
     address: SocketAddr,
     acceptor: JoinHandle<()>,
     workers: Vec<JoinHandle<()>>,
+    journalist: JoinHandle<()>,
     purge: Option<Purge>,
     locks: Vec<DirLock>,
 }
@@ -153,9 +158,11 @@ impl Server {
         let service = assemble(&disk, settings, clock, recovered, workers)?;
         let purge = start_purge(disk, &service).map_err(StartError::System)?;
         let listener = Arc::new(listener);
+        let journalist = journalist::start(&service).map_err(StartError::System)?;
         let (acceptor, workers) = start_threads(&service, &listener).map_err(StartError::System)?;
         tracing::info!(address = %listener::shown(address), workers = workers.len(), "serving");
-        Ok(Server { service, listener, address, acceptor, workers, purge, locks: Vec::new() })
+        let locks = Vec::new();
+        Ok(Server { service, listener, address, acceptor, workers, journalist, purge, locks })
     }
 
     /// Where it listens.
@@ -166,7 +173,7 @@ impl Server {
 
     /// Stops: what was taken is made durable, answered and sent, for a bounded time.
     pub fn stop(self) {
-        let Server { service, listener, acceptor, workers, purge, locks, .. } = self;
+        let Server { service, listener, acceptor, workers, journalist, purge, locks, .. } = self;
         tracing::info!("stopping: no more connections or requests are taken");
         service.stopping.store(true, Ordering::SeqCst);
         // Makes the acceptor's call return.
@@ -187,6 +194,9 @@ impl Server {
         for worker in workers {
             let _ = worker.join(); // a panic was logged where it happened
         }
+        service.journalist.end();
+        let _ = journalist.join();
+        service.look(Driver::close);
         drop(purge);
         drop(locks);
         tracing::info!("Exiting normally");
@@ -203,16 +213,32 @@ fn listen(settings: &Settings) -> Result<(TcpListener, SocketAddr), StartError> 
     Ok((listener, address))
 }
 
-fn recover<D: Disk>(disk: &D, settings: &Settings) -> Result<(Recovered, Duration), StartError> {
+/// How long the parts of a recovery took.
+struct Took {
+    snapshot: Duration,
+    replay: Duration,
+}
+
+impl Took {
+    fn total(&self) -> Duration {
+        self.snapshot + self.replay
+    }
+}
+
+fn recover<D: Disk>(disk: &D, settings: &Settings) -> Result<(Recovered, Took), StartError> {
     let started = Instant::now();
+    let mut loaded = started;
     let (dirs, options) = (settings.dirs(), settings.recovery());
-    let recovered = node::recover(disk, &dirs, options, settings.tree(), settings.snapshot())?;
-    let took = started.elapsed();
-    report(&recovered, took);
+    let (tree, snapshot) = (settings.tree(), settings.snapshot());
+    let mut snapshot_loaded = || loaded = Instant::now();
+    let recovered =
+        node::recover_telling(disk, &dirs, options, tree, snapshot, &mut snapshot_loaded)?;
+    let took = Took { snapshot: loaded - started, replay: loaded.elapsed() };
+    report(&recovered, &took);
     Ok((recovered, took))
 }
 
-fn report(recovered: &Recovered, took: Duration) {
+fn report(recovered: &Recovered, took: &Took) {
     let Restored { snapshot, replayed, skipped_snapshots, findings, .. } = &recovered.restored;
     for (snapshot, error) in skipped_snapshots {
         let path = snapshot.path.display();
@@ -239,20 +265,20 @@ fn report(recovered: &Recovered, took: Duration) {
         }
     }
     let tree = &recovered.tree;
-    let (took_ms, zxid, digest) = (millis(took), tree.last_zxid(), tree.digest());
+    let (took_ms, zxid, digest) = (millis(took.total()), tree.last_zxid(), tree.digest());
     tracing::info!(
         snapshot = %snapshot.map_or_else(|| "none".to_owned(), |zxid| zxid.to_string()),
         nodes = tree.node_count(),
         "Snapshot loaded in {took_ms} ms, highest zxid is {zxid}, digest is {digest}"
     );
-    tracing::info!("{replayed} txns loaded in {took_ms} ms");
+    tracing::info!("{replayed} txns loaded in {} ms", millis(took.replay));
 }
 
 fn assemble<D>(
     disk: &D,
     settings: Settings,
     clock: Clock,
-    (recovered, took): (Recovered, Duration),
+    (recovered, took): (Recovered, Took),
     workers: usize,
 ) -> Result<Arc<Service>, StartError>
 where
@@ -274,12 +300,12 @@ where
         rng.fork(),
         &mut outputs,
     );
-    let journal = Box::new(Journal::new(log));
+    let journal = DiskLedger::start(disk.clone(), log).map_err(StartError::System)?;
+    let journal = Box::new(journal);
     let sync_warning = settings.config.storage.sync_warning;
-    let mut driver = Driver::new(member, journal, outputs, clock, sync_warning);
-    let summaries = &mut driver.counters.metrics.summaries;
-    summaries.dbinittime.record(millis(took));
-    summaries.startup_txns_loaded.record(restored.replayed);
+    let published = Arc::new(Published::default());
+    published.counters(|counters| count_start(&mut counters.metrics, &took, restored.replayed));
+    let driver = Driver::new(member, journal, outputs, clock, sync_warning, Arc::clone(&published));
     let service = Arc::new(Service {
         limits: Limits::new(&settings, clock, rng.fork()),
         clock,
@@ -287,6 +313,8 @@ where
         hub,
         inbox: Inbox::default(),
         driver: Mutex::new(driver),
+        published,
+        journalist: Journalist::default(),
         deadline: Deadline::default(),
         earlier: Notify::new(),
         snapshots,
@@ -296,6 +324,14 @@ where
     });
     service.settle();
     Ok(service)
+}
+
+fn count_start(metrics: &mut Metrics, took: &Took, replayed: u64) {
+    let summaries = &mut metrics.summaries;
+    summaries.dbinittime.record(millis(took.total()));
+    summaries.startup_snap_load_time.record(millis(took.snapshot));
+    summaries.startup_txns_load_time.record(millis(took.replay));
+    summaries.startup_txns_loaded.record(replayed);
 }
 
 fn seed() -> Result<Rng, StartError> {

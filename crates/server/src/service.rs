@@ -5,12 +5,15 @@ use crate::counters::Counters;
 use crate::driver::{Deadline, Driver};
 use crate::hub::Hub;
 use crate::inbox::Inbox;
+use crate::journalist::Journalist;
 use crate::limits::Limits;
+use crate::published::Published;
 use crate::settings::Settings;
 use crate::snapshots::Snapshots;
 use crate::sync::{StopOnPanic, lock, must};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, TryLockError};
+use std::time::Duration;
 use tokio::sync::Notify;
 
 /// The service.
@@ -20,6 +23,8 @@ pub(crate) struct Service {
     pub(crate) hub: Arc<Hub>,
     pub(crate) inbox: Inbox,
     pub(crate) driver: Mutex<Driver>,
+    pub(crate) published: Arc<Published>,
+    pub(crate) journalist: Journalist,
     pub(crate) deadline: Deadline,
     /// Tells the timer that the deadline is earlier.
     pub(crate) earlier: Notify,
@@ -62,6 +67,13 @@ impl Service {
         self.inbox.is_pending()
     }
 
+    /// Whether a round is to be left to the journalist: a worker that waits for a slow disk serves
+    /// nobody meanwhile, and with many connections there is always somebody to serve.
+    pub(crate) fn disk_is_slow(&self) -> bool {
+        let commit = self.published.commit();
+        commit > SLOW_COMMIT || (commit > MEDIUM_COMMIT && self.limits.open() > CONNECTIONS_FEW)
+    }
+
     /// Drives the member until nothing waits, after whoever does so now.
     pub(crate) fn settle(self: &Arc<Self>) {
         loop {
@@ -95,8 +107,9 @@ impl Service {
 
     /// Merges what all threads counted.
     pub(crate) fn counters(&self) -> Counters {
-        let mut all = self.look(|driver| driver.counters.clone());
+        let mut all = self.published.counters(|counters| counters.clone());
         all.merge(&lock(&self.hub.counters));
+        all.metrics.merge(lock(&self.hub.watches).metrics());
         all.merge(&lock(&self.limits.counters));
         for worker in &self.workers {
             all.merge(&lock(&worker.counters));
@@ -106,11 +119,20 @@ impl Service {
 
     /// Forgets what was counted.
     pub(crate) fn reset_counters(&self) {
-        self.look(|driver| driver.counters = Counters::default());
+        self.published.counters(|counters| *counters = Counters::default());
         *lock(&self.hub.counters) = Counters::default();
+        *lock(&self.hub.watches).metrics() = metrics::Metrics::default();
         *lock(&self.limits.counters) = Counters::default();
         for worker in &self.workers {
             *lock(&worker.counters) = Counters::default();
         }
     }
 }
+
+/// No worker waits for commits that take longer.
+const SLOW_COMMIT: Duration = Duration::from_millis(5);
+/// With more than a few connections, no worker waits for commits that take longer: far more than
+/// what it costs to wake another thread.
+const MEDIUM_COMMIT: Duration = Duration::from_micros(300);
+/// So many connections usually all wait for the same commit.
+const CONNECTIONS_FEW: usize = 4;

@@ -2,6 +2,7 @@
 
 mod client;
 mod limits;
+mod slow_disk;
 
 use crate::{LockError, Options, Server, StartError};
 use client::{Client, create, get, set, word};
@@ -163,6 +164,72 @@ fn words_tell_what_is_true() {
 }
 
 #[test]
+fn metrics_tell_what_clients_did() {
+    let running = Running::start(&[]);
+    let mut client = Client::open(running.address);
+    client.create("/app", b"12345");
+    client.create("/app/node", b"");
+    client.get("/app", true).unwrap();
+    client.set("/app", b"1234567");
+    client.delete("/app/node");
+    let mut liar = Client::open(running.address);
+    liar.send(OpCode::Auth, |out| {
+        jute::put_int(out, 0);
+        jute::put_string(out, "no such scheme");
+        jute::put_buffer(out, Some(b"proof"));
+    });
+    liar.rest();
+    let mntr = word(running.address, b"mntr");
+    for line in [
+        "zk_auth_failed_count\t1\n",
+        // A deletion's reply is a bare header; the largest is that of getData.
+        "zk_min_client_response_size\t16\n",
+        "zk_max_client_response_size\t93\n",
+        "zk_cnt_node_changed_watch_count\t1\n",
+        "zk_sum_node_changed_watch_count\t1\n",
+        "zk_cnt_node_created_watch_count\t0\n",
+        "zk_cnt_app_read_per_namespace\t1\n",
+        "zk_sum_app_read_per_namespace\t77\n",
+        "zk_cnt_app_write_per_namespace\t4\n",
+        "zk_sum_app_write_per_namespace\t38\n",
+        "zk_cnt_startup_snap_load_time\t1\n",
+        "zk_cnt_startup_txns_load_time\t1\n",
+        "zk_sync_processor_request_queued\t6\n",
+    ] {
+        assert!(mntr.contains(line), "{line} in {mntr}");
+    }
+    for line in ["zk_watch_bytes\t0\n", "zk_cnt_prep_processor_queue_size\t0\n"] {
+        assert!(!mntr.contains(line), "{line} in {mntr}");
+    }
+    word(running.address, b"srst");
+    let mntr = word(running.address, b"mntr");
+    assert!(mntr.contains("zk_auth_failed_count\t0\n"), "{mntr}");
+    assert!(!mntr.contains("app_read_per_namespace"), "{mntr}");
+}
+
+#[test]
+fn a_log_has_its_successor_ready_and_a_stop_leaves_none_behind() {
+    let mut running = Running::start(&[("snapCount", "4")]);
+    let mut client = Client::open(running.address);
+    for node in 0..40 {
+        assert_eq!(client.create(&format!("/n{node}"), b""), 0);
+    }
+    running.stop();
+    let names: Vec<String> = std::fs::read_dir(running.dir.path().join("version-2"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    assert!(names.iter().filter(|name| name.starts_with("log.")).count() > 5, "{names:?}");
+    assert!(!names.contains(&"new-log.tmp".to_owned()), "{names:?}");
+    let server = Server::start(config(running.dir.path(), &[]), options()).unwrap();
+    let mut client = Client::open(server.address());
+    for node in 0..40 {
+        assert!(client.get(&format!("/n{node}"), false).is_ok(), "{node}");
+    }
+    server.stop();
+}
+
+#[test]
 fn words_outside_the_whitelist_are_refused() {
     let running = Running::start(&[("4lw.commands.whitelist", "srvr")]);
     let refusal = "ruok is not executed because it is not in the whitelist.\n";
@@ -173,7 +240,8 @@ fn words_outside_the_whitelist_are_refused() {
 #[test]
 fn after_a_failed_sync_writes_are_refused_and_reads_go_on() {
     let disk = SimulatedDisk::default();
-    let config = config(Path::new("/data"), &[]);
+    // Nothing is reserved ahead, so that the sync which fails is the journal's.
+    let config = config(Path::new("/data"), &[("preAllocSize", "0")]);
     let server = Server::start_on(disk.clone(), config.clone(), options()).unwrap();
     let mut client = Client::open(server.address());
     assert_eq!(client.create("/a", b"safe"), 0);

@@ -56,6 +56,9 @@ async fn take_in(
 async fn drive(service: Arc<Service>, worker: Arc<Worker>) {
     loop {
         worker.kick.notified().await;
+        if service.disk_is_slow() && service.journalist.wake() {
+            continue;
+        }
         while service.drive() {
             // Clients get their answers before the next round.
             tokio::task::yield_now().await;

@@ -145,6 +145,9 @@ pub(crate) fn unfinished_name(zxid: Zxid, compression: Compression) -> String {
     format!("{UNFINISHED_PREFIX}{}.tmp", snapshot_name(zxid, compression))
 }
 
+/// The name of a log that waits for its first record. It is no log's name to any reader.
+pub(crate) const SPARE_LOG_NAME: &str = "new-log.tmp";
+
 pub(crate) fn is_unfinished(name: &str) -> bool {
     name.starts_with(UNFINISHED_PREFIX) && name.ends_with(".tmp")
 }
@@ -176,7 +179,10 @@ const UNFINISHED_PREFIX: &str = "new-";
 
 #[cfg(test)]
 mod tests {
-    use super::{Compression, is_unfinished, log_name, parse_log, parse_snapshot, unfinished_name};
+    use super::{
+        Compression, SPARE_LOG_NAME, is_unfinished, log_name, parse_log, parse_snapshot,
+        unfinished_name,
+    };
     use base::Zxid;
 
     #[test]
@@ -191,6 +197,7 @@ mod tests {
             assert_eq!(parse_log(name), None, "{name}");
         }
         assert_eq!(parse_log("log.ffffffffffffffff"), None);
+        assert!(is_unfinished(SPARE_LOG_NAME) && parse_log(SPARE_LOG_NAME).is_none());
         let unfinished = unfinished_name(Zxid(7), Compression::Gzip);
         assert!(is_unfinished(&unfinished));
         assert_eq!(parse_snapshot(&unfinished), None);

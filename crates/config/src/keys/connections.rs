@@ -79,7 +79,7 @@ pub(super) const THROTTLING: &[Key] = keys! {
         "Whether stale requests are dropped";
     Property "request_stale_connection_check" LenientBool, Is("true"), Honoured,
         "Whether a request is stale once its connection is gone";
-    Property "request_stale_latency_check" LenientBool, Is("false"), Honoured,
+    Property "request_stale_latency_check" LenientBool, Is("false"), ignored_unless("false", UNREAD),
         "Whether a request is stale once it is older than the session timeout";
     Property "request_throttler.shutdownTimeout" any_int(Milliseconds), Is("10000"),
         ignored(NO_COMPONENT), "Wait for the throttler at the end";
@@ -113,4 +113,5 @@ pub(super) const THROTTLING: &[Key] = keys! {
         "Tokens of a local session";
 };
 
+const UNREAD: &str = "requests wait unread in their sockets, where their age is not known";
 const OWN_NETWORK: &str = "Quorate has its own network layer";

@@ -30,11 +30,12 @@ pub(super) const ROWS: &[Key] = keys! {
         "Whether a write waits for the disk; no risks acknowledged data";
     Bare "fsync.warningthresholdms" int(0, Milliseconds), Is("1000"), Honoured,
         "A sync that takes longer is logged";
-    Property "flushDelay" any_int(Milliseconds), Is("0"), Honoured,
+    Property "flushDelay" any_int(Milliseconds), Is("0"), ignored_unless("0", ONE_SYNC),
         "Longest wait for more writes before a sync; 0 and less is none";
-    Property "maxWriteQueuePollTime" int(0, Milliseconds), Derived("flushDelay / 3"), Honoured,
+    Property "maxWriteQueuePollTime" int(0, Milliseconds), Derived("flushDelay / 3"),
+        ignored(ONE_SYNC),
         "Longest wait for the next write while a flush is delayed";
-    Property "maxBatchSize" any_int(Count), Is("1000"), Honoured,
+    Property "maxBatchSize" any_int(Count), Is("1000"), ignored(ONE_SYNC),
         "Writes in one sync at most; 0 and less is no limit";
     Property "snapshot.compression.method" Choice(&["", "gz", "snappy"]), Is(""), Honoured,
         "Compression of new snapshots; empty is none";
@@ -62,4 +63,5 @@ pub(super) const ROWS: &[Key] = keys! {
         "What a stored record may be larger than a request; less than 1024 becomes 1024";
 };
 
+const ONE_SYNC: &str = "what has come while the disk was busy is one sync, without a wait";
 const KIB: Kind = Kind::Int { min: i64::MIN / 1024, max: i64::MAX / 1024, unit: Kibibytes };

@@ -14,12 +14,13 @@ mod reads;
 mod requests;
 mod stats;
 
-pub use stats::{Latency, Stats};
+pub use stats::{Latency, Stats, Tally};
 
 use crate::{Config, Ids, Submissions, Watches};
 use base::{ConnectionId, SessionId, Time, Zxid};
 use gate::Gate;
 use jute::Encode;
+use metrics::Metrics;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -63,6 +64,12 @@ pub struct Desk<'a> {
 pub trait WatchSource {
     /// The table.
     fn watches(&mut self) -> &mut Watches;
+
+    /// Where a step counts. It is the table's own block unless the driver has another, which
+    /// nobody waits for.
+    fn metrics(&mut self) -> &mut Metrics {
+        self.watches().metrics()
+    }
 }
 
 impl WatchSource for Watches {
@@ -85,6 +92,7 @@ pub struct Connection {
     last_heard: Time,
     /// What `cons` and the metrics show.
     pub stats: Stats,
+    tally: Tally,
 }
 
 impl Connection {
@@ -102,6 +110,7 @@ impl Connection {
             outbox: Vec::new(),
             last_heard: now,
             stats: Stats::new(now),
+            tally: Tally::default(),
         }
     }
 
@@ -186,10 +195,16 @@ impl Connection {
         std::mem::swap(&mut self.outbox, empty);
     }
 
+    /// Takes what was counted since the last call.
+    pub fn take_tally(&mut self) -> Tally {
+        std::mem::take(&mut self.tally)
+    }
+
     /// Takes one frame (without its length). Only while [`Connection::wants_more`].
     pub fn receive(&mut self, frame: &[u8], desk: &mut Desk<'_>) {
         self.last_heard = desk.now;
         self.stats.received += 1;
+        self.tally.received += 1;
         match self.phase {
             Phase::Fresh => self.shake_hands(frame, desk),
             Phase::Open => self.request(frame, desk),
@@ -207,13 +222,17 @@ impl Connection {
     /// `ends` says that the session is over with it.
     pub fn answer(&mut self, desk: &mut Desk<'_>, reply: Reply, write: impl FnOnce(&mut Vec<u8>)) {
         let Some(submitted) = self.gate.answer() else {
-            return; // the connection was closed meanwhile
+            // The connection was closed meanwhile.
+            desk.watches.metrics().counters.stale_replies += 1;
+            return;
         };
         self.reply(reply, |out| {
             write(out);
             Ok(())
         });
-        self.stats.answered(submitted.op, reply, desk.now.since(submitted.arrived), desk.now);
+        let latency = desk.now.since(submitted.arrived);
+        self.tally.answered(latency);
+        self.stats.answered(submitted.op, reply, latency, desk.now);
         match reply.then {
             Then::GoOn => self.drain_gate(desk),
             Then::Close => self.close(),
@@ -248,7 +267,9 @@ impl Connection {
     fn event(&mut self, zxid: i64, event: EventType, path: &str) {
         let start = self.begin_frame();
         encode_event(&mut self.outbox, zxid, event, path);
-        self.end_frame(start);
+        let size = self.end_frame(start);
+        self.tally.event_bytes += size as u64;
+        self.tally.response_sizes.record(size);
     }
 
     /// Appends a reply frame; an error of `body` takes the place of what it has written.
@@ -260,7 +281,8 @@ impl Connection {
             self.outbox.truncate(start + FRAME_LENGTH_SIZE);
             ReplyHeader { xid, zxid: zxid.0, err: code.number() }.encode(&mut self.outbox);
         }
-        self.end_frame(start);
+        let size = self.end_frame(start);
+        self.tally.response_sizes.record(size);
     }
 
     fn begin_frame(&mut self) -> usize {
@@ -269,11 +291,14 @@ impl Connection {
         start
     }
 
-    fn end_frame(&mut self, start: usize) {
-        let length = self.outbox.len() - start - FRAME_LENGTH_SIZE;
-        let length = i32::try_from(length).expect("a reply is bounded by the tree's node sizes");
+    /// Writes the frame's length in front of it, and gives it.
+    fn end_frame(&mut self, start: usize) -> usize {
+        let size = self.outbox.len() - start - FRAME_LENGTH_SIZE;
+        let length = i32::try_from(size).expect("a reply is bounded by the tree's node sizes");
         self.outbox[start..start + FRAME_LENGTH_SIZE].copy_from_slice(&length.to_be_bytes());
         self.stats.sent += 1;
+        self.tally.sent += 1;
+        size
     }
 }
 

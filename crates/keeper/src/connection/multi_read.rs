@@ -50,7 +50,7 @@ impl Connection {
     }
 }
 
-fn put_result(op: OpCode, path: &str, asker: &Asker<'_>, desk: &Desk<'_>, out: &mut Vec<u8>) {
+fn put_result(op: OpCode, path: &str, asker: &Asker<'_>, desk: &mut Desk<'_>, out: &mut Vec<u8>) {
     let start = out.len();
     MultiHeader { op: op.number(), done: false, err: 0 }.encode(out);
     let outcome = if op == OpCode::GetData {

@@ -1,6 +1,7 @@
 //! The reads: run against the tree as it stands, where the connection runs.
 
 use super::{Connection, Desk, Reply};
+use crate::namespaces;
 use crate::submission::Ids;
 use base::{ConnectionId, SessionId, Time};
 use jute::{Decode, Encode, Reader, put_buffer, put_int, put_string};
@@ -42,7 +43,9 @@ impl Connection {
         } else {
             self.reply(Reply::new(xid, zxid, 0), |out| asker.run(op, request, desk, out));
         }
-        self.stats.served(op, xid, zxid, desk.now.since(arrived), desk.now);
+        let latency = desk.now.since(arrived);
+        self.tally.served(latency);
+        self.stats.served(op, xid, zxid, latency, desk.now);
     }
 
     /// Sets watches again after a reconnect, and sends the events that the client missed.
@@ -165,6 +168,7 @@ impl Asker<'_> {
             desk.watches.watches().watch_data(self.connection, &path);
         }
         desk.tree.stat(node.ok_or(ErrorCode::NoNode)?).encode(out);
+        namespaces::read(desk.watches.metrics(), &path, 0);
         Ok(())
     }
 
@@ -178,10 +182,12 @@ impl Asker<'_> {
     }
 
     /// Appends a getData result.
-    pub(super) fn put_data(&self, path: &str, desk: &Desk<'_>, out: &mut Vec<u8>) -> Outcome {
+    pub(super) fn put_data(&self, path: &str, desk: &mut Desk<'_>, out: &mut Vec<u8>) -> Outcome {
         let node = self.readable(path, desk)?;
-        put_buffer(out, desk.tree.data(node));
+        let data = desk.tree.data(node);
+        put_buffer(out, data);
         desk.tree.stat(node).encode(out);
+        namespaces::read(desk.watches.metrics(), path, data.map_or(0, |data| data.len()));
         Ok(())
     }
 
@@ -203,14 +209,17 @@ impl Asker<'_> {
     pub(super) fn put_children(
         &self,
         path: &str,
-        desk: &Desk<'_>,
+        desk: &mut Desk<'_>,
         out: &mut Vec<u8>,
     ) -> Result<NodeIndex, ErrorCode> {
         let node = self.readable(path, desk)?;
         put_int(out, count(desk.tree.num_children(node)));
+        let mut bytes = 0;
         for name in desk.tree.children(node) {
             put_string(out, name);
+            bytes += name.len();
         }
+        namespaces::read(desk.watches.metrics(), path, bytes);
         Ok(node)
     }
 

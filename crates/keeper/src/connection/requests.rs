@@ -102,7 +102,10 @@ impl Connection {
                 self.ids = Arc::new(ids);
                 self.reply(Reply::new(xid, Zxid::ZERO, 0), |_| Ok(()));
             }
-            None => self.refuse(xid, Zxid::ZERO, ErrorCode::AuthFailed.number()),
+            None => {
+                self.tally.auth_failures += 1;
+                self.refuse(xid, Zxid::ZERO, ErrorCode::AuthFailed.number());
+            }
         }
     }
 

@@ -1,7 +1,9 @@
-//! What one connection has done, as `cons` and the metrics show it.
+//! What one connection has done, as `cons` and the metrics show it: since it was accepted
+//! ([`Stats`]), and since its driver last asked ([`Tally`]).
 
 use super::Reply;
 use base::{Time, Zxid};
+use metrics::Sizes;
 use std::time::Duration;
 use wire::OpCode;
 
@@ -28,6 +30,43 @@ pub struct Stats {
     pub reads: Latency,
     /// How long writes took.
     pub writes: Latency,
+}
+
+/// What a connection counts for its server's metrics between two looks of its driver.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Frames that came in.
+    pub received: u64,
+    /// Frames that went out.
+    pub sent: u64,
+    /// Bytes of replies and events without their lengths; connect responses do not count.
+    pub response_sizes: Sizes,
+    /// Bytes of the events among them.
+    pub event_bytes: u64,
+    /// Auth packets that proved nothing.
+    pub auth_failures: u64,
+    /// Reads that were served at the moment of their arrival.
+    pub reads_at_once: u64,
+    /// How long the other reads took.
+    pub reads_waited: Latency,
+    /// How long writes took.
+    pub writes: Latency,
+}
+
+impl Tally {
+    /// A write was answered.
+    pub(super) fn answered(&mut self, latency: Duration) {
+        self.writes.record(latency);
+    }
+
+    /// A read was served.
+    pub(super) fn served(&mut self, latency: Duration) {
+        if latency.is_zero() {
+            self.reads_at_once += 1;
+        } else {
+            self.reads_waited.record(latency);
+        }
+    }
 }
 
 /// The spread of a duration.

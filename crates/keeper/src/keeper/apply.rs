@@ -2,7 +2,7 @@
 
 use super::{Asked, Inflight, Keeper, Ready, millis};
 use crate::connection::{Desk, Reply, Then};
-use crate::{Clients, Submissions, Watches};
+use crate::{Clients, Submissions, Watches, namespaces};
 use base::{ConnectionId, SessionId, Time, Zxid};
 use jute::{Encode, put_int, put_string};
 use trace::Event;
@@ -37,6 +37,7 @@ impl Keeper {
             let config = &self.config;
             tree.apply(&record, &mut |change| notify(config, watches, *clients, at, change))
         };
+        namespaces::written(section.watches.metrics(), &record.txn, applied.results.ops());
         self.changes.applied(at);
         if applied.digest_mismatch.is_some() {
             self.events.push(Event::DigestMismatch { zxid: at });
@@ -78,6 +79,9 @@ impl Keeper {
         while let Some(Inflight::Answer { origin, err }) = self.inflight.front() {
             let (origin, err) = (*origin, *err);
             self.inflight.pop_front();
+            if err == ErrorCode::ThrottledOp.number() {
+                section.watches.metrics().counters.throttled_ops += 1;
+            }
             let zxid = section.tree.last_zxid();
             self.answer(section, origin, zxid, err, &|_| {});
         }
@@ -155,10 +159,15 @@ impl Keeper {
         let reply = Reply { xid: origin.xid, zxid, err, then };
         let Section { tree, watches, clients, submissions, now } = section;
         let config = &self.config;
+        let mut is_there = false;
         clients.with(origin.connection, &mut |connection| {
+            is_there = true;
             let mut desk = Desk { now: *now, config, tree, watches: &mut **watches, submissions };
             connection.answer(&mut desk, reply, body);
         });
+        if !is_there {
+            watches.metrics().counters.stale_replies += 1;
+        }
     }
 }
 

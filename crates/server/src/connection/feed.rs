@@ -1,11 +1,13 @@
 //! Feeding: frames from the bytes at hand to the connection's core, under one reading of the tree.
 
 use super::ConnectionTask;
+use crate::counters::Counters;
 use crate::facts;
 use crate::hub::Hub;
 use crate::sync::lock;
 use base::{SessionId, Zxid};
 use keeper::{Connection, Desk, Frame, Submissions, WatchSource, Watches};
+use metrics::Metrics;
 use std::cell::RefCell;
 use std::sync::{Arc, MutexGuard};
 use words::{TELNET_INTERRUPT, Word};
@@ -63,8 +65,9 @@ impl ConnectionTask {
         let entry = Arc::clone(&self.entry);
         let tree = service.hub.tree();
         let mut state = entry.lock();
-        let before = state.connection.stats;
-        let mut watches = LazyWatches { hub: &service.hub, guard: None };
+        let worker = Arc::clone(&self.worker);
+        let counters = lock(&worker.counters);
+        let mut watches = LazyWatches { hub: &service.hub, guard: None, counters };
         let mut desk = Desk {
             now: service.clock.now(),
             config: &service.settings.keeper,
@@ -74,17 +77,16 @@ impl ConnectionTask {
         };
         state.connection.resume(&mut desk);
         let (consumed, cut) = self.cut_frames(bytes, &mut state.connection, &mut desk);
-        drop(watches);
-        let after = state.connection.stats;
+        let LazyWatches { guard, mut counters, .. } = watches;
+        drop(guard);
+        counters.connection_did(&state.connection.take_tally());
+        counters.metrics.counters.bytes_received_count += consumed as u64;
+        drop(counters);
         // Before the connection is let go: what it submits stays in its order.
         if !submissions.is_empty() {
             service.inbox.submit(submissions);
             self.worker.kick.notify_one();
         }
-        drop(state);
-        let mut counters = lock(&self.worker.counters);
-        counters.connection_did(&before, &after);
-        counters.metrics.counters.bytes_received_count += consumed as u64;
         (consumed, cut)
     }
 
@@ -123,11 +125,10 @@ impl ConnectionTask {
     }
 
     /// Whether the limits let a frame in.
-    fn admit(&mut self, frame: &[u8], connection: &Connection, desk: &Desk<'_>) -> bool {
+    fn admit(&mut self, frame: &[u8], connection: &Connection, desk: &mut Desk<'_>) -> bool {
         let limits = &self.service.limits;
+        let counters = &mut desk.watches.metrics().counters;
         if connection.is_fresh() {
-            let mut counters = lock(&self.worker.counters);
-            let counters = &mut counters.metrics.counters;
             counters.connection_request_count += 1;
             let admitted = limits.admit_session(desk.now, self.tokens(frame));
             counters.connection_drop_count += u64::from(!admitted);
@@ -140,7 +141,7 @@ impl ConnectionTask {
                 true
             }
             Err(()) => {
-                lock(&self.worker.counters).metrics.counters.large_requests_rejected += 1;
+                counters.large_requests_rejected += 1;
                 tracing::warn!(
                     remote = %self.remote, size = frame.len(),
                     "closing a connection: large requests take too much memory"
@@ -204,15 +205,21 @@ fn word(head: [u8; 4], bytes: &[u8]) -> (usize, Cut) {
     }
 }
 
-/// The watch table, locked when a request first needs it.
+/// The watch table, locked when a request first needs it, and the worker's counters, which only
+/// those who ask for the numbers want as well.
 struct LazyWatches<'a> {
     hub: &'a Hub,
     guard: Option<MutexGuard<'a, Watches>>,
+    counters: MutexGuard<'a, Counters>,
 }
 
 impl WatchSource for LazyWatches<'_> {
     fn watches(&mut self) -> &mut Watches {
         self.guard.get_or_insert_with(|| lock(&self.hub.watches))
+    }
+
+    fn metrics(&mut self) -> &mut Metrics {
+        &mut self.counters.metrics
     }
 }
 

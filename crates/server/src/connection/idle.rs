@@ -5,8 +5,9 @@ use crate::clock::Clock;
 use crate::sync::lock;
 use base::Time;
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
+use tokio::io::Interest;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 /// A timer that may ring early: frames move the deadline, and the timer is only set again once it
@@ -40,26 +41,39 @@ impl Idle {
 #[derive(Debug, Default)]
 pub(super) struct Stall {
     since: Option<Time>,
+    /// Whether the connection's requests have been counted as stale.
+    is_counted: bool,
     sleep: Option<Pin<Box<Sleep>>>,
+}
+
+/// Whether a connection is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Hold {
+    /// It is.
+    Go,
+    /// Not for the time being.
+    Wait,
+    /// What has waited is to be dropped, and the connection with it.
+    Drop,
 }
 
 impl ConnectionTask {
     /// Whether nothing is to be read for the time being, because the server has too many requests
     /// under way. With requests of its own among them, the connection is woken by their answers;
     /// without, it looks again after the stall time.
-    pub(super) fn is_held_back(&mut self, cx: &mut Context<'_>, outstanding: usize) -> bool {
+    pub(super) fn hold(&mut self, cx: &mut Context<'_>, outstanding: usize) -> Hold {
         let limits = &self.service.settings.config.limits;
         let total = self.service.inbox.outstanding();
         if outstanding > 0 && total > limits.outstanding_requests_max as usize {
-            return true;
+            return Hold::Wait;
         }
         let is_full = limits.requests.requests_max.is_some_and(|max| total >= max as usize);
         if !is_full {
-            self.stall = Stall::default();
-            return false;
+            self.stall.sleep = None;
+            let has_waited = self.stall.since.take().is_some();
+            return if has_waited && self.is_stale(cx) { Hold::Drop } else { Hold::Go };
         }
         let stall_time = limits.requests.stall;
-        // Requests wait unread: those of a client that is gone are never taken.
         if self.stall.since.is_none() {
             self.stall.since = Some(self.service.clock.now());
             let counters = &mut lock(&self.worker.counters).metrics.counters;
@@ -70,6 +84,34 @@ impl ConnectionTask {
         while sleep.as_mut().poll(cx).is_ready() {
             sleep.as_mut().reset(next());
         }
-        true
+        Hold::Wait
+    }
+
+    /// Whether requests that have waited are to be dropped, because their client is gone. They
+    /// waited unread, so whether there is one or more is not known: they count as one.
+    fn is_stale(&mut self, cx: &mut Context<'_>) -> bool {
+        let throttle = &self.service.settings.config.limits.requests;
+        if !throttle.stale_without_connection || !self.is_client_gone(cx) {
+            return false;
+        }
+        if std::mem::replace(&mut self.stall.is_counted, true) {
+            return throttle.drop_stale;
+        }
+        let counters = &mut lock(&self.worker.counters).metrics.counters;
+        if throttle.drop_stale {
+            counters.stale_requests_dropped += 1;
+        } else {
+            counters.stale_requests += 1;
+        }
+        throttle.drop_stale
+    }
+
+    /// Whether the client has closed its side, whatever it sent before.
+    fn is_client_gone(&self, cx: &mut Context<'_>) -> bool {
+        match pin!(self.stream.ready(Interest::READABLE)).poll(cx) {
+            Poll::Ready(Ok(ready)) => ready.is_read_closed(),
+            Poll::Ready(Err(_)) => true,
+            Poll::Pending => false,
+        }
     }
 }

@@ -15,7 +15,7 @@ use crate::sync::lock;
 use crate::table::Entry;
 use base::SessionId;
 use feed::Fed;
-use idle::{Idle, Stall};
+use idle::{Hold, Idle, Stall};
 use keeper::{Ask, Connection, Frames, Ids, Origin, Submissions};
 use send::Outgoing;
 use std::future::Future;
@@ -106,12 +106,17 @@ impl ConnectionTask {
         if sent_all && self.outgoing.take_resume_due() {
             return self.feed(&[]).into();
         }
-        if self.wants_more && !self.is_held_back(cx, outstanding) {
-            if self.has_backlog {
-                return self.feed(&[]).into();
-            }
-            if let Poll::Ready(turn) = self.read(cx) {
-                return turn;
+        if !self.wants_more {
+            return self.wait(cx, sent_all);
+        }
+        match self.hold(cx, outstanding) {
+            Hold::Wait => {}
+            Hold::Drop => return Turn::End,
+            Hold::Go if self.has_backlog => return self.feed(&[]).into(),
+            Hold::Go => {
+                if let Poll::Ready(turn) = self.read(cx) {
+                    return turn;
+                }
             }
         }
         self.wait(cx, sent_all)

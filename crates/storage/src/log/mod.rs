@@ -8,6 +8,7 @@
 //! written, so that recovery can tell sectors that a crash tore within the last batch from damage
 //! to what was acknowledged. A mark of zero, as in the reference's files, promises nothing.
 
+mod ahead;
 mod reader;
 mod scan;
 mod settle;
@@ -17,6 +18,7 @@ mod tests;
 mod truncate;
 mod writer;
 
+pub use ahead::{Ahead, AheadPlan};
 pub use reader::{FINDINGS_MAX, Finding, LogReader, LogRecord, ReadOptions, Tail, last_logged};
 pub(crate) use settle::settle;
 pub(crate) use truncate::cut;

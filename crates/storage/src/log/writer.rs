@@ -6,6 +6,7 @@
 //! name and header are durable before its first record is written; a rolled file is durable before
 //! the next is begun; after an error nothing more is written, for ever.
 
+use super::ahead::Preparations;
 use super::{HEADER_SIZE, MARK_OFFSET, PREFIX_SIZE, TRAILER, adler32};
 use crate::error::At;
 use crate::names::log_name;
@@ -39,10 +40,11 @@ impl Default for LogOptions {
 /// Writes the transaction logs of a directory.
 #[derive(Debug)]
 pub struct TxnLog<D: Disk> {
-    disk: D,
-    dir: PathBuf,
-    options: LogOptions,
-    current: Option<Current<D::File>>,
+    pub(super) disk: D,
+    pub(super) dir: PathBuf,
+    pub(super) options: LogOptions,
+    pub(super) current: Option<Current<D::File>>,
+    pub(super) ahead: Preparations<D::File>,
     /// Records that no write has taken.
     buffer: Vec<u8>,
     /// How many there are in `buffer`.
@@ -51,17 +53,19 @@ pub struct TxnLog<D: Disk> {
     last_synced: Option<Zxid>,
     /// Padded size of the files rolled since [`TxnLog::reset_total_size`].
     rolled_size: u64,
-    failed: bool,
+    pub(super) failed: bool,
 }
 
 #[derive(Debug)]
-struct Current<F> {
+pub(super) struct Current<F> {
     file: F,
-    path: PathBuf,
+    pub(super) path: PathBuf,
     /// Where the buffer will be written.
-    position: u64,
-    /// Length with padding.
-    allocated: u64,
+    pub(super) position: u64,
+    /// Length with the padding that the reference would have given it.
+    pub(super) allocated: u64,
+    /// Length with what was reserved ahead.
+    pub(super) reserved: u64,
     /// All before it is durable.
     synced: u64,
     /// The durable mark in the file.
@@ -79,6 +83,7 @@ impl<D: Disk> TxnLog<D> {
             dir: dir.into(),
             options,
             current: None,
+            ahead: Preparations::default(),
             buffer: Vec::new(),
             buffered: 0,
             last_appended: None,
@@ -230,21 +235,32 @@ impl<D: Disk> TxnLog<D> {
     }
 
     /// A file of the same name can hold no record, else it would not be this record's turn.
-    fn create_file(&self, first: Zxid) -> Result<Current<D::File>, Error> {
+    fn create_file(&mut self, first: Zxid) -> Result<Current<D::File>, Error> {
         let path = self.dir.join(log_name(first));
-        let mut file = self.disk.create(&path).at(&path)?;
-        let mark = if self.options.durable_mark { HEADER_SIZE } else { 0 };
-        let mut header = Vec::new();
-        SnapshotHeader { dbid: mark as i64, ..SnapshotHeader::LOG }.encode(&mut header);
-        file.write_at(0, &header).at(&path)?;
-        let allocated = padded_size(HEADER_SIZE, HEADER_SIZE, self.options.preallocation);
-        file.allocate(allocated).at(&path)?;
-        if self.options.force_sync {
-            file.sync_data().at(&path)?;
+        let LogOptions { preallocation, force_sync, durable_mark, .. } = self.options;
+        let (file, allocated) = match self.ahead.begin_file() {
+            Some(spare) => {
+                // Its header and its length are durable.
+                self.disk.rename(&spare.path, &path).at(&path)?;
+                (spare.file, spare.size)
+            }
+            None => {
+                let mut file = self.disk.create(&path).at(&path)?;
+                file.write_at(0, &header(durable_mark)).at(&path)?;
+                let allocated = padded_size(HEADER_SIZE, HEADER_SIZE, preallocation);
+                file.allocate(allocated).at(&path)?;
+                if force_sync {
+                    file.sync_data().at(&path)?;
+                }
+                (file, allocated)
+            }
+        };
+        if force_sync {
             self.disk.sync_dir(&self.dir).at(&self.dir)?;
         }
-        let (position, synced) = (HEADER_SIZE, HEADER_SIZE);
-        Ok(Current { file, path, position, allocated, synced, mark, unmarked: 0 })
+        let mark = if durable_mark { HEADER_SIZE } else { 0 };
+        let (position, synced, reserved) = (HEADER_SIZE, HEADER_SIZE, allocated);
+        Ok(Current { file, path, position, allocated, reserved, synced, mark, unmarked: 0 })
     }
 
     fn write_buffer(&mut self) -> Result<(), Error> {
@@ -260,6 +276,7 @@ impl<D: Disk> TxnLog<D> {
         current.file.write_at(current.position, &self.buffer).at(&current.path)?;
         current.position = end;
         current.allocated = current.allocated.max(end);
+        current.reserved = current.reserved.max(end);
         self.buffer.clear();
         self.buffer.shrink_to(BUFFER_SIZE_KEPT);
         self.buffered = 0;
@@ -302,7 +319,10 @@ impl<F: DiskFile> Current<F> {
             if size <= self.allocated {
                 return Ok(());
             }
-            self.file.allocate(size).at(&self.path)?;
+            if size > self.reserved {
+                self.file.allocate(size).at(&self.path)?;
+                self.reserved = size;
+            }
             self.allocated = size;
         }
     }
@@ -328,6 +348,14 @@ impl<F: DiskFile> Current<F> {
         }
         Ok(())
     }
+}
+
+/// A file's header, with a mark that covers itself or none.
+pub(super) fn header(durable_mark: bool) -> Vec<u8> {
+    let dbid = if durable_mark { HEADER_SIZE as i64 } else { 0 };
+    let mut header = Vec::new();
+    SnapshotHeader { dbid, ..SnapshotHeader::LOG }.encode(&mut header);
+    header
 }
 
 /// The size to which the reference pads a file of `size` bytes before it writes at `position`, in

@@ -91,7 +91,11 @@ impl<D: Disk> Recovery<D> {
     /// # Errors
     /// What the storage refuses, or what `target` said to a transaction.
     pub fn restore<R: Restore>(&self, target: &mut R) -> Result<Restored, RestoreError<R::Error>> {
-        remove_unfinished(&self.disk, &self.dirs.snapshots())?;
+        let (snapshots, logs) = (self.dirs.snapshots(), self.dirs.logs());
+        remove_unfinished(&self.disk, &snapshots)?;
+        if logs != snapshots {
+            remove_unfinished(&self.disk, &logs)?;
+        }
         let was_initialized = self.take_initialize()?;
         let mut skipped = Vec::new();
         let start = self.load_snapshot(target, &mut skipped)?;

@@ -4,8 +4,8 @@ use super::{Begin, Outcome, Recovery, RecoveryOptions, Restore, RestoreError, Re
 use crate::simulated::{MetadataMode, Operation, SimulatedDisk};
 use crate::testing::{DIR, in_dir, log, options, payload, write_one_by_one};
 use crate::{
-    Compression, Damage, Dirs, Disk, Error, Finding, LogOptions, SnapshotTrailer, SnapshotWriter,
-    TxnLog,
+    AheadPlan, Compression, Damage, Dirs, Disk, Error, Finding, LogOptions, SnapshotTrailer,
+    SnapshotWriter, TxnLog,
 };
 use base::{Rng, SessionId, Zxid};
 use std::path::Path;
@@ -249,6 +249,10 @@ struct Life {
     sizes: Vec<usize>,
     /// How many of them are durable.
     synced: usize,
+    /// What is to be done ahead of the log, beside it.
+    ahead: Option<AheadPlan>,
+    /// How many files were begun with a spare.
+    spares_used: usize,
 }
 
 impl Life {
@@ -261,15 +265,26 @@ impl Life {
         let preallocation = *rng.pick(&[0, 4096, 10_000, 65_536]);
         let options = LogOptions { preallocation, ..options };
         let log = TxnLog::new(disk.clone(), DIR, options);
-        Life { disk, rng, log, options, sizes: Vec::new(), synced: 0 }
+        let (sizes, synced, ahead, spares_used) = (Vec::new(), 0, None, 0);
+        Life { disk, rng, log, options, sizes, synced, ahead, spares_used }
     }
 
     fn step(&mut self) {
-        let done = match self.rng.below(10) {
+        let done = match self.rng.below(13) {
+            10 => {
+                self.ahead = self.ahead.take().or_else(|| self.log.plan_ahead());
+                Ok(())
+            }
+            11..=12 => {
+                self.work_ahead();
+                Ok(())
+            }
             0..=4 => {
                 let size = *self.rng.pick(&[0, 10, 100, 500, 3000]);
                 let zxid = self.sizes.len() as i64 + 1;
+                let had_spare = self.has_spare();
                 let done = self.log.append(Zxid(zxid), &payload(zxid, size));
+                self.spares_used += usize::from(had_spare && !self.has_spare());
                 if done.is_ok() {
                     self.sizes.push(size);
                 }
@@ -292,6 +307,17 @@ impl Life {
             }
         };
         assert!(done.is_ok() || self.log.has_failed());
+    }
+
+    /// What a host's thread does at some time after the plan was made.
+    fn work_ahead(&mut self) {
+        if let Some(plan) = self.ahead.take() {
+            self.log.done_ahead(plan.perform(&self.disk));
+        }
+    }
+
+    fn has_spare(&self) -> bool {
+        self.disk.contents(&in_dir("new-log.tmp")).is_some()
     }
 
     /// The process dies, or the power fails as well; the disk then holds what was promised, and
@@ -324,6 +350,8 @@ impl Life {
         self.disk.crash(&mut self.rng);
         assert_eq!(recover(&self.disk)?.1.txns.len(), found);
         self.synced = found;
+        assert!(!self.has_spare(), "a start leaves no spare behind");
+        self.ahead = None;
         self.log = TxnLog::new(self.disk.clone(), DIR, self.options);
         Ok(())
     }
@@ -331,6 +359,7 @@ impl Life {
 
 #[test]
 fn no_crash_loses_what_was_synced_or_stops_a_recovery() {
+    let mut spares_used = 0;
     for seed in 0..3000 {
         let mut life = Life::new(seed, options());
         for _ in 0..4 {
@@ -339,7 +368,9 @@ fn no_crash_loses_what_was_synced_or_stops_a_recovery() {
             }
             life.crash().unwrap_or_else(|error| panic!("seed {seed}: {error}"));
         }
+        spares_used += life.spares_used;
     }
+    assert!(spares_used > 1000, "{spares_used}");
 }
 
 #[test]
