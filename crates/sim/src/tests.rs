@@ -22,11 +22,11 @@ fn fixed_seeds_converge_and_reach_what_matters() {
         let is_met = reached.faults.get(&fault).is_some_and(|times| *times >= 10);
         assert!(is_met, "{fault:?} was hardly met: {reached:#?}");
     }
+    // Torn tails are rare in random worlds: a scenario of its own demands them.
     let Reached { judged, .. } = &reached;
     for (count, least) in [
         (reached.power_losses, 200),
         (reached.kills, 50),
-        (reached.torn_tails, 1),
         (reached.disk_failures, 50),
         (reached.snapshots, 300),
         (reached.snapshot_steps_with_writes, 300),
