@@ -21,7 +21,7 @@ pub struct Created {
 pub struct Create<'a> {
     handle: &'a Handle,
     path: String,
-    data: Bytes,
+    data: Option<Bytes>,
     mode: Mode,
     acl: Vec<Acl>,
 }
@@ -29,7 +29,13 @@ pub struct Create<'a> {
 impl<'a> Create<'a> {
     pub(crate) fn new(handle: &'a Handle, path: &str, data: Bytes) -> Create<'a> {
         let (path, mode, acl) = (path.to_owned(), Mode::Persistent, Acl::open());
-        Create { handle, path, data, mode, acl }
+        Create { handle, path, data: Some(data), mode, acl }
+    }
+
+    /// Null in place of data, which reads tell apart from empty data.
+    pub fn null_data(mut self) -> Self {
+        self.data = None;
+        self
     }
 
     /// Its kind: ephemeral, sequential, container, or with a time to live.
@@ -47,7 +53,7 @@ impl<'a> Create<'a> {
     /// Queues the request now.
     pub fn send(self) -> Call<Created> {
         let Create { handle, path, data, mode, acl } = self;
-        let op = Op::Create { path, data: Some(data), acl, mode };
+        let op = Op::Create { path, data, acl, mode };
         handle.submit(Request::Write(op), None, |reply, _| {
             if let Reply::Created(path, stat) = reply { Some(Created { path, stat }) } else { None }
         })

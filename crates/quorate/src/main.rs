@@ -21,11 +21,17 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Serve(serve::Arguments),
+    Shell(shell::Arguments),
+    Inspect(inspect::Arguments),
+    Bench(bench::Arguments),
 }
 
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Serve(arguments) => serve::run(&arguments),
+        Command::Shell(arguments) => shell::run(&arguments),
+        Command::Inspect(arguments) => inspect::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
     }
 }
 

@@ -53,6 +53,8 @@ pub(crate) const LAYERS: &[(&str, &[&str])] = &[
     ),
     ("quorate-client", &["base", "jute", "wire", "client-core"]),
     // tools
+    ("inspect", &["base", "wire", "tree", "storage", "words", "server"]),
+    ("shell", &["base", "wire", "words", "quorate-client"]),
     ("check", &["base", "trace"]),
     (
         "sim",
@@ -72,7 +74,8 @@ pub(crate) const LAYERS: &[(&str, &[&str])] = &[
             "config",
         ],
     ),
-    ("quorate", &["server", "config", "words", "base", "trace"]),
+    ("bench", &["base", "jute", "wire"]),
+    ("quorate", &["bench", "server", "config", "words", "base", "trace", "inspect", "shell"]),
     ("e2e", &["base", "jute", "wire", "storage", "tree", "node", "auth", "check", "config"]),
     ("xtask", &["config", "wire", "words"]),
 ];

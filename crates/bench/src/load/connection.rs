@@ -1,0 +1,229 @@
+//! One connection: its socket, its session, and what is under way on it.
+
+use crate::load::scan::{Frame, Scanner};
+use crate::load::traffic::Lane;
+use jute::Encode;
+use rustix::net::{AddressFamily, SocketFlags, SocketType};
+use std::collections::VecDeque;
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use wire::{ConnectRequest, PASSWORD_SIZE};
+
+/// How far a connection has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    Closed,
+    /// The socket is being connected.
+    Connecting,
+    /// The session was asked for.
+    Handshaking,
+    /// Requests may be sent.
+    Ready,
+    /// The end of the session was asked for.
+    Closing,
+}
+
+/// A request without its reply.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pending {
+    /// When it was sent, or due, in ns.
+    pub(crate) since: u64,
+    pub(crate) xid: i32,
+    pub(crate) slot: u8,
+}
+
+#[derive(Debug)]
+pub(crate) struct Connection {
+    pub(crate) state: State,
+    pub(crate) lane: Lane,
+    pub(crate) pending: VecDeque<Pending>,
+    /// Bytes to send; the first `written` of them are gone.
+    pub(crate) out: Vec<u8>,
+    written: usize,
+    pub(crate) scanner: Scanner,
+    stream: Option<TcpStream>,
+    /// Of the last request.
+    pub(crate) xid: i32,
+    /// How many sockets it has had: tells an event of an earlier one.
+    pub(crate) generation: u32,
+    /// When opening began, in ns.
+    pub(crate) opened_at: u64,
+    /// When bytes were last sent, in ns.
+    pub(crate) sent_at: u64,
+    /// When the ping was sent that is not answered yet.
+    pub(crate) pinged_at: Option<u64>,
+    /// Its watch is set.
+    pub(crate) armed: bool,
+}
+
+impl Connection {
+    pub(crate) fn new(number: u64) -> Connection {
+        Connection {
+            state: State::Closed,
+            // Lanes begin apart, so that sequential ones do not march in step.
+            lane: Lane { number, created: 0, cursor: number.wrapping_mul(7919) },
+            pending: VecDeque::new(),
+            out: Vec::new(),
+            written: 0,
+            scanner: Scanner::default(),
+            stream: None,
+            xid: 0,
+            generation: 0,
+            opened_at: 0,
+            sent_at: 0,
+            pinged_at: None,
+            armed: false,
+        }
+    }
+
+    /// Begins to connect; the socket to poll.
+    pub(crate) fn open(&mut self, host: SocketAddr, now: u64) -> io::Result<&TcpStream> {
+        let family = if host.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;
+        match rustix::net::connect(&socket, &host) {
+            Ok(()) | Err(rustix::io::Errno::INPROGRESS) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let stream = TcpStream::from(socket);
+        stream.set_nodelay(true)?;
+        self.state = State::Connecting;
+        self.opened_at = now;
+        self.sent_at = now;
+        self.generation = self.generation.wrapping_add(1);
+        Ok(self.stream.insert(stream))
+    }
+
+    /// The socket is connected, or says why not; asks for a session.
+    pub(crate) fn shake_hands(&mut self, timeout_ms: u32) -> io::Result<()> {
+        if let Some(error) = self.socket()?.take_error()? {
+            return Err(error);
+        }
+        self.out.extend_from_slice(&handshake(timeout_ms));
+        self.state = State::Handshaking;
+        Ok(())
+    }
+
+    /// Sends as much as the socket takes now.
+    pub(crate) fn flush(&mut self, now: u64) -> io::Result<()> {
+        while self.written < self.out.len() {
+            let Some(stream) = &mut self.stream else { return Err(closed()) };
+            match stream.write(&self.out[self.written..]) {
+                Ok(n) => {
+                    self.written += n;
+                    self.sent_at = now;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.out.clear();
+        self.written = 0;
+        Ok(())
+    }
+
+    /// Reads what is there; `None` if nothing is.
+    pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        let Some(stream) = &mut self.stream else { return Err(closed()) };
+        loop {
+            match stream.read(buffer) {
+                Ok(n) => return Ok(Some(n)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// The xid for the next request.
+    #[inline]
+    pub(crate) fn next_xid(&mut self) -> i32 {
+        self.xid = if self.xid == i32::MAX { 1 } else { self.xid + 1 };
+        self.xid
+    }
+
+    /// Closes the socket and forgets what was under way.
+    pub(crate) fn close(&mut self) {
+        self.stream = None;
+        self.state = State::Closed;
+        self.pending.clear();
+        self.out.clear();
+        self.written = 0;
+        self.scanner = Scanner::default();
+        self.pinged_at = None;
+        self.armed = false;
+    }
+
+    fn socket(&self) -> io::Result<&TcpStream> {
+        self.stream.as_ref().ok_or_else(closed)
+    }
+}
+
+fn closed() -> io::Error {
+    io::ErrorKind::NotConnected.into()
+}
+
+/// The frame that asks for a new session.
+pub(crate) fn handshake(timeout_ms: u32) -> Vec<u8> {
+    let mut body = Vec::new();
+    let request = ConnectRequest {
+        protocol_version: 0,
+        last_zxid_seen: 0,
+        timeout_ms: i32::try_from(timeout_ms).unwrap_or(i32::MAX),
+        session_id: 0,
+        password: &[0; PASSWORD_SIZE],
+        read_only: Some(false),
+    };
+    request.encode(&mut body);
+    let mut frame = Vec::new();
+    jute::put_buffer(&mut frame, Some(&body));
+    frame
+}
+
+/// The error of a reply; a multi's stands with its results.
+#[inline]
+pub(crate) fn error_of(frame: &Frame, is_multi: bool) -> Option<i32> {
+    let err = frame.int(ERR_OFFSET)?;
+    if err != 0 || !is_multi || frame.int(FIRST_RESULT_OFFSET) != Some(FAILED_RESULT) {
+        return Some(err);
+    }
+    match frame.int(FIRST_ERROR_OFFSET) {
+        // The first operation was fine, a later one was not.
+        Some(0) | None => Some(wire::ErrorCode::RuntimeInconsistency.number()),
+        Some(err) => Some(err),
+    }
+}
+
+/// Offsets in a reply's payload: xid, zxid, err; then type, done and err of a multi's first result; then its body.
+const ERR_OFFSET: usize = 12;
+const FIRST_RESULT_OFFSET: usize = 16;
+const FIRST_ERROR_OFFSET: usize = 25;
+/// The type of a failed multi's results.
+const FAILED_RESULT: i32 = -1;
+
+#[cfg(test)]
+mod tests {
+    use super::error_of;
+    use crate::load::scan::{Frame, Scanner};
+
+    fn frame(ints: &[i32], tail: &[u8]) -> Frame {
+        let mut body: Vec<u8> = ints.iter().flat_map(|int| int.to_be_bytes()).collect();
+        body.extend_from_slice(tail);
+        let mut bytes = (body.len() as i32).to_be_bytes().to_vec();
+        bytes.extend(body);
+        Scanner::default().next(&mut bytes.as_slice()).unwrap().expect("a whole frame")
+    }
+
+    #[test]
+    fn a_failed_multi_says_so_in_its_first_result() {
+        let failed_later = frame(&[1, 0, 9, 0, -1], &[0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(error_of(&failed_later, true), Some(-2));
+        assert_eq!(error_of(&failed_later, false), Some(0));
+        let failed_first = frame(&[1, 0, 9, 0, -1], &[0, 255, 255, 255, 155, 255, 255, 255, 155]);
+        assert_eq!(error_of(&failed_first, true), Some(-101));
+        assert_eq!(error_of(&frame(&[1, 0, 9, 0, 5], &[0; 9]), true), Some(0));
+        assert_eq!(error_of(&frame(&[1, 0, 9, -4], &[]), true), Some(-4));
+        assert_eq!(error_of(&frame(&[1], &[]), true), None);
+    }
+}

@@ -1,0 +1,57 @@
+//! Progress on large files: percentages on stderr, while someone is looking.
+//!
+//! Counted where files are read, so that every command has it without doing anything for it.
+
+use std::io::{IsTerminal, stderr};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Smaller files are done before anyone wonders.
+const SIZE_MIN_BYTES: u64 = 64 << 20;
+/// How often a line is written, in percent.
+const STEP: u64 = 5;
+
+/// How far the reading of one file is.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    name: String,
+    size: u64,
+    /// The last percentage told.
+    told: AtomicU64,
+    is_shown: bool,
+}
+
+impl Progress {
+    /// Of a file with that many bytes.
+    pub(crate) fn new(name: String, size: u64) -> Progress {
+        let is_shown = size >= SIZE_MIN_BYTES && stderr().is_terminal();
+        Progress { name, size, told: AtomicU64::new(0), is_shown }
+    }
+
+    /// The file was read up to `position`.
+    pub(crate) fn reached(&self, position: u64) {
+        if !self.is_shown {
+            return;
+        }
+        let percent = percent(position, self.size);
+        if percent >= self.told.load(Ordering::Relaxed) + STEP {
+            self.told.store(percent, Ordering::Relaxed);
+            eprintln!("{}: {percent}%", self.name);
+        }
+    }
+}
+
+fn percent(position: u64, size: u64) -> u64 {
+    (u128::from(position) * 100 / u128::from(size.max(1))).min(100) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn percentages_end_at_a_hundred() {
+        assert_eq!(super::percent(0, 10), 0);
+        assert_eq!(super::percent(5, 10), 50);
+        assert_eq!(super::percent(11, 10), 100);
+        assert_eq!(super::percent(u64::MAX, u64::MAX), 100);
+        assert_eq!(super::percent(1, 0), 100);
+    }
+}

@@ -1,0 +1,77 @@
+//! Reading whole subtrees: level by level, many requests under way at once.
+
+use crate::failure::{About, Failure};
+use quorate_client::{Bytes, Client, Error, ReadOp, ReadResult, Stat};
+
+/// Requests under way at once.
+pub(crate) const BATCH: usize = 500;
+
+/// The paths of a node and all below it, depth first and sorted; what goes meanwhile is left out.
+///
+/// # Errors
+/// If `top` is not there, or any of them cannot be listed.
+pub(crate) async fn paths(client: &Client, top: &str) -> Result<Vec<String>, Failure> {
+    paths_to_depth(client, top, usize::MAX).await
+}
+
+/// The same down to so many levels below it.
+///
+/// # Errors
+/// As [`paths`].
+pub(crate) async fn paths_to_depth(
+    client: &Client,
+    top: &str,
+    depth: usize,
+) -> Result<Vec<String>, Failure> {
+    let mut all = vec![top.to_owned()];
+    let mut level = vec![top.to_owned()];
+    for _ in 0..depth {
+        let mut next = Vec::new();
+        for batch in level.chunks(BATCH) {
+            let calls: Vec<_> = batch.iter().map(|path| client.children(path)).collect();
+            for (path, call) in batch.iter().zip(calls) {
+                match call.await {
+                    Ok(names) => next.extend(names.iter().map(|name| below(path, name))),
+                    Err(Error::NoNode) if path != top => {}
+                    Err(error) => return Err(error).about(path),
+                }
+            }
+        }
+        if next.is_empty() {
+            break;
+        }
+        all.extend_from_slice(&next);
+        level = next;
+    }
+    all.sort_by(|a, b| a.split('/').cmp(b.split('/')));
+    Ok(all)
+}
+
+/// A child's path.
+pub(crate) fn below(parent: &str, name: &str) -> String {
+    if parent == "/" { format!("/{name}") } else { format!("{parent}/{name}") }
+}
+
+/// A node's data, null told from empty, and its stat.
+///
+/// # Errors
+/// As [`Client::get`].
+pub(crate) async fn data(client: &Client, path: &str) -> Result<(Option<Bytes>, Stat), Error> {
+    let (data, stat) = client.get(path).await?;
+    if !data.is_empty() {
+        return Ok((Some(data), stat));
+    }
+    Ok((or_null(client, path, data).await, stat))
+}
+
+/// Asks whether empty data is null: only a multi-read tells. Servers before 3.6 do not have it.
+pub(crate) async fn or_null(client: &Client, path: &str, data: Bytes) -> Option<Bytes> {
+    if !data.is_empty() {
+        return Some(data);
+    }
+    let reads = vec![ReadOp::Data(path.to_owned())];
+    match client.multi_read(reads).await.ok().and_then(|mut results| results.pop()) {
+        Some(Ok(ReadResult::Data(data, _))) => data,
+        Some(Ok(ReadResult::Children(_)) | Err(_)) | None => Some(data),
+    }
+}
