@@ -358,10 +358,13 @@ impl House {
 
 impl Client {
     /// The one reply to a request that is answered at arrival, past whatever waits; the output was
-    /// empty before.
+    /// empty before. One that cannot be read ends the connection without a word.
     fn take_immediate(&mut self, xid: i32) {
         let mut bytes = Vec::new();
         self.connection.take_output(&mut bytes);
+        if bytes.is_empty() && self.connection.is_closed() {
+            return;
+        }
         let mut stream = Reader::new(&bytes);
         let frame = stream.buffer().expect("a whole frame").expect("a frame is not null");
         let header = ReplyHeader::decode(&mut Reader::new(frame)).expect("a reply has a header");

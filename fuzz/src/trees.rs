@@ -118,7 +118,8 @@ pub(crate) fn check(tree: &Tree) {
         assert!(tree.find(&path).is_some_and(|node| tree.num_children(node) == 0));
     }
     for quota in tree.quotas() {
-        assert!(tree.quota(&quota.path).is_some());
+        let kept = format!("/zookeeper/quota{}/zookeeper_stats", quota.path);
+        assert_eq!(tree.quota(&quota.path).is_some(), tree.find(&kept).is_some());
     }
 }
 
