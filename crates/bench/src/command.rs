@@ -69,7 +69,8 @@ struct Start {
 
 #[derive(Debug, Args)]
 struct One {
-    /// HOST:PORT[:PID], several separated by commas; the costs of processes with a pid are told
+    /// `HOST:PORT`, or `HOST:PORT:PID`, several separated by commas; the costs of processes with a
+    /// pid are told
     #[arg(value_name = "SERVER", required_unless_present = "cmd")]
     server: Option<String>,
     /// Starts the server for the measurement: a shell command in which {cfg} is its zoo.cfg
@@ -81,7 +82,7 @@ struct One {
 
 #[derive(Debug, Args)]
 struct Servers {
-    /// Server A: HOST:PORT[:PID], several separated by commas
+    /// Server A: `HOST:PORT`, or `HOST:PORT:PID`, several separated by commas
     #[arg(long, value_name = "SERVER", required_unless_present = "a_cmd")]
     a: Option<String>,
     /// Server B

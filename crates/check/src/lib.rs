@@ -1,7 +1,7 @@
 //! Verdicts on what a server of the ZooKeeper service did, from a history of it.
 //!
 //! A history is plain data: the order in which writes took effect, and for each connection what
-//! was asked on it and what came back. [`judge`] replays the order on a small [`Model`] of the
+//! was asked on it and what came back. [`judge()`] replays the order on a small [`Model`] of the
 //! service's semantics that shares no code with what it judges, and compares every reply, every
 //! watch event and every tree that was seen with what the model says at that position.
 //! Guarantee: a history passes only if every reply, event and tree in it is the one the

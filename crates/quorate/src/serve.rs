@@ -15,7 +15,7 @@ use std::process::ExitCode;
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Arguments {
-    /// A zoo.cfg; or ZooKeeper's <clientPort> <dataDir> [tickTime] [maxClientCnxns]
+    /// A zoo.cfg; or as ZooKeeper takes them: `clientPort dataDir`, then `tickTime maxClientCnxns`
     #[arg(value_name = "ZOO_CFG | CLIENT_PORT DATA_DIR", num_args = 0..=4)]
     positional: Vec<String>,
     /// Client port, in place of clientPort

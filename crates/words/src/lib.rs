@@ -1,6 +1,6 @@
 //! The four-letter words: from facts about a server to the text that ZooKeeper's tools parse.
 //!
-//! Pure functions. A server implements [`Source`]; [`answer`] asks it for the facts of one word.
+//! Pure functions. A server implements [`Source`]; [`answer()`] asks it for the facts of one word.
 //! A server whose facts live elsewhere can gather them itself: every struct of facts here prints
 //! the text of its word with `Display`.
 //! Source: the reference's documented words, compared with answers captured from version 3.9.5.

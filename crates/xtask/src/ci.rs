@@ -82,8 +82,14 @@ pub(crate) fn run(flags: &[&str]) -> Result<()> {
 fn perform(name: &str, command: &[&str]) -> Result<()> {
     println!("ci: {name}: {}", command.join(" "));
     let start = Instant::now();
-    let status =
-        Command::new(command[0]).args(&command[1..]).env("RUSTDOCFLAGS", "-D warnings").status()?;
+    let quorate = std::path::absolute("target/release/quorate")?;
+    let in_place = |arg: &&str| arg.replace("{quorate}", &quorate.to_string_lossy());
+    let status = Command::new(command[0])
+        .args(command[1..].iter().map(in_place))
+        .env("QUORATE_BIN", &quorate)
+        .env("QUORATE_TEST_REQUIRED", "1")
+        .env("RUSTDOCFLAGS", "-D warnings")
+        .status()?;
     println!("ci: {name} took {} s", start.elapsed().as_secs());
     if !status.success() {
         bail!("{name} failed: {}", command.join(" "));
