@@ -47,6 +47,7 @@ const STEPS: &[Step] = &[
     },
     Step { name: "tours", command: &["interop/tours/serve", "{quorate} serve {cfg}"] },
     Step { name: "kazoo", command: &["interop/kazoo", "{quorate} serve {cfg}"] },
+    Step { name: "mutants", command: &["cargo", "xtask", "mutants"] },
     Step {
         name: "docs",
         command: &["cargo", "doc", "--workspace", "--no-deps", "--document-private-items"],
