@@ -57,7 +57,11 @@ pub fn read(client: &mut Client) -> Result<Tree> {
 /// # Errors
 /// If one is not answered.
 pub fn answers(client: &mut Client, requests: &[Request]) -> Result<Vec<(ReplyHeader, Vec<u8>)>> {
-    let items = client.exchange(requests)?;
+    replies(client.exchange(requests)?, requests.len())
+}
+
+/// The replies among what came, which must be `wanted`.
+pub(crate) fn replies(items: Vec<Item>, wanted: usize) -> Result<Vec<(ReplyHeader, Vec<u8>)>> {
     let replies: Vec<_> = items
         .into_iter()
         .filter_map(|item| match item {
@@ -71,7 +75,7 @@ pub fn answers(client: &mut Client, requests: &[Request]) -> Result<Vec<(ReplyHe
             | Item::Silence => None,
         })
         .collect();
-    ensure!(replies.len() == requests.len(), "{} of {}", replies.len(), requests.len());
+    ensure!(replies.len() == wanted, "{} replies of {wanted}", replies.len());
     Ok(replies)
 }
 

@@ -1,10 +1,11 @@
 //! The end of a program: reads the whole tree, ends all sessions, and deletes what is left.
 
-use super::client::{Client, Item};
+use super::client::Client;
 use super::describe::{acl, data, text};
 use super::names::Decoded;
 use super::{Player, SUPER_USER};
 use crate::program::{Hello, Request, Value};
+use crate::tree::replies;
 use anyhow::{Result, bail, ensure};
 use jute::Reader;
 use wire::{OpCode, ReplyHeader};
@@ -70,19 +71,7 @@ impl Player<'_> {
     fn supervise(&mut self, requests: &[Request]) -> Result<Vec<(ReplyHeader, Vec<u8>)>> {
         let items = self.supervisor.exchange(requests)?;
         ensure!(self.supervisor.is_connected(), "the supervisor lost its connection");
-        let replies = items.into_iter().filter_map(|item| match item {
-            Item::Reply { header, body, .. } => Some((header, body)),
-            Item::Hello(_)
-            | Item::Barrier(_)
-            | Item::Event { .. }
-            | Item::Missing { .. }
-            | Item::Unexpected(_)
-            | Item::Closed
-            | Item::Silence => None,
-        });
-        let replies: Vec<_> = replies.collect();
-        ensure!(replies.len() == requests.len(), "{} replies are missing", requests.len());
-        Ok(replies)
+        replies(items, requests.len())
     }
 
     fn close_sessions(&mut self) -> Result<()> {

@@ -128,12 +128,9 @@ impl Keeper {
             return;
         }
         let head = Head { connection, session, xid, op };
+        self.propose(head, &submission.ids, tree, wall, batch, |p, out| p.write(op, body, out));
         if op == OpCode::CloseSession {
-            // The ephemeral nodes are listed first; from here on the session takes nothing.
-            self.propose(head, &submission.ids, tree, wall, batch, |p, out| p.write(op, body, out));
-            self.expiry.set_closing(session);
-        } else {
-            self.propose(head, &submission.ids, tree, wall, batch, |p, out| p.write(op, body, out));
+            self.expiry.set_closing(session); // from here on it takes nothing
         }
     }
 

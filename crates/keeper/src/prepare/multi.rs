@@ -21,14 +21,11 @@ impl Preparation<'_> {
         let limit = self.config.field_size_max;
         let mut r = Reader::with_length_max(body, limit);
         match op {
-            OpCode::Create | OpCode::Create2 | OpCode::CreateContainer => {
-                let request = CreateRequest::decode(&mut r);
-                let request = request.map_err(|_| self.malformed_create(op, body))?;
-                self.create(op, &request, false, out)
-            }
-            OpCode::CreateTtl => {
-                let request = CreateRequest::decode_ttl(&mut r);
-                let request = request.map_err(|_| self.malformed_create(op, body))?;
+            OpCode::Create | OpCode::Create2 | OpCode::CreateContainer | OpCode::CreateTtl => {
+                let has_ttl = op == OpCode::CreateTtl;
+                let decode =
+                    if has_ttl { CreateRequest::decode_ttl } else { CreateRequest::decode };
+                let request = decode(&mut r).map_err(|_| self.malformed_create(op, body))?;
                 self.create(op, &request, false, out)
             }
             OpCode::Delete => self.delete(&read(DeleteRequest::decode(&mut r))?, false, out),
