@@ -25,19 +25,28 @@ pub struct Reader<'a> {
     rest: &'a [u8],
     /// Longest string or buffer that is accepted, in bytes.
     length_max: usize,
+    /// Whether strings are only measured.
+    skims: bool,
 }
 
 impl<'a> Reader<'a> {
     /// A reader whose strings and buffers are bounded by the input alone.
     #[must_use]
     pub fn new(input: &'a [u8]) -> Reader<'a> {
-        Reader { rest: input, length_max: i32::MAX as usize }
+        Reader { rest: input, length_max: i32::MAX as usize, skims: false }
     }
 
     /// A reader that also refuses strings and buffers of more than `length_max` bytes.
     #[must_use]
     pub fn with_length_max(input: &'a [u8], length_max: usize) -> Reader<'a> {
-        Reader { rest: input, length_max }
+        Reader { rest: input, length_max, skims: false }
+    }
+
+    /// A reader for a record of which only the shape matters: strings read as empty, which spares
+    /// a look at each of their bytes. No bytes fail to be a string, so the shape is all there is.
+    #[must_use]
+    pub fn skimming(input: &'a [u8]) -> Reader<'a> {
+        Reader { skims: true, ..Reader::new(input) }
     }
 
     /// What has not been read.
@@ -119,7 +128,8 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// [`Error::Truncated`], [`Error::BadLength`].
     pub fn string(&mut self) -> Result<Option<Cow<'a, str>>, Error> {
-        Ok(self.buffer()?.map(text))
+        let bytes = self.buffer()?;
+        Ok(if self.skims { bytes.map(|_| Cow::Borrowed("")) } else { bytes.map(text) })
     }
 
     /// The count of a vector; `None` for null. Other negative counts read as empty. A count that
@@ -143,8 +153,15 @@ impl<'a> Reader<'a> {
 
 /// Bytes as text. A surrogate of three bytes, of which Java's writer makes two for each character
 /// beyond the first plane, is one U+FFFD to its reader and not one for each byte.
+#[inline]
 fn text(bytes: &[u8]) -> Cow<'_, str> {
-    let Err(_) = std::str::from_utf8(bytes) else { return String::from_utf8_lossy(bytes) };
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => Cow::Owned(mended(bytes)),
+    }
+}
+
+fn mended(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     let mut rest = bytes;
     while let Some(at) = rest.windows(3).position(is_surrogate) {
@@ -153,7 +170,7 @@ fn text(bytes: &[u8]) -> Cow<'_, str> {
         rest = &rest[at + 3..];
     }
     text.push_str(&String::from_utf8_lossy(rest));
-    Cow::Owned(text)
+    text
 }
 
 fn is_surrogate(bytes: &[u8]) -> bool {

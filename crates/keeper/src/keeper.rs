@@ -8,6 +8,7 @@ mod apply;
 mod prepare;
 
 pub use apply::Section;
+use prepare::BatchSize;
 
 use crate::prepare::Changes;
 use crate::reaper::Reaper;
@@ -33,6 +34,7 @@ pub struct Keeper {
     last: Zxid,
     /// Whether this member may propose. Once it may not, it never may again: the disk has failed.
     primary: bool,
+    last_batch: BatchSize,
     inflight: VecDeque<Inflight>,
     ready: Vec<Ready>,
     events: Vec<Event>,
@@ -88,6 +90,7 @@ impl Keeper {
             reaper: Reaper::new(config.reaper, now),
             last: tree.last_zxid(),
             primary: false,
+            last_batch: BatchSize::default(),
             inflight: VecDeque::new(),
             ready: Vec::new(),
             events: Vec::new(),

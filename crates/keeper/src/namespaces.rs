@@ -3,13 +3,14 @@
 //! A namespace costs an allocation when it is first seen, and a look into a small map after that.
 //! The root belongs to none.
 
+use jute::Reader;
 use metrics::{Keyed, Metrics, Summary};
 use tree::OpResult;
-use wire::{CreateTxn, Txn};
+use wire::{CreateTxn, OpCode, Txn};
 
 /// Counts a read that gave so many bytes of data or names, and a stat.
 pub(crate) fn read(metrics: &mut Metrics, path: &str, bytes: usize) {
-    count(&mut metrics.sets.read_per_namespace, path, bytes + STAT_SIZE);
+    count(&mut metrics.sets.read_per_namespace, path.as_bytes(), bytes + STAT_SIZE);
 }
 
 /// Counts the writes of a transaction that was applied with these results.
@@ -19,19 +20,40 @@ pub(crate) fn written(metrics: &mut Metrics, txn: &Txn<'_>, results: &[OpResult]
     }
     let set = &mut metrics.sets.write_per_namespace;
     if let Txn::Multi(multi) = txn {
-        multi.iter().for_each(|(_, part)| write(set, &part));
+        multi.parts().for_each(|(op, body)| part(set, op, body));
     } else {
         write(set, txn);
     }
 }
 
+/// A multi's operation, of which only the path and the size of the data are looked at.
+fn part(set: &mut Keyed<Summary>, op: i32, body: &[u8]) {
+    let mut r = Reader::new(body);
+    let has_data = match OpCode::from_number(op) {
+        Some(
+            OpCode::Create
+            | OpCode::Create2
+            | OpCode::CreateContainer
+            | OpCode::CreateTtl
+            | OpCode::SetData,
+        ) => true,
+        Some(OpCode::Delete) => false,
+        _ => return,
+    };
+    let Ok(Some(path)) = r.buffer() else { return };
+    let data = if has_data { r.buffer().ok().flatten() } else { None };
+    count(set, path, data.map_or(0, |data| data.len()));
+}
+
 fn write(set: &mut Keyed<Summary>, txn: &Txn<'_>) {
     match txn {
         Txn::Create(CreateTxn { path, data, .. }) => {
-            count(set, path, data.map_or(0, |data| data.len()));
+            count(set, path.as_bytes(), data.map_or(0, |data| data.len()));
         }
-        Txn::SetData { path, data, .. } => count(set, path, data.map_or(0, |data| data.len())),
-        Txn::Delete { path, .. } => count(set, path, 0),
+        Txn::SetData { path, data, .. } => {
+            count(set, path.as_bytes(), data.map_or(0, |data| data.len()));
+        }
+        Txn::Delete { path, .. } => count(set, path.as_bytes(), 0),
         Txn::SetAcl { .. }
         | Txn::Check { .. }
         | Txn::CreateSession { .. }
@@ -41,9 +63,11 @@ fn write(set: &mut Keyed<Summary>, txn: &Txn<'_>) {
     }
 }
 
-fn count(set: &mut Keyed<Summary>, path: &str, bytes: usize) {
-    let Some(rest) = path.strip_prefix('/').filter(|rest| !rest.is_empty()) else { return };
-    let namespace = rest.split('/').next().unwrap_or(rest);
+/// Only the namespace has to be text; a path that is not is none.
+fn count(set: &mut Keyed<Summary>, path: &[u8], bytes: usize) {
+    let Some(rest) = path.strip_prefix(b"/").filter(|rest| !rest.is_empty()) else { return };
+    let namespace = rest.split(|byte| *byte == b'/').next().unwrap_or(rest);
+    let Ok(namespace) = std::str::from_utf8(namespace) else { return };
     if let Some(summary) = set.of(namespace) {
         summary.record((path.len() + bytes) as u64);
     }

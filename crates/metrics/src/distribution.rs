@@ -16,12 +16,20 @@ pub struct Distribution {
 impl Distribution {
     /// Takes one value.
     pub fn record(&mut self, value: u64) {
-        self.summary.record(value);
+        self.record_many(value, 1);
+    }
+
+    /// Takes the same value so many times.
+    pub fn record_many(&mut self, value: u64, times: u64) {
+        if times == 0 {
+            return;
+        }
+        self.summary.record_many(value, times);
         let bucket = bucket_of(value);
         if bucket >= self.buckets.len() {
             self.buckets.resize(bucket + 1, 0);
         }
-        self.buckets[bucket] += 1;
+        self.buckets[bucket] += times;
     }
 
     /// Takes all values of `other`.
@@ -140,6 +148,14 @@ mod tests {
             assert!(distribution.quantile(quantile).abs_diff(expected) <= expected / 64);
         }
         assert_eq!(distribution.summary().count(), 100_000);
+    }
+
+    #[test]
+    fn many_at_once_equal_one_by_one() {
+        let mut many = of([4]);
+        many.record_many(600, 3);
+        many.record_many(1, 0);
+        assert_eq!(many, of([4, 600, 600, 600]));
     }
 
     #[test]

@@ -1,28 +1,46 @@
 //! Metrics with a key: per namespace (the first component of a path) or per learner.
 
-use std::collections::BTreeMap;
-
 use crate::{Distribution, Summary};
 
 /// How many keys a set remembers. Namespaces are the clients' to invent; later ones are not shown.
 pub const KEYS_MAX: usize = 1000;
 
 /// A value per key.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Keyed<T> {
-    values: BTreeMap<String, T>,
+    /// Sorted by key.
+    values: Vec<(String, T)>,
+    /// The one that was asked for last: mostly the next one, too.
+    last: usize,
 }
+
+/// What was asked for last does not matter.
+impl<T: PartialEq> PartialEq for Keyed<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.values == other.values
+    }
+}
+
+impl<T: Eq> Eq for Keyed<T> {}
 
 impl<T: Default> Keyed<T> {
     /// The value of `key`, made at its first use; `None` if there are too many keys already.
     pub fn of(&mut self, key: &str) -> Option<&mut T> {
-        if !self.values.contains_key(key) {
-            if self.values.len() >= KEYS_MAX {
-                return None;
-            }
-            self.values.insert(key.to_owned(), T::default());
+        if self.values.get(self.last).is_none_or(|(last, _)| last != key) {
+            self.last = self.place(key)?;
         }
-        self.values.get_mut(key)
+        self.values.get_mut(self.last).map(|(_, value)| value)
+    }
+
+    fn place(&mut self, key: &str) -> Option<usize> {
+        match self.values.binary_search_by(|(other, _)| other.as_str().cmp(key)) {
+            Ok(place) => Some(place),
+            Err(_) if self.values.len() >= KEYS_MAX => None,
+            Err(place) => {
+                self.values.insert(place, (key.to_owned(), T::default()));
+                Some(place)
+            }
+        }
     }
 
     /// All of them, by key.

@@ -25,6 +25,17 @@ impl Summary {
         self.max = self.max.max(value);
     }
 
+    /// Takes the same value so many times.
+    #[inline]
+    pub fn record_many(&mut self, value: u64, times: u64) {
+        if times > 0 {
+            self.count += times;
+            self.sum = self.sum.saturating_add(value.saturating_mul(times));
+            self.min = self.min.min(value);
+            self.max = self.max.max(value);
+        }
+    }
+
     /// Takes all values of `other`.
     pub fn merge(&mut self, other: &Summary) {
         self.count += other.count;
@@ -95,6 +106,14 @@ mod tests {
         let summary = of(&[7, 3, 5, 5]);
         assert_eq!((summary.count(), summary.sum(), summary.min(), summary.max()), (4, 20, 3, 7));
         assert_eq!(of(&[5, 2]).whole_average(), 3);
+    }
+
+    #[test]
+    fn many_at_once_equal_one_by_one() {
+        let mut many = of(&[4]);
+        many.record_many(6, 3);
+        many.record_many(1, 0);
+        assert_eq!(many, of(&[4, 6, 6, 6]));
     }
 
     #[test]

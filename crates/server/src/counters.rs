@@ -29,31 +29,27 @@ impl Counters {
         traffic.response_sizes.merge(&tally.response_sizes);
         metrics.counters.watch_bytes += tally.event_bytes;
         let Distributions { readlatency, updatelatency, .. } = &mut metrics.distributions;
-        for _ in 0..tally.reads_at_once {
-            traffic.latency.record(0);
-            readlatency.record(0);
-        }
+        traffic.latency.record_many(0, tally.reads_at_once);
+        readlatency.record_many(0, tally.reads_at_once);
         for (latency, distribution) in
             [(&tally.reads_waited, readlatency), (&tally.writes, updatelatency)]
         {
-            for each in spread(latency, usize::MAX) {
-                traffic.latency.record(each);
-                distribution.record(each);
+            for (each, times) in spread(latency) {
+                traffic.latency.record_many(each, times);
+                distribution.record_many(each, times);
             }
         }
     }
 }
 
-/// The measured durations in milliseconds: the shortest, the longest, and the mean of the others
-/// for each of them, but for at most `means_max`.
-pub(crate) fn spread(latency: &Latency, means_max: usize) -> impl Iterator<Item = u64> {
+/// The measured durations in milliseconds, and how often each: the shortest, the longest, and the
+/// mean of the others for all of them.
+pub(crate) fn spread(latency: &Latency) -> [(u64, u64); 3] {
     let Latency { count, sum, min, max } = *latency;
-    let others = usize::try_from(count.saturating_sub(2)).unwrap_or(usize::MAX);
+    let others = count.saturating_sub(2);
     let divisor = u32::try_from(others).unwrap_or(u32::MAX).max(1);
     let mean = millis(sum.saturating_sub(min + max) / divisor);
-    let ends = [millis(min), millis(max)];
-    let shown = usize::try_from(count).unwrap_or(usize::MAX);
-    ends.into_iter().take(shown).chain(std::iter::repeat_n(mean, others.min(means_max)))
+    [(millis(min), count.min(1)), (millis(max), u64::from(count > 1)), (mean, others)]
 }
 
 /// Whole milliseconds.
@@ -75,12 +71,14 @@ mod tests {
 
     #[test]
     fn a_spread_has_the_extremes_and_the_count() {
-        let all = |ms: &[u64]| spread(&latency(ms), 3).collect::<Vec<_>>();
-        assert_eq!(all(&[]), []);
-        assert_eq!(all(&[7]), [7]);
-        assert_eq!(all(&[7, 3]), [3, 7]);
-        assert_eq!(all(&[9, 1, 4, 6]), [1, 9, 5, 5]);
-        assert_eq!(all(&[2; 100]), [2; 5]);
+        let all = |ms: &[u64]| spread(&latency(ms));
+        let times = |ms: &[u64]| all(ms).map(|(_, times)| times);
+        assert_eq!(times(&[]), [0, 0, 0]);
+        assert_eq!((times(&[7]), all(&[7])[0]), ([1, 0, 0], (7, 1)));
+        assert_eq!(all(&[7, 3])[..2], [(3, 1), (7, 1)]);
+        assert_eq!(times(&[7, 3]), [1, 1, 0]);
+        assert_eq!(all(&[9, 1, 4, 6]), [(1, 1), (9, 1), (5, 2)]);
+        assert_eq!(all(&[2; 100]), [(2, 1), (2, 1), (2, 98)]);
     }
 
     #[test]

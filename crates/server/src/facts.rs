@@ -274,7 +274,7 @@ fn summary_of(stats: &Stats) -> Summary {
     let mut summary = Summary::default();
     let mut all = stats.reads;
     all.merge(&stats.writes);
-    spread(&all, MEANS_MAX).for_each(|ms| summary.record(ms));
+    spread(&all).into_iter().for_each(|(ms, times)| summary.record_many(ms, times));
     summary
 }
 
@@ -318,7 +318,3 @@ fn size_of(dir: &Path) -> u64 {
     let entries = crate::StdDisk.list(dir).unwrap_or_default();
     entries.iter().map(|entry| entry.len).sum()
 }
-
-/// Means that stand for the requests between the fastest and the slowest: more would not change
-/// a whole number.
-const MEANS_MAX: usize = 1000;

@@ -5,6 +5,7 @@
 //! because whoever writes has the tree for itself. Connections are woken when the tree is free again.
 
 use crate::counters::Counters;
+use crate::service::Worker;
 use crate::sync::{StopOnPanic, lock, must};
 use crate::table::{Entries, Entry, Table};
 use base::{ConnectionId, Time};
@@ -40,8 +41,20 @@ impl Hub {
         must(self.tree.read())
     }
 
+    /// Wakes the connections that got something, and counts what they did.
     fn wake(&self, mut touched: Vec<Arc<Entry>>) {
-        touched.drain(..).for_each(|entry| entry.wake());
+        let mut told: Vec<Arc<Worker>> = Vec::new();
+        {
+            let mut counters = lock(&self.counters);
+            for entry in &touched {
+                let (tally, to_tell) = entry.settle();
+                counters.connection_did(&tally);
+                told.extend(to_tell.map(Arc::clone));
+            }
+        }
+        // Once all is there that it will take with one look.
+        told.iter().for_each(|worker| worker.wakes.signal());
+        touched.clear();
         *lock(&self.touched) = touched;
     }
 }
@@ -60,10 +73,8 @@ impl node::Shared for SharedHub {
         let mut touched = std::mem::take(&mut *lock(&hub.touched));
         let result = {
             let tree = hub.tree();
-            let mut counters = lock(&hub.counters);
             let entries = hub.table.entries();
-            let counters = &mut *counters;
-            let mut clients = TableClients { entries, touched: &mut touched, counters };
+            let mut clients = TableClients { entries, touched: &mut touched };
             act(&tree, &mut clients)
         };
         hub.wake(touched);
@@ -78,9 +89,7 @@ impl node::Shared for SharedHub {
             let mut tree = must(hub.tree.write());
             let entries = hub.table.entries();
             let mut watches = lock(&hub.watches);
-            let mut counters = lock(&hub.counters);
-            let counters = &mut *counters;
-            let mut clients = TableClients { entries, touched: &mut touched, counters };
+            let mut clients = TableClients { entries, touched: &mut touched };
             act(&mut tree, &mut watches, &mut clients)
         };
         hub.wake(touched);
@@ -91,7 +100,6 @@ impl node::Shared for SharedHub {
 struct TableClients<'a> {
     entries: Entries<'a>,
     touched: &'a mut Vec<Arc<Entry>>,
-    counters: &'a mut Counters,
 }
 
 impl Clients for TableClients<'_> {
@@ -99,7 +107,6 @@ impl Clients for TableClients<'_> {
         let Some(entry) = self.entries.get(connection) else { return };
         let mut state = entry.lock();
         act(&mut state.connection);
-        self.counters.connection_did(&state.connection.take_tally());
         if !std::mem::replace(&mut state.touched, true) {
             self.touched.push(Arc::clone(entry));
         }

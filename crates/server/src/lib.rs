@@ -29,6 +29,7 @@ mod snapshots;
 mod sync;
 mod table;
 mod threads;
+mod wakes;
 
 pub use data_dir::LockError;
 pub use disk::{StdDisk, StdFile};

@@ -11,6 +11,7 @@ use crate::published::Published;
 use crate::settings::Settings;
 use crate::snapshots::Snapshots;
 use crate::sync::{StopOnPanic, lock, must};
+use crate::wakes::Wakes;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, TryLockError};
 use std::time::Duration;
@@ -43,6 +44,8 @@ pub(crate) struct Worker {
     pub(crate) kick: Notify,
     /// The thread is to end.
     pub(crate) end: Notify,
+    /// Its connections that are to be woken.
+    pub(crate) wakes: Wakes,
     /// What its connections count.
     pub(crate) counters: Mutex<Counters>,
 }

@@ -4,9 +4,10 @@
 //! who answers on it. Invariant: an id of a connection that is gone finds nothing, also when its
 //! slot is used again.
 
+use crate::service::Worker;
 use crate::sync::must;
 use base::ConnectionId;
-use keeper::Connection;
+use keeper::{Connection, Tally};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::task::Waker;
 
@@ -14,6 +15,8 @@ use std::task::Waker;
 #[derive(Debug)]
 pub(crate) struct Entry {
     state: Mutex<State>,
+    /// Whose task it is.
+    worker: Arc<Worker>,
 }
 
 /// What an entry guards.
@@ -37,14 +40,22 @@ impl Entry {
 
     /// Wakes the task if it waits.
     pub(crate) fn wake(&self) {
-        let waker = {
-            let mut state = self.lock();
-            state.touched = false;
-            state.waker.take()
-        };
+        let waker = self.lock().waker.take();
         if let Some(waker) = waker {
             waker.wake();
         }
+    }
+
+    /// Ends what an answer did to it: the task, if it waits, is left to be woken by its worker.
+    /// Gives what the connection counted, and the worker if that has to be told.
+    pub(crate) fn settle(&self) -> (Tally, Option<&Arc<Worker>>) {
+        let (waker, tally) = {
+            let mut state = self.lock();
+            state.touched = false;
+            (state.waker.take(), state.connection.take_tally())
+        };
+        let is_first = waker.is_some_and(|waker| self.worker.wakes.leave(waker));
+        (tally, is_first.then_some(&self.worker))
     }
 }
 
@@ -69,7 +80,11 @@ pub(crate) struct Entries<'a>(RwLockReadGuard<'a, Slots>);
 
 impl Table {
     /// Adds a connection, which `make` is told the id of.
-    pub(crate) fn insert(&self, make: impl FnOnce(ConnectionId) -> Connection) -> Arc<Entry> {
+    pub(crate) fn insert(
+        &self,
+        worker: &Arc<Worker>,
+        make: impl FnOnce(ConnectionId) -> Connection,
+    ) -> Arc<Entry> {
         let mut slots = must(self.0.write());
         let index = slots.free.pop().unwrap_or_else(|| {
             slots.slots.push(Slot::default());
@@ -79,7 +94,7 @@ impl Table {
         slot.generation = slot.generation.wrapping_add(1);
         let connection = make(ConnectionId { slot: index, generation: slot.generation });
         let state = State { connection, waker: None, touched: false, is_sending: false };
-        let entry = Arc::new(Entry { state: Mutex::new(state) });
+        let entry = Arc::new(Entry { state: Mutex::new(state), worker: Arc::clone(worker) });
         slot.entry = Some(Arc::clone(&entry));
         entry
     }

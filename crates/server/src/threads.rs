@@ -24,6 +24,7 @@ pub(crate) fn start(
     std::thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
         runtime.block_on(async {
             tokio::spawn(take_in(Arc::clone(&service), Arc::clone(&worker), accepted));
+            tokio::spawn(wake(Arc::clone(&worker)));
             tokio::spawn(drive(Arc::clone(&service), Arc::clone(&worker)));
             if number == 0 {
                 tokio::spawn(keep_time(Arc::clone(&service), Arc::clone(&worker)));
@@ -50,6 +51,10 @@ async fn take_in(
             }
         }
     }
+}
+
+async fn wake(worker: Arc<Worker>) {
+    worker.wakes.run().await;
 }
 
 /// Runs behind the connections that are ready, so that what all of them ask is one batch.

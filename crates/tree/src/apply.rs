@@ -305,7 +305,7 @@ impl Tree {
         record.mzxid = header.zxid;
         record.mtime = header.time;
         let acl = record.acl;
-        self.redigest(node, path);
+        self.redigest(node, path, data);
         self.use_quota(path, grown, 0);
         self.report(EventType::NodeDataChanged, path, acl, on_change);
         Ok(node)
@@ -340,11 +340,10 @@ impl Tree {
 
     /// Replaces a node's data; answers with how many bytes more there are.
     fn replace_data(&mut self, node: u32, data: Option<&[u8]>) -> i64 {
-        let old = data_size(self.nodes.blob(node).data);
+        let old = self.nodes.set_data(node, data) as u64;
         let new = data_size(data);
         let copies = if node == ROOT { 2 } else { 1 };
         self.size = self.size + copies * new - copies * old;
-        self.nodes.set_data(node, data);
         new as i64 - old as i64
     }
 

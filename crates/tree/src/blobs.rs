@@ -79,6 +79,26 @@ impl Blobs {
         place
     }
 
+    /// The name of what stands at `place`.
+    #[inline]
+    pub(crate) fn name(&self, place: u32) -> &[u8] {
+        let bytes = self.slot(place);
+        let (flagged, at) = read_varint(bytes);
+        let at = at + 8 * (flagged & 1);
+        &bytes[at..at + (flagged >> 1)]
+    }
+
+    /// The stored owner of what stands at `place`; 0 for plain nodes.
+    #[inline]
+    pub(crate) fn owner(&self, place: u32) -> i64 {
+        let bytes = self.slot(place);
+        let (flagged, at) = read_varint(bytes);
+        if flagged & 1 == 0 {
+            return 0;
+        }
+        i64::from_le_bytes(bytes[at..at + 8].try_into().expect("8 bytes"))
+    }
+
     /// What stands at `place`.
     pub(crate) fn get(&self, place: u32) -> Blob<'_> {
         let bytes = self.slot(place);
@@ -96,15 +116,22 @@ impl Blobs {
         Blob { name, owner, data }
     }
 
-    /// Replaces the data of the blob at `place`; answers with its place from now on.
-    pub(crate) fn set_data(&mut self, place: u32, data: Option<&[u8]>) -> u32 {
-        let Blob { name, owner, .. } = self.get(place);
+    /// Replaces the data of the blob at `place`; answers with its place from now on, and with how
+    /// many bytes of data there were.
+    pub(crate) fn set_data(&mut self, place: u32, data: Option<&[u8]>) -> (u32, usize) {
+        let Blob { name, owner, data: old } = self.get(place);
+        let old = old.map_or(0, <[u8]>::len);
         let head = head_size(name, owner);
         let size = head + tail_size(data);
         if place & LARGE == 0 && size <= SMALL_MAX && class_of(size) == self.class(place) {
             write_tail(&mut self.slot_mut(place)[head..], data);
-            return place;
+            return (place, old);
         }
+        (self.move_to_fit(place, head, size, data), old)
+    }
+
+    /// Gives a blob, of which `head` bytes stay, a place for `size` bytes.
+    fn move_to_fit(&mut self, place: u32, head: usize, size: usize, data: Option<&[u8]>) -> u32 {
         let mut head_bytes = Vec::with_capacity(head);
         head_bytes.extend_from_slice(&self.slot(place)[..head]);
         self.remove(place);
@@ -151,6 +178,7 @@ impl Blobs {
         self.chunks[(place >> SLOT_BITS) as usize].class
     }
 
+    #[inline]
     fn slot(&self, place: u32) -> &[u8] {
         if place & LARGE != 0 {
             return &self.large[(place & !LARGE) as usize];
@@ -245,6 +273,7 @@ impl Blobs {
 }
 
 /// 16, 24, .. 128, and then 16 classes to the octave up to 4096.
+#[inline]
 const fn size_of_class(class: u8) -> usize {
     let class = class as usize;
     if class < 15 {
@@ -313,6 +342,9 @@ fn write_varint(out: &mut [u8], mut value: usize) -> usize {
 
 #[inline]
 fn read_varint(bytes: &[u8]) -> (usize, usize) {
+    if bytes[0] < 0x80 {
+        return (usize::from(bytes[0]), 1);
+    }
     let (mut value, mut at) = (0, 0);
     loop {
         let byte = bytes[at];
@@ -375,7 +407,7 @@ mod tests {
                     }
                     (Some((place, ..)), 0) => blobs.remove(place),
                     (Some((place, name, owner, _)), _) => {
-                        let place = blobs.set_data(place, data.as_deref());
+                        let (place, _) = blobs.set_data(place, data.as_deref());
                         model.insert(key, (place, name, owner, data));
                     }
                 }

@@ -15,6 +15,7 @@ mod blobs;
 mod change;
 mod digest;
 mod index;
+mod listings;
 mod nodes;
 mod owned;
 mod quota;

@@ -6,7 +6,9 @@
 
 use crate::blobs::{Blob, Blobs};
 use crate::index::{self, Index};
+use crate::listings::Listings;
 use crate::slab::{NONE, Slab, Slot};
+use jute::{put_buffer, put_int};
 use wire::StatPersisted;
 
 /// The root's place.
@@ -87,6 +89,7 @@ pub(crate) struct Nodes {
     families: Slab<Family>,
     blobs: Blobs,
     index: Index,
+    listings: Listings,
     len: usize,
 }
 
@@ -98,6 +101,7 @@ impl Nodes {
             families: Slab::new(),
             blobs: Blobs::new(),
             index: Index::new(),
+            listings: Listings::default(),
             len: 0,
         };
         let root = nodes.add_record(NONE, "", data, acl, stat);
@@ -149,17 +153,25 @@ impl Nodes {
         std::str::from_utf8(self.blob(node).name).expect("names are stored from strings")
     }
 
-    pub(crate) fn set_data(&mut self, node: u32, data: Option<&[u8]>) {
-        let blob = self.records[node].blob;
-        self.records[node].blob = self.blobs.set_data(blob, data);
+    /// Replaces a node's data; answers with how many bytes there were.
+    pub(crate) fn set_data(&mut self, node: u32, data: Option<&[u8]>) -> usize {
+        let record = &mut self.records[node];
+        let (blob, old) = self.blobs.set_data(record.blob, data);
+        record.blob = blob;
+        old
     }
 
     /// The child of `parent` with that name.
     #[inline]
     pub(crate) fn child(&self, parent: u32, name: &str) -> Option<u32> {
-        let name = name.as_bytes();
+        self.child_named(parent, name.as_bytes())
+    }
+
+    #[inline]
+    fn child_named(&self, parent: u32, name: &[u8]) -> Option<u32> {
         self.index.find(index::hash(parent, name), |node| {
-            self.records[node].parent == parent && self.blob(node).name == name
+            let record = &self.records[node];
+            record.parent == parent && self.blobs.name(record.blob) == name
         })
     }
 
@@ -168,7 +180,8 @@ impl Nodes {
         if path.is_empty() || path == "/" {
             return Some(ROOT);
         }
-        path.strip_prefix('/')?.split('/').try_fold(ROOT, |node, name| self.child(node, name))
+        let mut names = path.as_bytes().strip_prefix(b"/")?.split(|byte| *byte == b'/');
+        names.try_fold(ROOT, |node, name| self.child_named(node, name))
     }
 
     /// The node whose children's paths start with `path` and a slash.
@@ -189,6 +202,8 @@ impl Nodes {
         let family = self.families_of(parent);
         let next = std::mem::replace(&mut family.first, node);
         family.children += 1;
+        let children = family.children;
+        self.listings.changed(self.records[parent].family, children);
         self.records[node].next = next;
         if next != NONE {
             self.records[next].prev = node;
@@ -212,7 +227,10 @@ impl Nodes {
         if next != NONE {
             self.records[next].prev = prev;
         }
-        self.families_of(parent).children -= 1;
+        let siblings = self.families_of(parent);
+        siblings.children -= 1;
+        let children = siblings.children;
+        self.listings.changed(self.records[parent].family, children);
         let Nodes { records, blobs, index, .. } = self;
         let hash = hash_of(records, blobs, node);
         index.remove(hash, node, |node| hash_of(records, blobs, node));
@@ -231,6 +249,21 @@ impl Nodes {
     /// The children, newest first.
     pub(crate) fn children(&self, node: u32) -> impl Iterator<Item = u32> + use<'_> {
         std::iter::successors(self.first_child(node), |child| some(self.records[*child].next))
+    }
+
+    /// Appends the vector of the children's names as jute has it.
+    pub(crate) fn put_children(&self, node: u32, out: &mut Vec<u8>) {
+        let Some(family) = self.family(node) else { return put_int(out, 0) };
+        let place = self.records[node].family;
+        if let Some(kept) = self.listings.of(place) {
+            return out.extend_from_slice(kept);
+        }
+        let start = out.len();
+        put_int(out, i32::try_from(family.children).unwrap_or(i32::MAX));
+        for child in self.children(node) {
+            put_buffer(out, Some(self.blobs.name(self.records[child].blob)));
+        }
+        self.listings.keep(place, &out[start..]);
     }
 
     /// The next node below `top` in pre-order.
@@ -280,7 +313,7 @@ impl Nodes {
             version: record.version,
             cversion,
             aversion: record.aversion,
-            ephemeral_owner: self.blob(node).owner,
+            ephemeral_owner: self.blobs.owner(record.blob),
             pzxid,
         }
     }
@@ -323,7 +356,7 @@ impl Nodes {
 }
 
 fn hash_of(records: &Slab<Record>, blobs: &Blobs, node: u32) -> u64 {
-    index::hash(records[node].parent, blobs.get(records[node].blob).name)
+    index::hash(records[node].parent, blobs.name(records[node].blob))
 }
 
 fn some(link: u32) -> Option<u32> {

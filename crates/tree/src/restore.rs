@@ -110,7 +110,7 @@ impl TreeBuilder {
         let acl = self.acl_slot(node.acl_id);
         self.tree.nodes = Nodes::new(node.data, acl, &node.stat);
         self.tree.size += 2 * data_size(node.data);
-        self.tree.redigest(ROOT, "");
+        self.tree.redigest(ROOT, "", node.data);
         Ok(())
     }
 

@@ -1,5 +1,6 @@
 //! The rules one by one, by their sections, and the tree against a model.
 
+mod listings;
 mod model;
 mod random;
 mod snapshot;

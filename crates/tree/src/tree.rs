@@ -52,7 +52,7 @@ impl Tree {
         let stat = StatPersisted::default();
         let mut tree = Tree::bare(config);
         tree.nodes = Nodes::new(Some(b""), acl_cache::OPEN, &stat);
-        tree.redigest(ROOT, "");
+        tree.redigest(ROOT, "", Some(b""));
         for path in ["/zookeeper", quota::QUOTA_ROOT] {
             tree.insert(path, Some(b""), acl_cache::OPEN, &stat);
         }
@@ -149,6 +149,11 @@ impl Tree {
         self.nodes.children(node.0).map(|child| self.nodes.name(child))
     }
 
+    /// Appends the vector of the children's names as replies hold it, in no order that matters.
+    pub fn put_children(&self, node: NodeIndex, out: &mut Vec<u8>) {
+        self.nodes.put_children(node.0, out);
+    }
+
     /// The access list; `None` is the open one that was never given, which allows everything.
     #[must_use]
     pub fn acl(&self, node: NodeIndex) -> Option<&[Acl]> {
@@ -165,6 +170,17 @@ impl Tree {
     #[must_use]
     pub fn node_digest(&self, node: NodeIndex) -> u32 {
         self.digests.of(node.0)
+    }
+
+    /// What the node's path and data add to its digest; `path` is the node's own.
+    #[must_use]
+    pub fn digest_prefix(&self, node: NodeIndex, path: &str) -> DigestPrefix {
+        match self.nodes.family(node.0) {
+            Some(family) if self.digests.enabled && counts(path) => {
+                DigestPrefix::from_crc(family.digest_prefix)
+            }
+            _ => DigestPrefix::new(path, self.nodes.blob(node.0).data),
+        }
     }
 
     /// How many nodes are below it. Walks them.
@@ -300,12 +316,12 @@ impl Tree {
         Quota { path: path.to_owned(), limits, usage }
     }
 
-    /// Computes a node's digest from its path, its data and its stat.
-    pub(crate) fn redigest(&mut self, node: u32, path: &str) {
+    /// Computes a node's digest from its path, its data, which the caller has, and its stat.
+    pub(crate) fn redigest(&mut self, node: u32, path: &str, data: Option<&[u8]>) {
         if !self.digests.enabled || !counts(path) {
             return;
         }
-        let prefix = DigestPrefix::new(path, self.nodes.blob(node).data);
+        let prefix = DigestPrefix::new(path, data);
         if let Some(family) = self.nodes.family_mut(node) {
             family.digest_prefix = prefix.crc();
         }
@@ -314,13 +330,11 @@ impl Tree {
 
     /// Computes a node's digest where only its stat has changed.
     pub(crate) fn redigest_stat(&mut self, node: u32, path: &str) {
-        match self.nodes.family(node) {
-            Some(family) if self.digests.enabled && counts(path) => {
-                let prefix = DigestPrefix::from_crc(family.digest_prefix);
-                self.digests.set(node, prefix.with_stat(&self.nodes.stat(node)));
-            }
-            _ => self.redigest(node, path),
+        if !self.digests.enabled || !counts(path) {
+            return;
         }
+        let prefix = self.digest_prefix(NodeIndex(node), path);
+        self.digests.set(node, prefix.with_stat(&self.nodes.stat(node)));
     }
 
     /// Makes a node ready to have children.
@@ -361,7 +375,7 @@ impl Tree {
     ) -> u32 {
         self.ensure_family(parent, &path[..path.len() - name.len() - 1]);
         let node = self.nodes.insert(parent, name, data, acl, stat);
-        self.redigest(node, path);
+        self.redigest(node, path, data);
         self.owned.insert(self.config.owners.kind(stat.ephemeral_owner), node);
         self.size += node_size(path, data);
         node

@@ -178,7 +178,7 @@ impl<'a> MultiTxn<'a> {
         let start = r.rest();
         for _ in 0..count {
             let op = r.int()?;
-            let mut body = Reader::new(r.buffer()?.unwrap_or_default());
+            let mut body = Reader::skimming(r.buffer()?.unwrap_or_default());
             if op == OpCode::Multi.number() {
                 return Err(Error::BadValue(op)); // no multi holds another
             }
@@ -201,18 +201,24 @@ impl<'a> MultiTxn<'a> {
 
     /// The sub-transactions with their types' numbers.
     pub fn iter(&self) -> impl Iterator<Item = (i32, Txn<'a>)> + use<'a> {
+        self.parts().map(|(op, body)| {
+            (op, Txn::decode_body(op, &mut Reader::new(body)).expect("checked when read"))
+        })
+    }
+
+    /// The types' numbers and the bodies, not taken apart.
+    pub fn parts(&self) -> impl Iterator<Item = (i32, &'a [u8])> + use<'a> {
         let mut r = Reader::new(self.bytes);
         (0..self.count).map(move |_| {
             let op = r.int().expect("checked when read");
-            let body = r.buffer().expect("checked when read").unwrap_or_default();
-            (op, Txn::decode_body(op, &mut Reader::new(body)).expect("checked when read"))
+            (op, r.buffer().expect("checked when read").unwrap_or_default())
         })
     }
 
     /// Whether any of them is an error: then none takes effect.
     #[must_use]
     pub fn has_failed(&self) -> bool {
-        self.iter().any(|(op, _)| op == OpCode::Error.number())
+        self.parts().any(|(op, _)| op == OpCode::Error.number())
     }
 }
 

@@ -213,13 +213,10 @@ impl Asker<'_> {
         out: &mut Vec<u8>,
     ) -> Result<NodeIndex, ErrorCode> {
         let node = self.readable(path, desk)?;
-        put_int(out, count(desk.tree.num_children(node)));
-        let mut bytes = 0;
-        for name in desk.tree.children(node) {
-            put_string(out, name);
-            bytes += name.len();
-        }
-        namespaces::read(desk.watches.metrics(), path, bytes);
+        let start = out.len();
+        desk.tree.put_children(node, out);
+        let lengths = LENGTH_SIZE * (1 + desk.tree.num_children(node));
+        namespaces::read(desk.watches.metrics(), path, out.len() - start - lengths);
         Ok(node)
     }
 
@@ -335,5 +332,7 @@ fn count(n: usize) -> i32 {
     i32::try_from(n).unwrap_or(i32::MAX)
 }
 
+/// Bytes of a count or a length.
+const LENGTH_SIZE: usize = 4;
 /// The zxid of events that are made up for what a client missed.
 const REPLAYED: i64 = -1;

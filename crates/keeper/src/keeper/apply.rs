@@ -4,10 +4,10 @@ use super::{Asked, Inflight, Keeper, Ready, millis};
 use crate::connection::{Desk, Reply, Then};
 use crate::{Clients, Submissions, Watches, namespaces};
 use base::{ConnectionId, SessionId, Time, Zxid};
-use jute::{Encode, put_int, put_string};
+use jute::{Encode, Reader, put_int, put_string};
 use trace::Event;
 use tree::{Change, OpResult, Results, Tree};
-use wire::{CreateTxn, ErrorCode, MULTI_END, MultiHeader, OpCode, Stat, Txn, TxnRecord};
+use wire::{CreateTxn, ErrorCode, MULTI_END, MultiHeader, MultiTxn, OpCode, Txn, TxnRecord};
 
 /// What the apply section works on: the member has it to itself.
 #[allow(missing_debug_implementations)]
@@ -135,7 +135,7 @@ impl Keeper {
         self.answer(section, origin, zxid, err, &|out| {
             if is_multi {
                 if let Txn::Multi(multi) = &record.txn {
-                    put_multi_results(multi.iter().map(|(_, txn)| txn), results.ops(), out);
+                    put_multi_results(multi, results.ops(), out);
                 }
             } else if err == 0 {
                 put_result(origin.op, &record.txn, results.ops().first(), out);
@@ -205,17 +205,13 @@ fn put_result(op: OpCode, txn: &Txn<'_>, result: Option<&OpResult>, out: &mut Ve
     }
 }
 
-fn put_multi_results<'a>(
-    txns: impl Iterator<Item = Txn<'a>>,
-    results: &[OpResult],
-    out: &mut Vec<u8>,
-) {
+fn put_multi_results(multi: &MultiTxn<'_>, results: &[OpResult], out: &mut Vec<u8>) {
     let failed = results.iter().any(|result| result.err != 0);
-    for (txn, result) in txns.zip(results) {
+    for ((op, body), result) in multi.parts().zip(results) {
         if failed {
             put_error_result(result.err, out);
         } else {
-            put_sub_result(&txn, result, out);
+            put_sub_result(op, body, result, out);
         }
     }
     MULTI_END.encode(out);
@@ -226,31 +222,35 @@ fn put_error_result(err: i32, out: &mut Vec<u8>) {
     put_int(out, err);
 }
 
-fn put_sub_result(txn: &Txn<'_>, result: &OpResult, out: &mut Vec<u8>) {
+/// The result of one operation; only a create's record is looked into, for its path.
+fn put_sub_result(op: i32, body: &[u8], result: &OpResult, out: &mut Vec<u8>) {
     let header = |op: OpCode, out: &mut Vec<u8>| {
         MultiHeader { op: op.number(), done: false, err: ErrorCode::Ok.number() }.encode(out);
     };
-    let stat: Stat = result.stat.unwrap_or_default();
-    match txn {
-        Txn::Create(CreateTxn { path, .. }) => {
-            // Containers and TTL nodes answer as create2 does.
-            let op = if txn.op() == OpCode::Create { OpCode::Create } else { OpCode::Create2 };
-            header(op, out);
-            put_string(out, path);
-            if op == OpCode::Create2 {
-                stat.encode(out);
-            }
+    match OpCode::from_number(op) {
+        Some(OpCode::Create) => {
+            header(OpCode::Create, out);
+            put_path_of(body, out);
         }
-        Txn::SetData { .. } => {
+        // Containers and TTL nodes answer as create2 does.
+        Some(OpCode::Create2 | OpCode::CreateContainer | OpCode::CreateTtl) => {
+            header(OpCode::Create2, out);
+            put_path_of(body, out);
+            result.stat.unwrap_or_default().encode(out);
+        }
+        Some(OpCode::SetData) => {
             header(OpCode::SetData, out);
-            stat.encode(out);
+            result.stat.unwrap_or_default().encode(out);
         }
-        Txn::Delete { .. } => header(OpCode::Delete, out),
-        Txn::Check { .. } => header(OpCode::Check, out),
-        Txn::SetAcl { .. }
-        | Txn::CreateSession { .. }
-        | Txn::CloseSession { .. }
-        | Txn::Error(_)
-        | Txn::Multi(_) => put_error_result(ErrorCode::RuntimeInconsistency.number(), out),
+        Some(OpCode::Delete) => header(OpCode::Delete, out),
+        Some(OpCode::Check) => header(OpCode::Check, out),
+        // No proposer puts others into a multi.
+        _ => put_error_result(ErrorCode::RuntimeInconsistency.number(), out),
     }
+}
+
+/// The path that a record begins with, as text: the reply is what the log says.
+fn put_path_of(body: &[u8], out: &mut Vec<u8>) {
+    let path = Reader::new(body).string().ok().flatten();
+    put_string(out, &path.unwrap_or_default());
 }

@@ -20,6 +20,17 @@ struct Batch {
 }
 
 impl Batch {
+    /// Room for a batch like the last one, so that it need not grow step by step.
+    fn like(last: BatchSize) -> Batch {
+        let BatchSize { bytes, ends } = last;
+        Batch { bytes: Vec::with_capacity(bytes), ends: Vec::with_capacity(ends) }
+    }
+
+    fn size(&self) -> BatchSize {
+        let BatchSize { bytes, ends } = BATCH_SIZE_EXPECTED_MAX;
+        BatchSize { bytes: self.bytes.len().min(bytes), ends: self.ends.len().min(ends) }
+    }
+
     /// The transactions as slices of one allocation.
     fn into_proposals(self) -> impl Iterator<Item = Proposal> {
         let all = Bytes::from(self.bytes);
@@ -31,6 +42,16 @@ impl Batch {
         })
     }
 }
+
+/// How large a batch was.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct BatchSize {
+    bytes: usize,
+    ends: usize,
+}
+
+/// No larger batch is expected: memory is not to be held on a guess.
+const BATCH_SIZE_EXPECTED_MAX: BatchSize = BatchSize { bytes: 1 << 20, ends: 1 << 12 };
 
 /// A transaction's head.
 struct Head {
@@ -51,7 +72,7 @@ impl Keeper {
         submissions: &Submissions,
         out: &mut Vec<Proposal>,
     ) {
-        let mut batch = Batch::default();
+        let mut batch = Batch::like(self.last_batch);
         for (submission, body) in submissions.iter() {
             match &submission.ask {
                 Ask::Write(op) => self.write(*op, submission, body, tree, now, wall, &mut batch),
@@ -66,6 +87,7 @@ impl Keeper {
                 }
             }
         }
+        self.last_batch = batch.size();
         out.extend(batch.into_proposals());
     }
 

@@ -1,11 +1,16 @@
 //! What is proposed but not yet applied: the tree as it will be, where it differs.
 //!
-//! Invariant: the record of a path is the one of its latest pending transaction, and goes when
-//! that is applied; without a record the tree speaks for itself.
+//! One entry per change, in the order of the transactions; an index leads from a path to its
+//! latest. Paths lie in one buffer, so that a change allocates nothing once the buffers have grown.
+//! Invariants: the index names the last entry of a path, and only entries that are there; an entry
+//! goes when its transaction is applied; without an entry the tree speaks for itself.
 
 use base::Zxid;
-use rustc_hash::FxHashMap;
+use hashbrown::HashTable;
+use rustc_hash::FxHasher;
 use std::collections::VecDeque;
+use std::hash::Hasher;
+use std::ops::Range;
 use std::sync::Arc;
 use tree::{DigestPrefix, NodeIndex, Tree};
 use wire::{Acl, StatPersisted};
@@ -20,7 +25,7 @@ pub(crate) struct Pending {
     /// Its part of the tree's digest; 0 where none is kept.
     pub(crate) digest: u32,
     /// The digest of all but the stat.
-    pub(crate) prefix: Option<DigestPrefix>,
+    pub(crate) prefix: Prefix,
 }
 
 /// Where a node's access list is found.
@@ -34,16 +39,38 @@ pub(crate) enum AclState {
     New(Arc<[Acl]>),
 }
 
+/// The part of a node's digest that its path and its data make.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Prefix {
+    /// No digests are kept.
+    Off,
+    /// That of the tree's node, not computed yet.
+    InTree(NodeIndex),
+    /// This.
+    Known(DigestPrefix),
+}
+
 impl Pending {
-    /// Takes the digest that follows from the stat.
-    pub(crate) fn seal(&mut self) {
-        self.digest = self.prefix.map_or(0, |prefix| prefix.with_stat(&self.stat));
+    /// Takes the digest that follows from the stat; `path` is the node's.
+    pub(crate) fn seal(&mut self, tree: &Tree, path: &str) {
+        let prefix = match self.prefix {
+            Prefix::Off => return,
+            Prefix::InTree(node) => tree.digest_prefix(node, canonical(path)),
+            Prefix::Known(prefix) => prefix,
+        };
+        self.prefix = Prefix::Known(prefix);
+        self.digest = prefix.with_stat(&self.stat);
     }
 }
 
 #[derive(Debug)]
-struct Record {
+struct Entry {
     zxid: Zxid,
+    hash: u64,
+    /// Its path's place in all that was ever put into [`Changes::paths`].
+    path: Range<usize>,
+    /// The entry of the same path before this one.
+    before: Option<u64>,
     /// `None`: it will not exist.
     node: Option<Pending>,
 }
@@ -51,55 +78,60 @@ struct Record {
 /// All pending changes.
 #[derive(Debug, Default)]
 pub(crate) struct Changes {
-    records: FxHashMap<Arc<str>, Record>,
-    queue: VecDeque<(Zxid, Arc<str>)>,
+    entries: VecDeque<Entry>,
+    /// The number of `entries[0]`; numbers are never used again.
+    first: u64,
+    /// Numbers of the latest entries, by path.
+    latest: HashTable<u64>,
+    paths: Vec<u8>,
+    /// The place of `paths[0]`.
+    paths_start: usize,
     /// The digest after all of them; `None` while there are none.
     digest: Option<u64>,
-    /// What to put back if the multi under way fails.
+    /// What to go back to if the multi under way fails.
     undo: Option<Undo>,
 }
 
 #[derive(Debug)]
 struct Undo {
-    queue_length: usize,
+    entries: usize,
     digest: Option<u64>,
-    records: Vec<(Arc<str>, Option<Record>)>,
 }
 
 impl Changes {
     /// The node as it will be; `None` if it will not exist.
     pub(crate) fn get(&self, tree: &Tree, path: &str, digest: bool) -> Option<Pending> {
         let path = canonical(path);
-        if let Some(record) = self.records.get(path) {
-            return record.node.clone();
+        if let Some(entry) = self.find(path) {
+            return entry.node.clone();
         }
         let node = tree.find(path)?;
         let acl = if tree.acl(node).is_none() { AclState::Open } else { AclState::InTree(node) };
-        let data = tree.data(node);
         Some(Pending {
             stat: tree.stat_persisted(node),
             children: i64::try_from(tree.num_children(node)).unwrap_or(i64::MAX),
-            data_size: super::size(data),
+            data_size: super::size(tree.data(node)),
             acl,
             digest: tree.node_digest(node),
-            prefix: digest.then(|| DigestPrefix::new(path, data)),
+            prefix: if digest { Prefix::InTree(node) } else { Prefix::Off },
         })
     }
 
     /// Whether the node will exist.
     pub(crate) fn exists(&self, tree: &Tree, path: &str) -> bool {
-        match self.records.get(canonical(path)) {
-            Some(record) => record.node.is_some(),
+        match self.find(canonical(path)) {
+            Some(entry) => entry.node.is_some(),
             None => tree.find(path).is_some(),
         }
     }
 
     /// The paths that will exist with their stats, and those that will not.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, Option<&Pending>)> {
-        // In the order of the transactions, a path at its latest one: never in the map's order.
-        self.queue.iter().filter_map(|(zxid, path)| {
-            let record = self.records.get(path).filter(|record| record.zxid == *zxid)?;
-            Some((&**path, record.node.as_ref()))
+        // In the order of the transactions, a path at its latest one: never in the index's order.
+        (self.first..).zip(&self.entries).filter_map(|(number, entry)| {
+            let path = self.path(entry);
+            let is_latest = self.number_of(entry.hash, path) == Some(number);
+            is_latest.then_some((path, entry.node.as_ref()))
         })
     }
 
@@ -116,15 +148,16 @@ impl Changes {
         let new_digest = node.as_ref().map_or(0, |node| node.digest);
         let digest = self.digest(tree).wrapping_sub(u64::from(old_digest));
         self.digest = Some(digest.wrapping_add(u64::from(new_digest)));
-        let key = match self.records.get_key_value(path) {
-            Some((key, _)) => Arc::clone(key),
-            None => Arc::from(path),
-        };
-        let replaced = self.records.insert(Arc::clone(&key), Record { zxid, node });
-        if let Some(undo) = &mut self.undo {
-            undo.records.push((Arc::clone(&key), replaced));
+        let hash = hash(path);
+        let number = self.first + self.entries.len() as u64;
+        let before = self.replace(hash, path, number);
+        let start = self.paths_start + self.paths.len();
+        self.paths.extend_from_slice(path.as_bytes());
+        self.entries.push_back(Entry { zxid, hash, path: start..start + path.len(), before, node });
+        if before.is_none() {
+            let Changes { entries, first, latest, .. } = self;
+            latest.insert_unique(hash, number, |number| entries[at(*first, *number)].hash);
         }
-        self.queue.push_back((zxid, key));
     }
 
     /// The tree's digest after all that is pending.
@@ -134,23 +167,34 @@ impl Changes {
 
     /// Everything up to `zxid` is in the tree.
     pub(crate) fn applied(&mut self, zxid: Zxid) {
-        while let Some((at, _)) = self.queue.front()
-            && *at <= zxid
-        {
-            let Some((at, path)) = self.queue.pop_front() else { break };
-            if self.records.get(&path).is_some_and(|record| record.zxid <= at) {
-                self.records.remove(&path);
+        while let Some(entry) = self.entries.pop_front_if(|entry| entry.zxid <= zxid) {
+            // The index is told apart by number alone: its latest entry may be a later one.
+            let number = self.first;
+            self.first += 1;
+            if let Ok(found) = self.latest.find_entry(entry.hash, |other| *other == number) {
+                found.remove();
             }
         }
-        if self.queue.is_empty() {
-            self.digest = None;
+        match self.entries.front() {
+            None => {
+                self.digest = None;
+                self.paths_start += self.paths.len();
+                self.paths.clear();
+                self.paths.shrink_to(PATHS_KEPT_BYTES);
+            }
+            Some(front) => {
+                let passed = front.path.start - self.paths_start;
+                if passed > PATHS_KEPT_BYTES {
+                    self.paths.drain(..passed);
+                    self.paths_start += passed;
+                }
+            }
         }
     }
 
     /// From here on changes can be taken back.
     pub(crate) fn begin(&mut self) {
-        self.undo =
-            Some(Undo { queue_length: self.queue.len(), digest: self.digest, records: Vec::new() });
+        self.undo = Some(Undo { entries: self.entries.len(), digest: self.digest });
     }
 
     /// Changes since [`Changes::begin`] stay.
@@ -161,13 +205,17 @@ impl Changes {
     /// Changes since [`Changes::begin`] are taken back.
     pub(crate) fn roll_back(&mut self) {
         let Some(undo) = self.undo.take() else { return };
-        for (path, record) in undo.records.into_iter().rev() {
-            match record {
-                Some(record) => self.records.insert(path, record),
-                None => self.records.remove(&path),
-            };
+        while self.entries.len() > undo.entries {
+            let Some(entry) = self.entries.pop_back() else { break };
+            let number = self.first + self.entries.len() as u64;
+            if let Ok(mut found) = self.latest.find_entry(entry.hash, |other| *other == number) {
+                match entry.before {
+                    Some(before) => *found.get_mut() = before,
+                    None => drop(found.remove()),
+                }
+            }
+            self.paths.truncate(entry.path.start - self.paths_start);
         }
-        self.queue.truncate(undo.queue_length);
         self.digest = undo.digest;
     }
 
@@ -175,9 +223,53 @@ impl Changes {
     pub(crate) fn clear(&mut self) {
         *self = Changes::default();
     }
+
+    fn find(&self, path: &str) -> Option<&Entry> {
+        if self.entries.is_empty() {
+            return None;
+        }
+        let number = self.number_of(hash(path), path)?;
+        Some(&self.entries[at(self.first, number)])
+    }
+
+    fn number_of(&self, hash: u64, path: &str) -> Option<u64> {
+        self.latest.find(hash, |number| self.is_of(*number, path)).copied()
+    }
+
+    /// Makes `number` the latest entry of a path that has one; answers with the one before.
+    fn replace(&mut self, hash: u64, path: &str, number: u64) -> Option<u64> {
+        let before = self.number_of(hash, path)?;
+        let found = self.latest.find_mut(hash, |other| *other == before)?;
+        *found = number;
+        Some(before)
+    }
+
+    fn is_of(&self, number: u64, path: &str) -> bool {
+        self.path(&self.entries[at(self.first, number)]) == path
+    }
+
+    fn path(&self, entry: &Entry) -> &str {
+        let Range { start, end } = entry.path;
+        let bytes = &self.paths[start - self.paths_start..end - self.paths_start];
+        std::str::from_utf8(bytes).expect("stored from a string")
+    }
+}
+
+/// Where the entry of that number stands.
+fn at(first: u64, number: u64) -> usize {
+    usize::try_from(number - first).expect("fewer entries than bytes of memory")
+}
+
+fn hash(path: &str) -> u64 {
+    let mut hasher = FxHasher::default();
+    hasher.write(path.as_bytes());
+    hasher.finish()
 }
 
 /// The root has one name here.
 fn canonical(path: &str) -> &str {
     if path == "/" { "" } else { path }
 }
+
+/// Memory that paths of applied changes may take, in bytes.
+const PATHS_KEPT_BYTES: usize = 64 << 10;

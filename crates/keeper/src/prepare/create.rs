@@ -5,7 +5,6 @@ use auth::Fixed;
 use jute::{Encode, Reader};
 use std::borrow::Cow;
 use std::fmt::Write;
-use tree::DigestPrefix;
 use wire::{
     Acl, Acls, CreateKind, CreateMode, CreateRequest, CreateTxn, ErrorCode, OpCode, OwnerKind,
     OwnerRules, StatPersisted, TTL_MAX_MS, Txn, perms,
@@ -48,7 +47,7 @@ impl Preparation<'_> {
             parent.stat.cversion = parent_cversion;
             parent.stat.pzxid = self.zxid.0;
         }
-        parent.seal();
+        parent.seal(self.tree, parent_path);
         let child = self.child(&path, request.data, mode, request.ttl_ms, &acl);
         let mut raw = Vec::new();
         let acl = match acl {
@@ -131,9 +130,9 @@ impl Preparation<'_> {
             data_size: size(data),
             acl,
             digest: 0,
-            prefix: self.config.digest.then(|| DigestPrefix::new(path, data)),
+            prefix: self.prefix(path, data),
         };
-        child.seal();
+        child.seal(self.tree, path);
         child
     }
 }

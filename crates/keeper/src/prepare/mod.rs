@@ -18,8 +18,8 @@ pub(crate) use multi::{decode_create_in_multi, decode_set_data_in_multi};
 use crate::{Config, Ids};
 use auth::{Fixed, InvalidAcl};
 use base::{SessionId, WallTime, Zxid};
-use changes::{AclState, Pending};
-use tree::Tree;
+use changes::{AclState, Pending, Prefix};
+use tree::{DigestPrefix, Tree};
 use wire::{Acls, ErrorCode, Id, OpCode, Txn, TxnDigest, perms, validate_path};
 
 /// What one request is prepared against.
@@ -48,6 +48,11 @@ impl Preparation<'_> {
             version: TxnDigest::VERSION,
             tree: self.changes.digest(self.tree),
         })
+    }
+
+    /// What a node's path and data add to its digest.
+    fn prefix(&self, path: &str, data: Option<&[u8]>) -> Prefix {
+        if self.config.digest { Prefix::Known(DigestPrefix::new(path, data)) } else { Prefix::Off }
     }
 
     fn check_session(&self) -> Outcome {

@@ -127,7 +127,7 @@ impl Preparation<'_> {
 /// Reads all operations: one that a multi may not hold makes the whole request malformed.
 fn read_multi(request: Reader<'_>) -> Result<Vec<SubRequest<'_>>, Error> {
     let mut ops = MultiIter::new(request);
-    let mut requests = Vec::new();
+    let mut requests = Vec::with_capacity(REQUESTS_EXPECTED);
     while let Some(number) = ops.next_op()? {
         let r = &mut ops.reader;
         requests.push(match OpCode::from_number(number) {
@@ -157,11 +157,14 @@ pub(crate) fn decode_create_in_multi<'a>(r: &mut Reader<'a>) -> Result<CreateReq
 pub(crate) fn decode_set_data_in_multi<'a>(
     r: &mut Reader<'a>,
 ) -> Result<SetDataRequest<'a>, Error> {
-    if r.clone().string()?.is_none() {
+    if r.clone().buffer()?.is_none() {
         return Err(Error::BadLength(-1));
     }
     SetDataRequest::decode(r)
 }
+
+/// Operations that most multis do not exceed.
+const REQUESTS_EXPECTED: usize = 16;
 
 fn read<T>(read: Result<T, Error>) -> Outcome<T> {
     read.map_err(|_| ErrorCode::MarshallingError)

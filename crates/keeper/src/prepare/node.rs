@@ -1,9 +1,10 @@
 //! Writes to a node that exists: delete, setData, setACL, check, and the reaper's delete.
 
 use super::create::raw_list;
-use super::{AclState, Outcome, Preparation, READ, WRITE, next_version, parent_of, put, size};
+use super::{
+    AclState, Outcome, Pending, Preparation, READ, WRITE, next_version, parent_of, put, size,
+};
 use auth::Fixed;
-use tree::DigestPrefix;
 use wire::{
     CheckVersionRequest, DeleteRequest, ErrorCode, OpCode, OwnerKind, SetAclRequest,
     SetDataRequest, Txn, perms,
@@ -26,7 +27,7 @@ impl Preparation<'_> {
         if node.children > 0 {
             return Err(ErrorCode::NotEmpty);
         }
-        self.remove(path, parent_path);
+        self.remove(path, parent_path, &node, parent);
         Ok(put(out, &Txn::Delete { path: path.into(), by_reaper: false }, in_multi))
     }
 
@@ -34,7 +35,7 @@ impl Preparation<'_> {
     /// child, or have been replaced, since it was found.
     pub(crate) fn reap(&mut self, path: &str, out: &mut Vec<u8>) -> Outcome<OpCode> {
         let parent_path = deletable(path)?;
-        self.node(parent_path)?;
+        let parent = self.node(parent_path)?;
         let node = self.node(path)?;
         if node.children > 0 {
             return Err(ErrorCode::NotEmpty);
@@ -43,17 +44,22 @@ impl Preparation<'_> {
         if matches!(kind, OwnerKind::Ephemeral(_)) {
             return Err(ErrorCode::BadVersion);
         }
-        self.remove(path, parent_path);
+        self.remove(path, parent_path, &node, parent);
         Ok(put(out, &Txn::Delete { path: path.into(), by_reaper: true }, false))
     }
 
     /// Notes that the node goes, and what that does to its parent.
-    pub(super) fn remove(&mut self, path: &str, parent_path: &str) {
-        let (Ok(mut parent), Ok(node)) = (self.node(parent_path), self.node(path)) else { return };
+    pub(super) fn remove(
+        &mut self,
+        path: &str,
+        parent_path: &str,
+        node: &Pending,
+        mut parent: Pending,
+    ) {
         let old_digest = parent.digest;
         parent.children -= 1;
         parent.stat.pzxid = self.zxid.0;
-        parent.seal();
+        parent.seal(self.tree, parent_path);
         self.changes.put(self.tree, self.zxid, parent_path, old_digest, Some(parent));
         self.changes.put(self.tree, self.zxid, path, node.digest, None);
     }
@@ -76,9 +82,8 @@ impl Preparation<'_> {
         node.stat.mzxid = self.zxid.0;
         node.stat.mtime = self.time.0;
         node.data_size = size(request.data);
-        let name = if path == "/" { "" } else { path };
-        node.prefix = self.config.digest.then(|| DigestPrefix::new(name, request.data));
-        node.seal();
+        node.prefix = self.prefix(path, request.data);
+        node.seal(self.tree, path);
         self.changes.put(self.tree, self.zxid, path, old_digest, Some(node));
         let data = request.data;
         Ok(put(out, &Txn::SetData { path: path.into(), data, version, reconfig: false }, in_multi))
@@ -103,7 +108,7 @@ impl Preparation<'_> {
         } else {
             AclState::New(acl.clone().into_vec().into())
         };
-        node.seal();
+        node.seal(self.tree, path);
         self.changes.put(self.tree, self.zxid, path, old_digest, Some(node));
         let mut raw = Vec::new();
         let acl = match acl {

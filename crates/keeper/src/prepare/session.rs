@@ -10,8 +10,10 @@ impl Preparation<'_> {
     pub(crate) fn close_session(&mut self, out: &mut Vec<u8>) -> Outcome<OpCode> {
         let paths = self.ephemerals(self.session);
         for path in &paths {
-            if let Some((parent, _)) = wire::parent_and_name(path) {
-                self.remove(path, parent);
+            if let Some((parent_path, _)) = wire::parent_and_name(path)
+                && let (Ok(parent), Ok(node)) = (self.node(parent_path), self.node(path))
+            {
+                self.remove(path, parent_path, &node, parent);
             }
         }
         let mut raw = Vec::new();

@@ -67,7 +67,8 @@ impl ConnectionTask {
     ) -> ConnectionTask {
         let now = service.clock.now();
         let keeper = &service.settings.keeper;
-        let entry = service.hub.table.insert(|id| Connection::new(id, remote, now, keeper));
+        let entry =
+            service.hub.table.insert(&worker, |id| Connection::new(id, remote, now, keeper));
         ConnectionTask {
             frames: Frames::new(keeper.frame_size_max),
             input: Vec::new(),
