@@ -67,9 +67,13 @@ fn write(set: &mut Keyed<Summary>, txn: &Txn<'_>) {
 fn count(set: &mut Keyed<Summary>, path: &[u8], bytes: usize) {
     let Some(rest) = path.strip_prefix(b"/").filter(|rest| !rest.is_empty()) else { return };
     let namespace = rest.split(|byte| *byte == b'/').next().unwrap_or(rest);
+    let size = (path.len() + bytes) as u64;
+    if let Some(summary) = set.last(namespace) {
+        return summary.record(size);
+    }
     let Ok(namespace) = std::str::from_utf8(namespace) else { return };
     if let Some(summary) = set.of(namespace) {
-        summary.record((path.len() + bytes) as u64);
+        summary.record(size);
     }
 }
 

@@ -32,6 +32,12 @@ impl<T: Default> Keyed<T> {
         self.values.get_mut(self.last).map(|(_, value)| value)
     }
 
+    /// The value of `key` if that was asked for last: for a caller to whom a key costs something.
+    pub fn last(&mut self, key: &[u8]) -> Option<&mut T> {
+        let (last, value) = self.values.get_mut(self.last)?;
+        if last.as_bytes() == key { Some(value) } else { None }
+    }
+
     fn place(&mut self, key: &str) -> Option<usize> {
         match self.values.binary_search_by(|(other, _)| other.as_str().cmp(key)) {
             Ok(place) => Some(place),
@@ -100,6 +106,8 @@ mod tests {
         }
         assert!(set.of("one more").is_none());
         assert_eq!(set.of("7"), Some(&mut 1));
+        assert_eq!(set.last(b"7"), Some(&mut 1));
+        assert_eq!(set.last(b"8"), None);
         assert_eq!(set.iter().count(), KEYS_MAX);
     }
 

@@ -34,8 +34,6 @@ pub struct SnapshotTask<D: Disk> {
     writer: SnapshotWriter<D>,
     walk: Walk,
     options: SnapshotOptions,
-    /// Nodes of one batch, encoded while the tree stands still and written after that.
-    nodes: Vec<u8>,
 }
 
 impl<D: Disk> SnapshotTask<D> {
@@ -65,7 +63,7 @@ impl<D: Disk> SnapshotTask<D> {
         let mut writer = SnapshotWriter::create(disk, dir, walk.start, options.compression)?;
         writer.sessions(walk.sessions.iter().copied())?;
         writer.acls(walk.acls.iter().map(|(id, list)| (*id, &**list)))?;
-        Ok(SnapshotTask { writer, walk, options, nodes: Vec::new() })
+        Ok(SnapshotTask { writer, walk, options })
     }
 
     /// The zxid in its name.
@@ -77,8 +75,8 @@ impl<D: Disk> SnapshotTask<D> {
     /// Looks at the next nodes; says whether there may be more. To be followed by
     /// [`SnapshotTask::write`], which needs no tree.
     pub fn look(&mut self, tree: &Tree) -> bool {
-        let SnapshotTask { walk, nodes, .. } = self;
-        nodes.clear();
+        let SnapshotTask { walk, writer, .. } = self;
+        let nodes = writer.nodes();
         tree.walk_next(walk, NODES_PER_LOOK_MAX, &mut |node| node.encode(nodes))
     }
 
@@ -87,7 +85,7 @@ impl<D: Disk> SnapshotTask<D> {
     /// # Errors
     /// If the disk fails.
     pub fn write(&mut self) -> Result<(), Error> {
-        self.writer.encoded_nodes(&self.nodes)
+        self.writer.write()
     }
 
     /// Ends it. `end` is what [`SnapshotTask::end`] saw after the last look.

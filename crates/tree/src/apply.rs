@@ -6,6 +6,7 @@
 //! Source: disk format, sections 3, 4 and 13; client protocol, section 10.4.
 
 use crate::change::{Applied, Change, DigestMismatch, OpResult, Results};
+use crate::foresight::Foreseen;
 use crate::nodes::ROOT;
 use crate::quota::{self, QuotaText};
 use crate::tree::{NodeIndex, Tree, data_size, node_size};
@@ -29,8 +30,22 @@ impl Tree {
         record: &TxnRecord<'_>,
         on_change: &mut impl FnMut(Change<'_>),
     ) -> Applied {
+        self.apply_foreseen(record, std::iter::empty(), on_change)
+    }
+
+    /// As [`Tree::apply`], by who prepared the transaction against this tree: `foreseen` are the
+    /// nodes that it changes, one by one; for a create or a delete the parent and then the node.
+    pub fn apply_foreseen(
+        &mut self,
+        record: &TxnRecord<'_>,
+        mut foreseen: impl Iterator<Item = Foreseen>,
+        on_change: &mut impl FnMut(Change<'_>),
+    ) -> Applied {
+        let foreseen = &mut foreseen;
         let results = match &record.txn {
-            Txn::Multi(multi) => Results::Multi(self.multi(&record.header, multi, on_change)),
+            Txn::Multi(multi) => {
+                Results::Multi(self.multi(&record.header, multi, foreseen, on_change))
+            }
             Txn::Create(_)
             | Txn::Delete { .. }
             | Txn::SetData { .. }
@@ -38,7 +53,9 @@ impl Tree {
             | Txn::Check { .. }
             | Txn::CreateSession { .. }
             | Txn::CloseSession { .. }
-            | Txn::Error(_) => Results::One(self.one(&record.header, &record.txn, on_change)),
+            | Txn::Error(_) => {
+                Results::One(self.one(&record.header, &record.txn, foreseen, on_change))
+            }
         };
         let zxid = Zxid(record.header.zxid);
         self.last_zxid = self.last_zxid.max(zxid);
@@ -73,7 +90,7 @@ impl Tree {
         self.sessions.remove(&session);
         let paths: Vec<String> = self.ephemerals(session).collect();
         for path in paths {
-            self.delete(&path, zxid.0, on_change).ok(); // it is there: the index says so
+            self.delete(&path, zxid.0, None, on_change).ok(); // it is there: the index says so
         }
     }
 
@@ -85,7 +102,8 @@ impl Tree {
         }
         let header = TxnHeader { client_id: 0, cxid: 0, zxid: zxid.0, time: now.0, op: 0 };
         // Without /zookeeper there is no such node, and nobody reads it.
-        self.set_data(&header, CONFIG_PATH, Some(data), CONFIG_LOCAL_VERSION, &mut |_| {}).ok();
+        let (data, version) = (Some(data), CONFIG_LOCAL_VERSION);
+        self.set_data(&header, CONFIG_PATH, (data, version), None, &mut |_| {}).ok();
     }
 
     pub(crate) fn insert_config_node(&mut self) {
@@ -98,12 +116,15 @@ impl Tree {
         &mut self,
         header: &TxnHeader,
         multi: &MultiTxn<'_>,
+        foreseen: &mut impl Iterator<Item = Foreseen>,
         on_change: &mut impl FnMut(Change<'_>),
     ) -> Vec<OpResult> {
         if multi.has_failed() {
             return failed_multi(multi);
         }
-        multi.iter().map(|(_, txn)| self.part(header, &txn, on_change)).collect()
+        let mut results = Vec::with_capacity(multi.len());
+        results.extend(multi.iter().map(|(_, txn)| self.part(header, &txn, foreseen, on_change)));
+        results
     }
 
     /// One operation of a multi that has not failed.
@@ -111,6 +132,7 @@ impl Tree {
         &mut self,
         header: &TxnHeader,
         txn: &Txn<'_>,
+        foreseen: &mut impl Iterator<Item = Foreseen>,
         on_change: &mut impl FnMut(Change<'_>),
     ) -> OpResult {
         match txn {
@@ -118,7 +140,7 @@ impl Tree {
             | Txn::Delete { .. }
             | Txn::SetData { reconfig: false, .. }
             | Txn::Check { .. }
-            | Txn::Error(_) => self.one(header, txn, on_change),
+            | Txn::Error(_) => self.one(header, txn, foreseen, on_change),
             // No proposer puts these into a multi.
             Txn::SetData { reconfig: true, .. }
             | Txn::SetAcl { .. }
@@ -132,12 +154,14 @@ impl Tree {
         &mut self,
         header: &TxnHeader,
         txn: &Txn<'_>,
+        foreseen: &mut impl Iterator<Item = Foreseen>,
         on_change: &mut impl FnMut(Change<'_>),
     ) -> OpResult {
         let op = txn.op();
         match txn {
             Txn::Create(create) => {
-                let created = self.create(header, create, on_change);
+                let foreseen = (foreseen.next(), foreseen.next());
+                let created = self.create(header, create, foreseen, on_change);
                 let wants_stat = op != OpCode::Create;
                 let stat = created.map(|node| self.at(wants_stat.then_some(node)));
                 // A quota's usage is rewritten as soon as its node is there; the answer is not.
@@ -145,10 +169,12 @@ impl Tree {
                 result(op, stat.map(|stat| stat.map(|stat| Stat { data_length, ..stat })))
             }
             Txn::Delete { path, .. } => {
-                result(op, self.delete(path, header.zxid, on_change).map(|()| None))
+                let foreseen = (foreseen.next(), foreseen.next());
+                result(op, self.delete(path, header.zxid, foreseen.0, on_change).map(|()| None))
             }
             Txn::SetData { path, data, version, .. } => {
-                let set = self.set_data(header, path, *data, *version, on_change);
+                let set =
+                    self.set_data(header, path, (*data, *version), foreseen.next(), on_change);
                 result(op, set.map(|node| self.at(Some(node))))
             }
             Txn::SetAcl { path, acl, version } => {
@@ -177,21 +203,22 @@ impl Tree {
         &mut self,
         header: &TxnHeader,
         create: &CreateTxn<'_>,
+        foreseen: (Option<Foreseen>, Option<Foreseen>),
         on_change: &mut impl FnMut(Change<'_>),
     ) -> Result<u32, ErrorCode> {
         let path = &*create.path;
         let (parent_path, name) = wire::parent_and_name(path).ok_or(ErrorCode::NoNode)?;
-        let parent = self.nodes.find_parent(parent_path).ok_or(ErrorCode::NoNode)?;
+        let parent = self.parent_foreseen(parent_path, foreseen.0)?;
         let acl = self.acls.intern(&create.acl);
         let existing = if path == "/" { Some(ROOT) } else { self.nodes.child(parent, name) };
         if let Some(node) = existing {
             self.replace_acl(node, acl);
             if create.kind == CreateKind::Create {
-                self.raise(parent, parent_path, create.parent_cversion, header.zxid);
+                self.raise(parent, parent_path, create.parent_cversion, header.zxid, None);
             }
             return Err(ErrorCode::NodeExists);
         }
-        self.raise(parent, parent_path, create.parent_cversion, header.zxid);
+        self.raise(parent, parent_path, create.parent_cversion, header.zxid, foreseen.0);
         let stat = StatPersisted {
             czxid: header.zxid,
             mzxid: header.zxid,
@@ -201,7 +228,7 @@ impl Tree {
             ephemeral_owner: owner_of(header, create),
             ..StatPersisted::default()
         };
-        let node = self.insert_at(parent, path, name, create.data, acl, &stat);
+        let node = self.insert_at((parent, name), path, create.data, acl, &stat, foreseen.1);
         self.quota_after_create(path, parent_path, name, create.data);
         self.report(EventType::NodeCreated, path, acl, on_change);
         let parent_acl = self.nodes.record(parent).acl;
@@ -210,35 +237,48 @@ impl Tree {
     }
 
     /// Raises a parent's cversion, and pzxid with it; neither ever goes back.
-    fn raise(&mut self, parent: u32, path: &str, cversion: i32, zxid: i64) {
+    fn raise(
+        &mut self,
+        parent: u32,
+        path: &str,
+        cversion: i32,
+        zxid: i64,
+        foreseen: Option<Foreseen>,
+    ) {
         self.ensure_family(parent, path);
         let Some(family) = self.nodes.family_mut(parent) else { return };
         let cversion = if cversion == -1 { family.cversion.wrapping_add(1) } else { cversion };
         if cversion > family.cversion {
             family.cversion = cversion;
             family.pzxid = zxid;
-            self.redigest_stat(parent, path);
+            self.redigest_stat(parent, path, foreseen);
         }
+    }
+
+    fn parent_foreseen(&self, path: &str, foreseen: Option<Foreseen>) -> Result<u32, ErrorCode> {
+        let parent = if path == "/" { None } else { self.find_foreseen(path, foreseen) };
+        parent.ok_or(ErrorCode::NoNode)
     }
 
     fn delete(
         &mut self,
         path: &str,
         zxid: i64,
+        foreseen: Option<Foreseen>,
         on_change: &mut impl FnMut(Change<'_>),
     ) -> Result<(), ErrorCode> {
         if path == "/" {
             return Err(ErrorCode::BadArguments);
         }
         let (parent_path, name) = wire::parent_and_name(path).ok_or(ErrorCode::NoNode)?;
-        let parent = self.nodes.find_parent(parent_path).ok_or(ErrorCode::NoNode)?;
+        let parent = self.parent_foreseen(parent_path, foreseen)?;
         // Before anything else: the node may have gone while the snapshot was taken.
         if zxid > self.nodes.stat(parent).pzxid {
             self.ensure_family(parent, parent_path);
             if let Some(family) = self.nodes.family_mut(parent) {
                 family.pzxid = zxid;
             }
-            self.redigest_stat(parent, parent_path);
+            self.redigest_stat(parent, parent_path, foreseen);
         }
         let node = self.nodes.child(parent, name).ok_or(ErrorCode::NoNode)?;
         self.remove_below(node);
@@ -279,6 +319,7 @@ impl Tree {
         self.size -= node_size(path, self.nodes.blob(node).data);
         self.cursor.leave(&self.nodes, node);
         self.owned.remove(kind, node);
+        self.removals = self.removals.wrapping_add(1);
         self.digests.set(node, 0);
         self.nodes.remove(node);
         if let Some((parent_path, quota::LIMITS_NAME)) = wire::parent_and_name(path)
@@ -294,18 +335,18 @@ impl Tree {
         &mut self,
         header: &TxnHeader,
         path: &str,
-        data: Option<&[u8]>,
-        version: i32,
+        (data, version): (Option<&[u8]>, i32),
+        foreseen: Option<Foreseen>,
         on_change: &mut impl FnMut(Change<'_>),
     ) -> Result<u32, ErrorCode> {
-        let node = self.nodes.find(path).ok_or(ErrorCode::NoNode)?;
+        let node = self.find_foreseen(path, foreseen).ok_or(ErrorCode::NoNode)?;
         let grown = self.replace_data(node, data);
         let record = self.nodes.record_mut(node);
         record.version = version;
         record.mzxid = header.zxid;
         record.mtime = header.time;
         let acl = record.acl;
-        self.redigest(node, path, data);
+        self.redigest(node, path, data, foreseen);
         self.use_quota(path, grown, 0);
         self.report(EventType::NodeDataChanged, path, acl, on_change);
         Ok(node)
@@ -316,7 +357,7 @@ impl Tree {
         let acl = self.acls.intern(acl);
         self.replace_acl(node, acl);
         self.nodes.record_mut(node).aversion = version;
-        self.redigest_stat(node, path);
+        self.redigest_stat(node, path, None);
         Ok(node)
     }
 
@@ -328,7 +369,7 @@ impl Tree {
     ) {
         for path in paths.iter().flat_map(|paths| paths.iter()) {
             // One that is gone is what a replay may meet.
-            self.delete(&path, header.zxid, on_change).ok();
+            self.delete(&path, header.zxid, None, on_change).ok();
         }
         self.kill_session(SessionId(header.client_id), Zxid(header.zxid), on_change);
     }

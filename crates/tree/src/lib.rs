@@ -14,6 +14,7 @@ mod apply;
 mod blobs;
 mod change;
 mod digest;
+mod foresight;
 mod index;
 mod listings;
 mod nodes;
@@ -29,6 +30,7 @@ mod tests;
 
 pub use change::{Applied, Change, DigestMismatch, OpResult, Results};
 pub use digest::{DigestPrefix, digest_of};
+pub use foresight::{Foreseen, NodeHint};
 pub use owned::ReapRules;
 pub use quota::{Quota, QuotaLimits, QuotaUsage};
 pub use restore::{RestoreError, TreeBuilder};

@@ -208,10 +208,7 @@ impl Nodes {
         if next != NONE {
             self.records[next].prev = node;
         }
-        let Nodes { records, blobs, index, .. } = self;
-        index.insert(index::hash(parent, name.as_bytes()), node, |node| {
-            hash_of(records, blobs, node)
-        });
+        self.index.insert(index::hash(parent, name.as_bytes()), node);
         node
     }
 
@@ -231,9 +228,7 @@ impl Nodes {
         siblings.children -= 1;
         let children = siblings.children;
         self.listings.changed(self.records[parent].family, children);
-        let Nodes { records, blobs, index, .. } = self;
-        let hash = hash_of(records, blobs, node);
-        index.remove(hash, node, |node| hash_of(records, blobs, node));
+        self.index.remove(index::hash(parent, self.blobs.name(blob)), node);
         self.blobs.remove(blob);
         if family != NONE {
             self.families.remove(family);
@@ -353,10 +348,6 @@ impl Nodes {
         }
         node
     }
-}
-
-fn hash_of(records: &Slab<Record>, blobs: &Blobs, node: u32) -> u64 {
-    index::hash(records[node].parent, blobs.name(records[node].blob))
 }
 
 fn some(link: u32) -> Option<u32> {

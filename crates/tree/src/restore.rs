@@ -85,7 +85,7 @@ impl TreeBuilder {
             return Err(RestoreError::Duplicate(path.to_owned()));
         }
         let acl = self.acl_slot(node.acl_id);
-        self.tree.insert_at(parent, path, name, node.data, acl, &node.stat);
+        self.tree.insert_at((parent, name), path, node.data, acl, &node.stat, None);
         Ok(())
     }
 
@@ -110,7 +110,7 @@ impl TreeBuilder {
         let acl = self.acl_slot(node.acl_id);
         self.tree.nodes = Nodes::new(node.data, acl, &node.stat);
         self.tree.size += 2 * data_size(node.data);
-        self.tree.redigest(ROOT, "", node.data);
+        self.tree.redigest(ROOT, "", node.data, None);
         Ok(())
     }
 

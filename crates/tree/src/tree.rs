@@ -1,7 +1,8 @@
 //! The tree itself: what it holds, and every read.
 
 use crate::acl_cache::{self, AclCache};
-use crate::digest::{DigestPrefix, Digests, counts};
+use crate::digest::{DigestPrefix, Digests, counts, digest_of};
+use crate::foresight::Foreseen;
 use crate::nodes::{Nodes, ROOT};
 use crate::owned::{Owned, ReapRules};
 use crate::quota::{self, Quota, QuotaPaths, QuotaText};
@@ -43,6 +44,8 @@ pub struct Tree {
     /// Sum over all paths and data; the root counts twice, under both of its names.
     pub(crate) size: u64,
     pub(crate) cursor: Cursor,
+    /// How many nodes were removed, wrapping: hints are only good while it stays.
+    pub(crate) removals: u32,
 }
 
 impl Tree {
@@ -52,7 +55,7 @@ impl Tree {
         let stat = StatPersisted::default();
         let mut tree = Tree::bare(config);
         tree.nodes = Nodes::new(Some(b""), acl_cache::OPEN, &stat);
-        tree.redigest(ROOT, "", Some(b""));
+        tree.redigest(ROOT, "", Some(b""), None);
         for path in ["/zookeeper", quota::QUOTA_ROOT] {
             tree.insert(path, Some(b""), acl_cache::OPEN, &stat);
         }
@@ -73,6 +76,7 @@ impl Tree {
             last_zxid: Zxid::ZERO,
             size: 1,
             cursor: Cursor::default(),
+            removals: 0,
         }
     }
 
@@ -316,10 +320,23 @@ impl Tree {
         Quota { path: path.to_owned(), limits, usage }
     }
 
-    /// Computes a node's digest from its path, its data, which the caller has, and its stat.
-    pub(crate) fn redigest(&mut self, node: u32, path: &str, data: Option<&[u8]>) {
+    /// Renews a node's digest from its path, its data, which the caller has, and its stat.
+    pub(crate) fn redigest(
+        &mut self,
+        node: u32,
+        path: &str,
+        data: Option<&[u8]>,
+        foreseen: Option<Foreseen>,
+    ) {
         if !self.digests.enabled || !counts(path) {
             return;
+        }
+        if let Some(Foreseen { digest, .. }) = foreseen
+            && self.nodes.family(node).is_none()
+        {
+            let stat = || self.nodes.stat(node);
+            debug_assert_eq!(digest, digest_of(path, data, &stat()), "{path} was foreseen wrongly");
+            return self.digests.set(node, digest);
         }
         let prefix = DigestPrefix::new(path, data);
         if let Some(family) = self.nodes.family_mut(node) {
@@ -328,13 +345,22 @@ impl Tree {
         self.digests.set(node, prefix.with_stat(&self.nodes.stat(node)));
     }
 
-    /// Computes a node's digest where only its stat has changed.
-    pub(crate) fn redigest_stat(&mut self, node: u32, path: &str) {
+    /// Renews a node's digest where only its stat has changed.
+    pub(crate) fn redigest_stat(&mut self, node: u32, path: &str, foreseen: Option<Foreseen>) {
         if !self.digests.enabled || !counts(path) {
             return;
         }
-        let prefix = self.digest_prefix(NodeIndex(node), path);
-        self.digests.set(node, prefix.with_stat(&self.nodes.stat(node)));
+        let compute = |tree: &Tree| {
+            tree.digest_prefix(NodeIndex(node), path).with_stat(&tree.nodes.stat(node))
+        };
+        let digest = match foreseen {
+            Some(Foreseen { digest, .. }) => {
+                debug_assert_eq!(digest, compute(self), "{path} was foreseen wrongly");
+                digest
+            }
+            None => compute(self),
+        };
+        self.digests.set(node, digest);
     }
 
     /// Makes a node ready to have children.
@@ -360,22 +386,22 @@ impl Tree {
     ) -> u32 {
         let (parent_path, name) = wire::parent_and_name(path).expect("a path with a slash");
         let parent = self.nodes.find_parent(parent_path).expect("the parent exists");
-        self.insert_at(parent, path, name, data, acl, stat)
+        self.insert_at((parent, name), path, data, acl, stat, None)
     }
 
     /// Adds a node where there is none: its links, its digest, its kind, its size.
     pub(crate) fn insert_at(
         &mut self,
-        parent: u32,
+        (parent, name): (u32, &str),
         path: &str,
-        name: &str,
         data: Option<&[u8]>,
         acl: u32,
         stat: &StatPersisted,
+        foreseen: Option<Foreseen>,
     ) -> u32 {
         self.ensure_family(parent, &path[..path.len() - name.len() - 1]);
         let node = self.nodes.insert(parent, name, data, acl, stat);
-        self.redigest(node, path, data);
+        self.redigest(node, path, data, foreseen);
         self.owned.insert(self.config.owners.kind(stat.ephemeral_owner), node);
         self.size += node_size(path, data);
         node

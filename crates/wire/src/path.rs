@@ -45,11 +45,15 @@ pub fn validate(path: &str) -> Result<(), PathError> {
 /// there is gets a closer look. Without a branch per byte, so that the compiler takes wide steps.
 fn is_plain(path: &[u8]) -> bool {
     let Some((last, rest)) = path.split_last() else { return false };
-    let in_range = path.iter().fold(true, |fits, byte| fits & (byte.wrapping_sub(0x20) < 0x5f));
-    let in_order = rest.iter().zip(&path[1..]).fold(true, |fits, (byte, next)| {
-        fits & !((*byte == b'/') & ((*next == b'/') | (*next == b'.')))
-    });
-    in_range && in_order && path[0] == b'/' && *last != b'/'
+    let outside = |byte: u8| u8::from(byte.wrapping_sub(0x20) >= 0x5f);
+    let wrong = |byte: u8, next: u8| {
+        u8::from(byte == b'/') & (u8::from(next == b'/') | u8::from(next == b'.'))
+    };
+    let mut flaws = u8::from(path[0] != b'/') | u8::from(*last == b'/') | outside(*last);
+    for (byte, next) in rest.iter().zip(&path[1..]) {
+        flaws |= outside(*byte) | wrong(*byte, *next);
+    }
+    flaws == 0
 }
 
 fn is_allowed(c: char) -> bool {

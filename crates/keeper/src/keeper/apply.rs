@@ -32,10 +32,16 @@ impl Keeper {
     pub fn apply(&mut self, section: &mut Section<'_>, at: Zxid, item: &[u8]) {
         let record = TxnRecord::decode(item).expect("the order holds transactions only");
         assert_eq!(record.header.zxid, at.0, "a transaction stands where it says it does");
+        let origin = self.take_proposed(at);
         let applied = {
             let Section { tree, watches, clients, .. } = section;
             let config = &self.config;
-            tree.apply(&record, &mut |change| notify(config, watches, *clients, at, change))
+            let mut notify = |change: Change<'_>| notify(config, watches, *clients, at, change);
+            if origin.is_some() {
+                tree.apply_foreseen(&record, self.changes.foreseen(at), &mut notify)
+            } else {
+                tree.apply(&record, &mut notify)
+            }
         };
         namespaces::written(section.watches.metrics(), &record.txn, applied.results.ops());
         self.changes.applied(at);
@@ -48,7 +54,7 @@ impl Keeper {
         }
         let ends = matches!(record.txn, Txn::CloseSession { .. });
         let ended = if ends { self.end_session(session) } else { None };
-        if let Some(origin) = self.take_proposed(at) {
+        if let Some(origin) = origin {
             self.answer_applied(section, origin, &record, &applied.results);
         }
         if let Some(connection) = ended {

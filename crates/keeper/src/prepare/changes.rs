@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use std::hash::Hasher;
 use std::ops::Range;
 use std::sync::Arc;
-use tree::{DigestPrefix, NodeIndex, Tree};
+use tree::{DigestPrefix, Foreseen, NodeHint, NodeIndex, Tree};
 use wire::{Acl, StatPersisted};
 
 /// A node as it will be.
@@ -26,6 +26,8 @@ pub(crate) struct Pending {
     pub(crate) digest: u32,
     /// The digest of all but the stat.
     pub(crate) prefix: Prefix,
+    /// Where the tree has it, if it does.
+    pub(crate) hint: Option<NodeHint>,
 }
 
 /// Where a node's access list is found.
@@ -114,6 +116,7 @@ impl Changes {
             acl,
             digest: tree.node_digest(node),
             prefix: if digest { Prefix::InTree(node) } else { Prefix::Off },
+            hint: Some(tree.hint(node)),
         })
     }
 
@@ -163,6 +166,14 @@ impl Changes {
     /// The tree's digest after all that is pending.
     pub(crate) fn digest(&self, tree: &Tree) -> u64 {
         self.digest.unwrap_or_else(|| tree.digest())
+    }
+
+    /// What the transaction at `zxid`, the next to be applied, does to each node.
+    pub(crate) fn foreseen(&self, zxid: Zxid) -> impl Iterator<Item = Foreseen> {
+        self.entries.iter().take_while(move |entry| entry.zxid == zxid).map(|entry| {
+            let node = entry.node.as_ref();
+            node.map_or(Foreseen::default(), |n| Foreseen { hint: n.hint, digest: n.digest })
+        })
     }
 
     /// Everything up to `zxid` is in the tree.
@@ -245,13 +256,16 @@ impl Changes {
     }
 
     fn is_of(&self, number: u64, path: &str) -> bool {
-        self.path(&self.entries[at(self.first, number)]) == path
+        *self.path_bytes(&self.entries[at(self.first, number)]) == *path.as_bytes()
+    }
+
+    fn path_bytes(&self, entry: &Entry) -> &[u8] {
+        let Range { start, end } = entry.path;
+        &self.paths[start - self.paths_start..end - self.paths_start]
     }
 
     fn path(&self, entry: &Entry) -> &str {
-        let Range { start, end } = entry.path;
-        let bytes = &self.paths[start - self.paths_start..end - self.paths_start];
-        std::str::from_utf8(bytes).expect("stored from a string")
+        std::str::from_utf8(self.path_bytes(entry)).expect("stored from a string")
     }
 }
 

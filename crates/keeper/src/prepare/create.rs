@@ -131,6 +131,7 @@ impl Preparation<'_> {
             acl,
             digest: 0,
             prefix: self.prefix(path, data),
+            hint: None,
         };
         child.seal(self.tree, path);
         child

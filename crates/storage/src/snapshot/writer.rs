@@ -123,14 +123,18 @@ impl<D: Disk> SnapshotWriter<D> {
         self.spill_if_large()
     }
 
-    /// Nodes that were encoded elsewhere, one after the other: a caller that may not wait for the
-    /// disk while it looks at the tree encodes first and writes later.
+    /// Where a caller that may not wait for the disk while it looks at the tree encodes nodes, one
+    /// after the other; to be followed by [`SnapshotWriter::write`].
+    pub fn nodes(&mut self) -> &mut Vec<u8> {
+        self.enter(Section::Nodes, Section::Nodes);
+        &mut self.pending
+    }
+
+    /// Writes what has gathered, once that is worth it.
     ///
     /// # Errors
     /// [`Error::Io`].
-    pub fn encoded_nodes(&mut self, nodes: &[u8]) -> Result<(), Error> {
-        self.enter(Section::Nodes, Section::Nodes);
-        self.pending.extend_from_slice(nodes);
+    pub fn write(&mut self) -> Result<(), Error> {
         self.spill_if_large()
     }
 
@@ -275,5 +279,6 @@ fn count(n: usize) -> i32 {
     i32::try_from(n).expect("counts are bounded by memory far below 2^31")
 }
 
-/// How much is gathered before it is written, in bytes.
-const SPILL_SIZE: usize = 1024 * 1024;
+/// How much is gathered before it is written, in bytes: little enough to be in the cache still
+/// when it is summed up and copied.
+const SPILL_SIZE: usize = 128 << 10;

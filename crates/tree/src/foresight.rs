@@ -1,0 +1,44 @@
+//! What a proposer knows of a change before it is applied, so that nothing is worked out twice.
+//!
+//! Who prepared a transaction against this very tree has found its nodes and computed their
+//! digests. Both only save work: a tree that is told nothing does the same. Builds with debug
+//! assertions, the simulator's among them, compute everything all the same and compare.
+
+use crate::tree::{NodeIndex, Tree};
+
+/// Where a node was found. It says nothing any more once any node has been removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NodeHint {
+    node: NodeIndex,
+    /// How many nodes had been removed, wrapping: hints are kept for one batch or two.
+    removals: u32,
+}
+
+/// One node that a transaction changes, as it will be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Foreseen {
+    /// Where it is; `None` if it does not exist yet, or that is not known.
+    pub hint: Option<NodeHint>,
+    /// Its part of the tree's digest after the change; 0 for a node that goes or does not count.
+    pub digest: u32,
+}
+
+impl Tree {
+    /// Where a node is, for as long as none is removed.
+    #[must_use]
+    pub fn hint(&self, node: NodeIndex) -> NodeHint {
+        NodeHint { node, removals: self.removals }
+    }
+
+    /// The node at `path`, by the hint if that still says anything.
+    pub(crate) fn find_foreseen(&self, path: &str, foreseen: Option<Foreseen>) -> Option<u32> {
+        let hint = foreseen.and_then(|foreseen| foreseen.hint);
+        match hint.filter(|hint| hint.removals == self.removals) {
+            Some(hint) => {
+                debug_assert_eq!(self.nodes.find(path), Some(hint.node.0), "{path} has moved");
+                Some(hint.node.0)
+            }
+            None => self.nodes.find(path),
+        }
+    }
+}
