@@ -6,19 +6,20 @@
 use crate::disk::Inspected;
 use crate::records::Records;
 use crate::txn_text::Detail;
+use crate::verify::version_dir;
 use crate::{Verdict, txn_json, txn_text};
 use anyhow::{Context, Result, anyhow, bail};
 use base::Zxid;
 use clap::Args;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use storage::{Error, Finding, LogReader, LogRecord, ReadOptions, Tail};
+use storage::{Error, Finding, LogReader, LogRecord, ReadOptions, Tail, list_logs};
 use wire::TxnRecord;
 
 /// Print the transactions of a log, or of all logs in a directory.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// A log file, or a directory of them
+    /// A log file, or a directory of them, or one with a version-2
     #[arg(value_name = "FILE | DIR")]
     path: PathBuf,
     /// All data of each transaction, and its digest
@@ -112,10 +113,13 @@ fn print_past(arguments: &Arguments, offset: u64, out: &mut dyn Write) -> Result
 pub(crate) fn open(path: &Path) -> Result<(Inspected, LogReader<Inspected>)> {
     let meta = std::fs::metadata(path).with_context(|| path.display().to_string())?;
     let (disk, dir) = if meta.is_dir() {
-        (Inspected::read_only(), path.to_owned())
+        (Inspected::read_only(), version_dir(path)?)
     } else {
         Inspected::one_log(path)
     };
+    if list_logs(&disk, &dir)?.is_empty() {
+        bail!("{}: holds no logs", dir.display());
+    }
     let reader = LogReader::open(disk.clone(), &dir, Zxid::ZERO, reading(Tail::Closed))?;
     Ok((disk, reader))
 }

@@ -257,7 +257,7 @@ fn a_summary_of_logs_counts_types_and_changes() {
     // What a multi that failed would have made was never made.
     assert!(!out.contains("/a/b") && !out.contains("-- /n\n"), "{out}");
     let dir = data_dir();
-    let all = good(&["summary", text(&dir.path().join("version-2")), "--node", "/a"]);
+    let all = good(&["summary", text(dir.path()), "--node", "/a"]);
     assert!(all.contains("\n /a\n   changes: "), "{all}");
     assert!(all.contains("-- /a/b\n") && !all.contains("/caf"), "{all}");
 }
@@ -290,6 +290,11 @@ fn logs_that_differ_are_compared_by_zxid() {
     assert!(
         out.ends_with("23 transactions in both, 0 only in left, 0 only in right, 1 different.\n")
     );
+
+    // Directories, with a version-2 or without; one without logs is no twin of another.
+    let (one, none) = (data_dir(), tempfile::tempdir().unwrap());
+    good(&["diff", text(one.path()), text(&one.path().join("version-2"))]);
+    assert!(inspect(&["diff", text(none.path()), text(none.path())]).0.is_err());
 
     // The same client on another server: other sessions, other times.
     assert_eq!(inspect(&["diff", text(&with), text(&without)]).0, Ok(Verdict::Bad));

@@ -63,7 +63,11 @@ pub(crate) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict>
     check.conclude()
 }
 
-fn version_dir(dir: &Path) -> Result<PathBuf> {
+/// Where the files of a data directory are.
+///
+/// # Errors
+/// If there is no such directory.
+pub(crate) fn version_dir(dir: &Path) -> Result<PathBuf> {
     let inner = dir.join("version-2");
     if inner.is_dir() {
         return Ok(inner);

@@ -117,7 +117,7 @@ commands! {
     "stat" "[-w] path", &[WATCH], first(1, 2), SESSION, read::stat, "Prints a node's stat.";
     "sync" "path", &[], first(1, 1), SESSION, ensemble::sync,
         "Waits until the server has what the leader had.";
-    "tree" "[-d depth] path", &[value("d", "depth", "how deep to go")], only(0, 1), SESSION, subtree::tree,
+    "tree" "[-d depth] [path]", &[value("d", "depth", "how deep to go")], only(0, 1), SESSION, subtree::tree,
         "Draws the nodes below a node.";
     "version" "", &[], only(0, 0), SESSION, local::version, "Prints this shell's version.";
     "watch" "[-n events] path", &[value("n", "events", "end after so many")], only(1, 1), SESSION, watch::follow,
