@@ -1,33 +1,46 @@
 //! `inspect diff`: how two snapshots differ, by sizes per depth, in the shape of ZooKeeper's
-//! `SnapshotComparer`; with `--exact` also node by node.
+//! `SnapshotComparer`; with `--exact` also node by node. Logs are compared by zxid.
 
-use crate::Verdict;
 use crate::contents::{Contents, Node};
-use anyhow::Result;
+use crate::kind::Kind;
+use crate::{Verdict, log_diff};
+use anyhow::{Result, bail};
 use clap::Args;
 use std::cmp::Ordering;
 use std::io::Write;
 use std::path::PathBuf;
 
-/// Compare two snapshots: exit code 1 if anything is listed.
+/// Compare two snapshots, or two logs or directories of logs: exit code 1 if anything is listed.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     #[arg(value_name = "LEFT")]
     left: PathBuf,
     #[arg(value_name = "RIGHT")]
     right: PathBuf,
-    /// List nodes whose data, with all below them, differs by more bytes than this
+    /// Of snapshots: list nodes whose data, with all below them, differs by more bytes than this
     #[arg(long, short, default_value_t = 0, value_name = "N")]
     bytes: u64,
-    /// List nodes whose number of descendants differs by more than this
+    /// Of snapshots: list nodes whose number of descendants differs by more than this
     #[arg(long, short, default_value_t = 0, value_name = "N")]
     nodes: u64,
-    /// Also list nodes of the same size that differ in data, access list or stat
+    /// Of snapshots: also list nodes of the same size that differ in data, access list or stat
     #[arg(long)]
     exact: bool,
 }
 
 pub(crate) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict> {
+    match (Kind::of(&arguments.left)?, Kind::of(&arguments.right)?) {
+        (Kind::Snapshot(_), Kind::Snapshot(_)) => snapshots(arguments, out),
+        (Kind::Log | Kind::Directory, Kind::Log | Kind::Directory) => {
+            log_diff::run(&arguments.left, &arguments.right, out)
+        }
+        (Kind::Snapshot(_), _) | (_, Kind::Snapshot(_)) => {
+            bail!("a snapshot can be compared with a snapshot, and logs with logs")
+        }
+    }
+}
+
+fn snapshots(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict> {
     let left = Contents::read(&arguments.left)?;
     let right = Contents::read(&arguments.right)?;
     print_totals(&left, out)?;

@@ -2,14 +2,21 @@
 //!
 //! Reads what this project and ZooKeeper write, through the same readers as the server, so that
 //! what is called good here is what a server starts on. Output shapes are those of ZooKeeper's
-//! toolkits. Guarantee: every command but `repair --cut` opens files for reading only.
+//! toolkits. Guarantee: files are opened for reading only, except by `repair` with a flag that says
+//! what to do and a backup.
 
+mod backup;
+mod checksums;
 mod contents;
 mod diff;
 mod disk;
+mod kind;
 mod log;
+mod log_diff;
+mod log_summary;
 mod ncdu;
 mod progress;
+mod records;
 mod repair;
 mod snapshot;
 mod summary;

@@ -4,20 +4,22 @@
 //! stderr.
 
 use crate::disk::Inspected;
+use crate::records::Records;
 use crate::txn_text::Detail;
+use crate::verify::version_dir;
 use crate::{Verdict, txn_json, txn_text};
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use base::Zxid;
 use clap::Args;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use storage::{Finding, LogReader, LogRecord, ReadOptions, Tail};
+use storage::{Error, Finding, LogReader, LogRecord, ReadOptions, Tail, list_logs};
 use wire::TxnRecord;
 
 /// Print the transactions of a log, or of all logs in a directory.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// A log file, or a directory of them
+    /// A log file, or a directory of them, or one with a version-2
     #[arg(value_name = "FILE | DIR")]
     path: PathBuf,
     /// All data of each transaction, and its digest
@@ -26,14 +28,16 @@ pub(crate) struct Arguments {
     /// One JSON object per transaction and line, with data in base64
     #[arg(long, conflicts_with = "verbose")]
     json: bool,
+    /// Also what follows damage, as far as it has a record's length and end; of one file
+    #[arg(long, conflicts_with = "json")]
+    past_damage: bool,
 }
 
 pub(crate) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict> {
-    let (disk, dir) = source(&arguments.path)?;
+    let (disk, mut reader) = open(&arguments.path)?;
     if !arguments.json && arguments.path.is_file() {
         writeln!(out, "{}", heading(&arguments.path)?)?;
     }
-    let mut reader = LogReader::open(disk.clone(), &dir, Zxid::ZERO, reading(Tail::Closed))?;
     let mut count = 0_u64;
     let failure = loop {
         let record = match reader.next_record() {
@@ -47,6 +51,9 @@ pub(crate) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict>
     if !arguments.json {
         let end = if failure.is_none() { "EOF reached" } else { "Stopped at damage" };
         writeln!(out, "{end} after {count} txns.")?;
+    }
+    if let (true, Some(Error::Corrupt { offset, .. })) = (arguments.past_damage, &failure) {
+        print_past(arguments, *offset, out)?;
     }
     out.flush()?;
     let mut verdict = Verdict::Good;
@@ -79,13 +86,66 @@ fn print(
     Ok(())
 }
 
-/// What to read, and in which directory it is.
-fn source(path: &Path) -> Result<(Inspected, PathBuf)> {
-    let meta = std::fs::metadata(path).with_context(|| path.display().to_string())?;
-    if meta.is_dir() {
-        return Ok((Inspected::read_only(), path.to_owned()));
+/// Prints what a walk by the lengths finds from the damage on.
+fn print_past(arguments: &Arguments, offset: u64, out: &mut dyn Write) -> Result<()> {
+    if !arguments.path.is_file() {
+        bail!("--past-damage takes one file: lengths lead from record to record within it");
     }
-    Ok(Inspected::one_log(path))
+    let detail = if arguments.verbose { Detail::Full } else { Detail::Short };
+    let mut records = Records::from(&arguments.path, offset.max(Records::FIRST))?;
+    let mut count = 0_u64;
+    while let Some(record) = records.next_record()? {
+        count += 1;
+        let mark = if record.is_sealed { "" } else { "CRC ERROR - " };
+        match TxnRecord::decode(&record.payload) {
+            Ok(txn) => writeln!(out, "{mark}{}", txn_text::line(&txn, detail))?,
+            Err(error) => writeln!(out, "{mark}byte {}: {error}", record.offset)?,
+        }
+    }
+    writeln!(out, "{count} txns past the damage, up to byte {}.", records.position())?;
+    Ok(())
+}
+
+/// A reader of one log, or of all logs of a directory.
+///
+/// # Errors
+/// If there is none.
+pub(crate) fn open(path: &Path) -> Result<(Inspected, LogReader<Inspected>)> {
+    let meta = std::fs::metadata(path).with_context(|| path.display().to_string())?;
+    let (disk, dir) = if meta.is_dir() {
+        (Inspected::read_only(), version_dir(path)?)
+    } else {
+        Inspected::one_log(path)
+    };
+    if list_logs(&disk, &dir)?.is_empty() {
+        bail!("{}: holds no logs", dir.display());
+    }
+    let reader = LogReader::open(disk.clone(), &dir, Zxid::ZERO, reading(Tail::Closed))?;
+    Ok((disk, reader))
+}
+
+/// Calls `visit` with every record; tells what is unusual on stderr.
+///
+/// # Errors
+/// If the log is damaged, or `visit` fails.
+pub(crate) fn each(
+    path: &Path,
+    mut visit: impl FnMut(&LogRecord<'_>, &Inspected) -> Result<()>,
+) -> Result<Verdict> {
+    let (disk, mut reader) = open(path)?;
+    loop {
+        match reader.next_record() {
+            Ok(Some(record)) => visit(&record, &disk)?,
+            Ok(None) => break,
+            Err(error) => return Err(anyhow!("{}", explain(&disk, &error))),
+        }
+    }
+    let mut verdict = Verdict::Good;
+    for finding in reader.findings() {
+        eprintln!("{}", describe(&disk, finding));
+        verdict = verdict_of(finding).unwrap_or(verdict);
+    }
+    Ok(verdict)
 }
 
 fn heading(path: &Path) -> Result<String> {

@@ -6,14 +6,15 @@
 
 use crate::Verdict;
 use crate::disk::Inspected;
+use crate::kind::Kind;
 use crate::ncdu::Ncdu;
-use anyhow::{Context, Result};
+use anyhow::Result;
 use base::{SessionId, WallTime, Zxid};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use clap::Args;
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use storage::{Compression, SnapshotItem, SnapshotReader, SnapshotTrailer};
 use wire::{NodeRecord, OwnerKind, OwnerRules};
@@ -50,12 +51,14 @@ pub(crate) struct Census {
 impl Census {
     /// What was applied when the snapshot was done, as far as the file says.
     pub(crate) fn last_zxid(&self, path: &Path) -> Zxid {
-        let by_name = path
-            .file_name()
-            .and_then(|name| name.to_str()?.strip_prefix("snapshot.")?.split('.').next())
-            .and_then(|hex| i64::from_str_radix(hex, 16).ok());
-        self.trailer.last_zxid.or(by_name.map(Zxid)).unwrap_or(self.latest)
+        self.trailer.last_zxid.or_else(|| zxid_by_name(path)).unwrap_or(self.latest)
     }
+}
+
+/// What was applied when a snapshot was begun, if it has its own name.
+pub(crate) fn zxid_by_name(path: &Path) -> Option<Zxid> {
+    let name = path.file_name()?.to_str()?.strip_prefix("snapshot.")?;
+    i64::from_str_radix(name.split('.').next()?, 16).ok().map(Zxid)
 }
 
 /// How sessions are told from other owners: a TTL's owner is no session.
@@ -113,13 +116,10 @@ pub(crate) fn census(path: &Path) -> Result<Census> {
 
 /// Opens a snapshot of any name: how it is compressed is told by its first bytes.
 pub(crate) fn open(path: &Path) -> Result<SnapshotReader<Inspected>> {
-    let file = std::fs::File::open(path).with_context(|| path.display().to_string())?;
-    let mut start = Vec::new();
-    file.take(8).read_to_end(&mut start).with_context(|| path.display().to_string())?;
-    let compression = match &start[..] {
-        [0x1f, 0x8b, ..] => Compression::Gzip,
-        [0x82, b'S', b'N', b'A', b'P', b'P', b'Y', 0] => Compression::Snappy,
-        _ => Compression::None,
+    let compression = match Kind::of(path)? {
+        Kind::Snapshot(compression) => compression,
+        // Its reader says what is wrong with it.
+        Kind::Log | Kind::Directory => Compression::None,
     };
     Ok(SnapshotReader::open(&Inspected::read_only(), path, compression)?)
 }

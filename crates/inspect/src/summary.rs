@@ -1,17 +1,19 @@
-//! `inspect summary`: nodes and bytes below each node that has children.
+//! `inspect summary`: nodes and bytes below each node that has children; of logs, what they change.
 
-use crate::Verdict;
 use crate::contents::Contents;
+use crate::kind::Kind;
+use crate::{Verdict, log_summary};
 use anyhow::{Context, Result};
 use clap::Args;
 use std::io::Write;
 use std::path::PathBuf;
 
-/// Sum up a snapshot: descendants and bytes of data, for every node that has children.
+/// Sum up a snapshot (descendants and bytes of data, for every node that has children) or logs
+/// (transactions by type, and changes to each node and all below it).
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// The snapshot
-    #[arg(value_name = "SNAPSHOT")]
+    /// A snapshot, a log, or a directory of logs
+    #[arg(value_name = "FILE | DIR")]
     path: PathBuf,
     /// Where to begin
     #[arg(long, default_value = "/", value_name = "PATH")]
@@ -22,6 +24,9 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict> {
+    if matches!(Kind::of(&arguments.path)?, Kind::Log | Kind::Directory) {
+        return log_summary::run(&arguments.path, &arguments.node, arguments.depth, out);
+    }
     let contents = Contents::read(&arguments.path)?;
     let nodes = contents
         .subtree(&arguments.node)

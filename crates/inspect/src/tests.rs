@@ -1,5 +1,7 @@
 //! Inspections of the reference's files, whole, torn and flipped.
 
+mod repair;
+
 use crate::{Arguments, Verdict, run_to};
 use clap::Parser;
 use std::fs;
@@ -134,6 +136,23 @@ fn a_flipped_log_is_printed_up_to_the_damage() {
 }
 
 #[test]
+fn what_follows_damage_is_printed_on_request() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("log.1");
+    fs::copy(testdata("digest.log.1"), &path).unwrap();
+    flip(&path, position_of(&path, b"hello"));
+    let (verdict, out) = inspect(&["log", "--past-damage", text(&path)]);
+    assert!(verdict.is_err());
+    let lines: Vec<&str> = out.lines().collect();
+    assert!(lines[3].starts_with("CRC ERROR - 11/20/26"), "{out}");
+    assert!(lines[3].ends_with("create /a,iello,[31,s{'world,'anyone}],false,1"), "{out}");
+    assert!(lines[4].contains("zxid 0x3 create /a/b"), "{out}");
+    assert!(lines[26].starts_with("23 txns past the damage, up to byte "), "{out}");
+    let past = ["log", "--past-damage", text(dir.path())];
+    assert!(inspect(&past).0.unwrap_err().contains("takes one file"));
+}
+
+#[test]
 fn a_snapshot_is_printed_alike_however_it_is_compressed() {
     let plain = good(&["snapshot", text(&testdata("digest.snapshot.18"))]);
     assert!(plain.starts_with("ZNode Details (count=16):\n----\n/\n  cZxid = 0x00000000000000\n"));
@@ -217,6 +236,83 @@ fn a_diff_lists_what_the_references_does() {
     let (verdict, out) = inspect(&["diff", "--exact", text(&old), text(&new)]);
     assert_eq!(verdict, Ok(Verdict::Bad));
     assert!(out.contains("Node /acl found only in right tree."), "{out}");
+}
+
+#[test]
+fn a_summary_of_logs_counts_types_and_changes() {
+    let out = good(&["summary", text(&testdata("digest.log.1")), "--depth", "1"]);
+    for line in [
+        "Transactions: 24\n",
+        "\nSessions: 2\nZxids: 0x1 to 0x18\n",
+        "\nTimes: Fri Nov 20 18:37:24 UTC 2026 to Fri Nov 20 ",
+        "\nType createSession: 2 transactions, ",
+        "\nType multi: 2 transactions, ",
+        "\nType error: 3 transactions, ",
+        "\nType error in multi: 1 transactions, ",
+        "\n-- /a\n--   changes: ",
+        "\n-- /café\n--   changes: 1\n--   data: 3000\n",
+    ] {
+        assert!(out.contains(line), "{line}: {out}");
+    }
+    // What a multi that failed would have made was never made.
+    assert!(!out.contains("/a/b") && !out.contains("-- /n\n"), "{out}");
+    let dir = data_dir();
+    let all = good(&["summary", text(dir.path()), "--node", "/a"]);
+    assert!(all.contains("\n /a\n   changes: "), "{all}");
+    assert!(all.contains("-- /a/b\n") && !all.contains("/caf"), "{all}");
+}
+
+#[test]
+fn logs_that_differ_are_compared_by_zxid() {
+    let (with, without) = (testdata("digest.log.1"), testdata("plain.log.1"));
+    let out = good(&["diff", text(&with), text(&with)]);
+    assert_eq!(out, "24 transactions in both, 0 only in left, 0 only in right, 0 different.\n");
+
+    // A shorter log, and one whose member has written something else under a zxid.
+    let dir = tempfile::tempdir().unwrap();
+    let (short, other) = (dir.path().join("short"), dir.path().join("other"));
+    let bytes = fs::read(&with).unwrap();
+    fs::write(&short, &bytes[..900]).unwrap();
+    let (verdict, out) = inspect(&["diff", text(&short), text(&with)]);
+    assert_eq!(verdict, Ok(Verdict::Bad));
+    assert!(out.starts_with("Transaction found only in right log: 11/20/26"), "{out}");
+    let counts = "8 transactions in both, 0 only in left, 16 only in right, 0 different.\n";
+    assert!(out.ends_with(counts), "{out}");
+
+    fs::write(&other, &bytes).unwrap();
+    flip(&other, position_of(&other, b"hello"));
+    assert!(inspect(&["diff", text(&with), text(&other)]).0.unwrap_err().contains("checksum"));
+    let backup = dir.path().join("backup");
+    good(&["repair", text(&other), "--fix-checksums", "--backup-to", text(&backup)]);
+    let (verdict, out) = inspect(&["diff", text(&with), text(&other)]);
+    assert_eq!(verdict, Ok(Verdict::Bad));
+    assert!(out.contains("create /a,hello,") && out.contains("create /a,iello,"), "{out}");
+    assert!(
+        out.ends_with("23 transactions in both, 0 only in left, 0 only in right, 1 different.\n")
+    );
+
+    // Directories, with a version-2 or without; one without logs is no twin of another.
+    let (one, none) = (data_dir(), tempfile::tempdir().unwrap());
+    good(&["diff", text(one.path()), text(&one.path().join("version-2"))]);
+    assert!(inspect(&["diff", text(none.path()), text(none.path())]).0.is_err());
+
+    // The same client on another server: other sessions, other times.
+    assert_eq!(inspect(&["diff", text(&with), text(&without)]).0, Ok(Verdict::Bad));
+}
+
+#[test]
+fn single_files_verify_whatever_they_are_called() {
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["digest.log.1", "plain.log.1", "digest.snapshot.18", "digest.snapshot.18.snappy"] {
+        let path = dir.path().join(name);
+        fs::copy(testdata(name), &path).unwrap();
+        let out = good(&["verify", text(&path)]);
+        assert!(out.contains(&format!("ok   {}: ", path.display())), "{out}");
+        flip(&path, 300);
+        let (verdict, out) = inspect(&["verify", text(&path)]);
+        assert_eq!(verdict, Ok(Verdict::Bad), "{out}");
+        assert!(out.contains("BAD ") && out.ends_with("NOT good\n"), "{out}");
+    }
 }
 
 #[test]
@@ -306,44 +402,6 @@ fn adler32(bytes: &[u8]) -> u32 {
 }
 
 #[test]
-fn a_repair_asks_for_its_flags_and_keeps_a_backup() {
-    let dir = tempfile::tempdir().unwrap();
-    let (path, backup) = (dir.path().join("log.1"), dir.path().join("backup"));
-    let torn = fs::read(testdata("digest.log.1")).unwrap()[..900].to_owned();
-    fs::write(&path, &torn).unwrap();
-
-    assert_eq!(inspect(&["repair", text(&path)]).0, Ok(Verdict::Bad));
-    assert_eq!(fs::read(&path).unwrap(), torn);
-
-    let cut = ["repair", text(&path), "--cut", "--backup-to", text(&backup)];
-    good(&cut);
-    assert_eq!(fs::read(&backup).unwrap(), torn);
-    assert!(good(&["log", text(&path)]).ends_with("EOF reached after 8 txns.\n"));
-    assert!(good(&cut).contains("nothing to repair"));
-
-    // A backup is never overwritten.
-    fs::write(&path, &torn).unwrap();
-    assert!(inspect(&cut).0.is_err());
-    assert_eq!(fs::read(&path).unwrap(), torn);
-}
-
-#[test]
-fn records_behind_the_damage_are_cut_only_on_request() {
-    let dir = tempfile::tempdir().unwrap();
-    let (path, backup) = (dir.path().join("log.1"), dir.path().join("backup"));
-    fs::copy(testdata("digest.log.1"), &path).unwrap();
-    flip(&path, position_of(&path, b"world\0\0\0\x01"));
-    let before = fs::read(&path).unwrap();
-    let cut = ["repair", text(&path), "--cut", "--backup-to", text(&backup)];
-    assert!(inspect(&cut).0.unwrap_err().contains("--lose-records"));
-    assert_eq!(fs::read(&path).unwrap(), before);
-    assert!(!backup.exists());
-    good(&[&cut[..], &["--lose-records"]].concat());
-    assert_eq!(fs::read(&backup).unwrap(), before);
-    assert!(good(&["log", text(&path)]).ends_with("EOF reached after 11 txns.\n"));
-}
-
-#[test]
 fn what_is_no_file_or_no_log_is_said() {
     assert!(inspect(&["log", "/no/such/file"]).0.is_err());
     assert!(inspect(&["verify", "/no/such/dir"]).0.is_err());
@@ -351,5 +409,11 @@ fn what_is_no_file_or_no_log_is_said() {
     let path = dir.path().join("text");
     fs::write(&path, "this is neither a log nor a snapshot, but it is long enough").unwrap();
     assert!(inspect(&["log", text(&path)]).0.unwrap_err().contains("bad magic number"));
-    assert!(inspect(&["snapshot", text(&path)]).0.unwrap_err().contains("bad magic number"));
+    for command in ["snapshot", "summary", "verify"] {
+        let error = inspect(&[command, text(&path)]).0.unwrap_err();
+        assert!(error.contains("bad magic number"), "{command}: {error}");
+    }
+    let (log, snapshot) = (testdata("digest.log.1"), testdata("digest.snapshot.18"));
+    let error = inspect(&["diff", text(&log), text(&snapshot)]).0.unwrap_err();
+    assert!(error.contains("with a snapshot"), "{error}");
 }

@@ -5,7 +5,8 @@
 //! each transaction, as a server does when it starts, but nothing is repaired.
 
 use crate::disk::Inspected;
-use crate::snapshot::{OWNERS, census};
+use crate::kind::Kind;
+use crate::snapshot::{Census, OWNERS, census, zxid_by_name};
 use crate::{Verdict, log};
 use anyhow::{Context, Result, bail};
 use base::Zxid;
@@ -20,12 +21,12 @@ use storage::{
 use tree::{Config, Tree, TreeBuilder};
 use wire::{TxnDigest, TxnRecord};
 
-/// Check a whole data directory: seals, checksums, gaps, torn tails, digests.
+/// Check a whole data directory, or one file: seals, checksums, gaps, torn tails, digests.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// The dataDir, or its version-2
-    #[arg(value_name = "DIR")]
-    dir: PathBuf,
+    /// The dataDir, or its version-2, or one log or snapshot
+    #[arg(value_name = "DIR | FILE")]
+    path: PathBuf,
     /// The dataLogDir, or its version-2, if it is another
     #[arg(long, value_name = "DIR")]
     log_dir: Option<PathBuf>,
@@ -38,27 +39,35 @@ pub(crate) struct Arguments {
 const MISMATCHES_SHOWN: u64 = 10;
 
 pub(crate) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict> {
-    let dir = version_dir(&arguments.dir)?;
-    let log_dir = arguments.log_dir.as_deref().map_or(Ok(dir.clone()), version_dir)?;
     let tail = if arguments.live { Tail::Live } else { Tail::Closed };
-    let mut check = Check {
-        disk: Inspected::read_only(),
-        options: log::reading(tail),
-        out,
-        verdict: Verdict::Good,
-    };
+    let path = &arguments.path;
+    let (options, verdict) = (log::reading(tail), Verdict::Good);
+    if path.is_file() {
+        let (disk, dir) = Inspected::one_log(path);
+        let mut check = Check { disk, options, out, verdict };
+        match Kind::of(path)? {
+            Kind::Snapshot(_) => check.snapshot(path)?,
+            Kind::Log | Kind::Directory => check.logs(&dir)?,
+        }
+        return check.conclude();
+    }
+    let dir = version_dir(path)?;
+    let log_dir = arguments.log_dir.as_deref().map_or(Ok(dir.clone()), version_dir)?;
+    let mut check = Check { disk: Inspected::read_only(), options, out, verdict };
     let newest = check.snapshots(&dir)?;
     check.logs(&log_dir)?;
     match newest {
         Some(newest) => check.replay(&newest, &log_dir)?,
         None => check.bad("no good snapshot: a server does not start on this directory")?,
     }
-    let verdict = check.verdict;
-    writeln!(out, "{}", if verdict == Verdict::Good { "good" } else { "NOT good" })?;
-    Ok(verdict)
+    check.conclude()
 }
 
-fn version_dir(dir: &Path) -> Result<PathBuf> {
+/// Where the files of a data directory are.
+///
+/// # Errors
+/// If there is no such directory.
+pub(crate) fn version_dir(dir: &Path) -> Result<PathBuf> {
     let inner = dir.join("version-2");
     if inner.is_dir() {
         return Ok(inner);
@@ -77,6 +86,37 @@ struct Check<'a> {
 }
 
 impl Check<'_> {
+    /// The last line.
+    fn conclude(self) -> Result<Verdict> {
+        let text = if self.verdict == Verdict::Good { "good" } else { "NOT good" };
+        writeln!(self.out, "{text}")?;
+        Ok(self.verdict)
+    }
+
+    /// Checks one snapshot, also against its own digest.
+    fn snapshot(&mut self, path: &Path) -> Result<()> {
+        // Without its name it is not known whether its digest is of the nodes as they stand.
+        let begun = zxid_by_name(path).unwrap_or(Zxid(i64::MAX));
+        let checked = census(path).and_then(|census| load(path, begun).map(|_| census));
+        match checked {
+            Ok(census) => self.good_snapshot(path, &census),
+            Err(error) => self.bad(&format!("{error:#}")),
+        }
+    }
+
+    fn good_snapshot(&mut self, path: &Path, census: &Census) -> Result<()> {
+        writeln!(
+            self.out,
+            "ok   {}: {} nodes, {} bytes of data, {} sessions, last zxid {}",
+            path.display(),
+            census.nodes,
+            census.bytes,
+            census.sessions.len(),
+            census.last_zxid(path)
+        )?;
+        Ok(())
+    }
+
     fn bad(&mut self, text: &str) -> Result<()> {
         self.verdict = Verdict::Bad;
         writeln!(self.out, "BAD  {text}")?;
@@ -92,17 +132,9 @@ impl Check<'_> {
     fn snapshots(&mut self, dir: &Path) -> Result<Option<SnapshotFile>> {
         let mut newest = None;
         for snapshot in list_snapshots(&self.disk, dir)? {
-            let name = snapshot.path.display().to_string();
             match census(&snapshot.path) {
                 Ok(census) => {
-                    let last = census.last_zxid(&snapshot.path);
-                    writeln!(
-                        self.out,
-                        "ok   {name}: {} nodes, {} bytes of data, {} sessions, last zxid {last}",
-                        census.nodes,
-                        census.bytes,
-                        census.sessions.len()
-                    )?;
+                    self.good_snapshot(&snapshot.path, &census)?;
                     newest = newest.or(Some(snapshot));
                 }
                 Err(error) => self.bad(&format!("{error:#}"))?,
@@ -136,7 +168,7 @@ impl Check<'_> {
             damaged.push(path);
         }
         for file in list_logs(&self.disk, dir)? {
-            let name = file.path.display();
+            let name = self.disk.real_path(&file.path).display().to_string();
             let verdict = if damaged.contains(&file.path.as_path()) { "BAD " } else { "ok  " };
             match files.get(&file.path) {
                 Some((count, first, last)) => {
@@ -169,7 +201,7 @@ impl Check<'_> {
 
     /// Builds the tree that a server would start on.
     fn replay(&mut self, snapshot: &SnapshotFile, log_dir: &Path) -> Result<()> {
-        let mut tree = match load(snapshot) {
+        let mut tree = match load(&snapshot.path, snapshot.zxid) {
             Ok(tree) => tree,
             Err(error) => return self.bad(&format!("{error:#}")),
         };
@@ -232,24 +264,24 @@ fn damaged_file(finding: &Finding) -> Option<&Path> {
     }
 }
 
-fn load(snapshot: &SnapshotFile) -> Result<Tree> {
-    let name = || snapshot.path.display().to_string();
+/// Builds the tree of a snapshot that was begun at `begun`.
+fn load(path: &Path, begun: Zxid) -> Result<Tree> {
+    let name = || path.display().to_string();
     let mut builder = TreeBuilder::new(Config { digest: true, owners: OWNERS });
     let mut expected = None;
-    let mut reader = crate::snapshot::open(&snapshot.path)?;
+    let mut reader = crate::snapshot::open(path)?;
     while let Some(item) = reader.next_item()? {
         match item {
             SnapshotItem::Session(session, timeout_ms) => builder.session(session, timeout_ms),
             SnapshotItem::Acl(id, acl) => builder.acl(id, acl.to_vec()),
             SnapshotItem::Node(node) => builder.node(&node).with_context(name)?,
             SnapshotItem::End(trailer) => {
-                expected = trailer
-                    .digest
-                    .filter(|d| d.version == TxnDigest::VERSION && d.zxid >= snapshot.zxid);
+                expected =
+                    trailer.digest.filter(|d| d.version == TxnDigest::VERSION && d.zxid >= begun);
             }
         }
     }
-    let mut tree = builder.finish(snapshot.zxid).with_context(name)?;
+    let mut tree = builder.finish(begun).with_context(name)?;
     if let Some(digest) = expected
         && let Some(mismatch) = tree.expect_digest(digest.zxid, digest.tree)
     {

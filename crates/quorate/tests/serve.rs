@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
+mod shell;
+
 use jute::{Encode, Reader};
 use std::borrow::Cow;
 use std::io::{BufRead, BufReader, Read, Write};

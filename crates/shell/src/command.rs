@@ -2,7 +2,6 @@
 
 use crate::failure::Failure;
 use crate::shell::Shell;
-use std::ops::RangeInclusive;
 use std::pin::Pin;
 
 /// What a handler gives back.
@@ -15,12 +14,31 @@ pub(crate) struct Command {
     pub(crate) usage: &'static str,
     pub(crate) flags: &'static [Flag],
     /// How many words it takes besides flags.
-    pub(crate) words: RangeInclusive<usize>,
+    pub(crate) words: Words,
     /// One sentence.
     pub(crate) help: &'static str,
     /// Whether it can do nothing without a session.
     pub(crate) needs_session: bool,
     pub(crate) run: for<'a> fn(&'a mut Shell, &'a Parsed) -> Outcome<'a>,
+}
+
+/// How many words a command takes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Words {
+    least: usize,
+    most: usize,
+    /// Whether more than it uses are let pass, as zkCli does; the user is told.
+    is_lenient: bool,
+}
+
+/// So many words, and no others.
+pub(crate) const fn only(least: usize, most: usize) -> Words {
+    Words { least, most, is_lenient: false }
+}
+
+/// So many words; what follows them is ignored.
+pub(crate) const fn first(least: usize, most: usize) -> Words {
+    Words { least, most, is_lenient: true }
 }
 
 /// A flag of a command.
@@ -48,6 +66,8 @@ pub(crate) const fn value(name: &'static str, value: &'static str, help: &'stati
 pub(crate) struct Parsed {
     flags: Vec<(&'static str, Option<String>)>,
     words: Vec<String>,
+    /// Words that the command has no use for.
+    pub(crate) ignored: Vec<String>,
 }
 
 impl Command {
@@ -57,7 +77,9 @@ impl Command {
         format!("{}{gap}{}", self.name, self.usage)
     }
 
-    /// Reads the words after the name; flags may stand anywhere before a `--`.
+    /// Reads the words after the name, by the rules of zkCli's parser: flags may stand anywhere
+    /// before a `--`, letters may share a dash, a value may stand right behind its flag or behind
+    /// a `=`. A number is a word, also with a minus.
     ///
     /// # Errors
     /// [`Failure::Usage`].
@@ -69,28 +91,77 @@ impl Command {
                 parsed.words.extend(words.by_ref().cloned());
                 break;
             }
-            let name = word.strip_prefix('-').filter(|name| !name.is_empty());
-            let flag = name.and_then(|name| self.flags.iter().find(|flag| flag.name == name));
-            match (name, flag) {
-                (_, Some(flag)) => {
-                    let value = match flag.value {
-                        Some(_) => Some(words.next().cloned().ok_or_else(|| {
-                            Failure::Usage(Some(format!("Missing argument for option: {word}")))
-                        })?),
-                        None => None,
-                    };
-                    parsed.flags.push((flag.name, value));
+            match word.strip_prefix('-').filter(|text| !text.is_empty()) {
+                Some(text) if self.flag(text).is_some() || text.parse::<f64>().is_err() => {
+                    self.read_flags(text, &mut words, &mut parsed)?;
                 }
-                (Some(name), None) if name.parse::<f64>().is_err() => {
-                    return Err(Failure::Usage(Some(format!("Unrecognized option: {word}"))));
-                }
-                (Some(_) | None, None) => parsed.words.push(word.clone()),
+                Some(_) | None => parsed.words.push(word.clone()),
             }
         }
-        if !self.words.contains(&parsed.words.len()) {
+        let Words { least, most, is_lenient } = self.words;
+        if parsed.words.len() < least || (parsed.words.len() > most && !is_lenient) {
             return Err(Failure::Usage(None));
         }
+        parsed.ignored = parsed.words.split_off(most.min(parsed.words.len()));
         Ok(parsed)
+    }
+
+    fn flag(&self, name: &str) -> Option<&'static Flag> {
+        self.flags.iter().find(|flag| flag.name == name)
+    }
+
+    /// Reads what stands behind a dash, with the next word if a value is asked for there.
+    fn read_flags(
+        &self,
+        text: &str,
+        words: &mut std::slice::Iter<'_, String>,
+        parsed: &mut Parsed,
+    ) -> Result<(), Failure> {
+        if let Some(flag) = self.flag(text) {
+            return self.take(flag, None, words, parsed);
+        }
+        if let Some((name, value)) = text.split_once('=')
+            && let Some(flag) = self.flag(name).filter(|flag| flag.value.is_some())
+        {
+            return self.take(flag, Some(value), words, parsed);
+        }
+        for (at, letter) in text.char_indices() {
+            let after = &text[at + letter.len_utf8()..];
+            let Some(flag) = self.flag(&text[at..at + letter.len_utf8()]) else {
+                return Err(Failure::Usage(Some(format!("Unrecognized option: -{text}"))));
+            };
+            if flag.value.is_some() {
+                let value = Some(after).filter(|after| !after.is_empty());
+                return self.take(flag, value, words, parsed);
+            }
+            self.take(flag, None, words, parsed)?;
+        }
+        Ok(())
+    }
+
+    /// Keeps a flag, with its value if it has one.
+    fn take(
+        &self,
+        flag: &'static Flag,
+        value: Option<&str>,
+        words: &mut std::slice::Iter<'_, String>,
+        parsed: &mut Parsed,
+    ) -> Result<(), Failure> {
+        let value = match (flag.value, value) {
+            (None, _) => None,
+            (Some(_), Some(value)) => Some(value.to_owned()),
+            (Some(_), None) => {
+                let is_flag = |word: &String| {
+                    word.strip_prefix('-').is_some_and(|name| self.flag(name).is_some())
+                };
+                let value = words.next().filter(|word| !is_flag(word)).cloned();
+                Some(value.ok_or_else(|| {
+                    Failure::Usage(Some(format!("Missing argument for option: {}", flag.name)))
+                })?)
+            }
+        };
+        parsed.flags.push((flag.name, value));
+        Ok(())
     }
 }
 
@@ -108,7 +179,7 @@ impl Parsed {
     /// The flag's value as a number.
     ///
     /// # Errors
-    /// [`Failure::Usage`] with `complaint` if it is none.
+    /// [`Failure::Said`] with `complaint` if it is none.
     pub(crate) fn number<T: std::str::FromStr>(
         &self,
         flag: &str,
@@ -117,7 +188,7 @@ impl Parsed {
         match self.value(flag).map(str::parse) {
             None => Ok(None),
             Some(Ok(number)) => Ok(Some(number)),
-            Some(Err(_)) => Err(Failure::Usage(Some(complaint.to_owned()))),
+            Some(Err(_)) => Err(Failure::Said(complaint.to_owned())),
         }
     }
 
@@ -157,12 +228,39 @@ mod tests {
     }
 
     #[test]
+    fn flags_may_share_a_dash_and_values_stand_behind_them() {
+        let set = table::find("set").unwrap();
+        for line in ["-sv5 /a x", "-s -v=5 /a x", "/a x -s -v 5", "-v5 -s /a x", "-sv 5 /a x"] {
+            let parsed = set.parse(&words(line)).unwrap();
+            assert!(parsed.has("s") && !parsed.has("b"), "{line}");
+            assert_eq!(parsed.value("v"), Some("5"), "{line}");
+            assert_eq!((parsed.word(0), parsed.word(1)), (Some("/a"), Some("x")), "{line}");
+        }
+        let reconfig = table::find("reconfig").unwrap();
+        let parsed = reconfig.parse(&words("-add server.1=h:1:2;3 -remove=5")).unwrap();
+        assert_eq!(parsed.value("add"), Some("server.1=h:1:2;3"));
+        assert_eq!(parsed.value("remove"), Some("5"));
+        assert_eq!(set.parse(&words("-v -1 /a x")).unwrap().value("v"), Some("-1"));
+    }
+
+    #[test]
+    fn words_beyond_what_zkcli_uses_are_ignored_and_known() {
+        let parsed = table::find("set").unwrap().parse(&words("/a b c d")).unwrap();
+        assert_eq!(parsed.word(1), Some("b"));
+        assert_eq!(parsed.ignored, ["c", "d"]);
+        let tree = table::find("tree").unwrap();
+        assert_eq!(tree.parse(&words("/a /b")), Err(Failure::Usage(None)));
+    }
+
+    #[test]
     fn what_the_row_does_not_name_is_refused() {
         let ls = table::find("ls").unwrap();
         assert!(matches!(ls.parse(&words("-q /")), Err(Failure::Usage(Some(_)))));
-        assert_eq!(ls.parse(&words("/a watch too")), Err(Failure::Usage(None)));
+        assert!(matches!(ls.parse(&words("-sq /")), Err(Failure::Usage(Some(_)))));
         assert_eq!(ls.parse(&[]), Err(Failure::Usage(None)));
         let set = table::find("set").unwrap();
-        assert!(matches!(set.parse(&words("/a b -v")), Err(Failure::Usage(Some(_)))));
+        for line in ["/a b -v", "/a b -v -s", "/a b -sv"] {
+            assert!(matches!(set.parse(&words(line)), Err(Failure::Usage(Some(_)))), "{line}");
+        }
     }
 }

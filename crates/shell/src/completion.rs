@@ -54,6 +54,7 @@ fn wanted(line: &str) -> (usize, Wanted<'_>) {
     let command = line[..start].split_whitespace().next();
     match command {
         None => (start, Wanted::Command(word)),
+        Some("help") => (start, Wanted::Command(word)),
         Some(command) if word.starts_with('-') => (start, Wanted::Flag(command, word)),
         Some(_) => match word.rfind('/') {
             Some(0) => (start + 1, Wanted::Child("/", &word[1..])),
@@ -127,6 +128,7 @@ mod tests {
         for (line, want) in [
             ("", (0, Wanted::Command(""))),
             ("ge", (0, Wanted::Command("ge"))),
+            ("help ge", (5, Wanted::Command("ge"))),
             ("ls -", (3, Wanted::Flag("ls", "-"))),
             ("ls /", (4, Wanted::Child("/", ""))),
             ("ls -s /a/b", (9, Wanted::Child("/a", "b"))),

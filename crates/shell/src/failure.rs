@@ -150,14 +150,31 @@ pub(crate) fn bad_path(path: &str) -> String {
         Err(PathError::Empty) => "Path length must be > 0".to_owned(),
         Err(PathError::NotAbsolute) => "Path must start with / character".to_owned(),
         Err(PathError::TrailingSlash) => "Path must not end with / character".to_owned(),
-        Err(PathError::BadSegment) => {
-            let why = "an empty node name or a relative path";
-            format!("Invalid path string \"{path}\" caused by {why}")
-        }
-        Err(PathError::BadCharacter) | Ok(()) => {
-            format!("Invalid path string \"{path}\" caused by invalid character")
+        Err(PathError::BadSegment | PathError::BadCharacter) | Ok(()) => {
+            format!("Invalid path string \"{path}\" caused by {}", reason(path))
         }
     }
+}
+
+/// The first thing that is wrong within a path, and where: in units of UTF-16, as Java counts.
+fn reason(path: &str) -> String {
+    let units: Vec<u16> = path.encode_utf16().collect();
+    let is = |at: usize, c: char| units.get(at).is_some_and(|unit| *unit == c as u16);
+    let ends = |at: usize| at + 1 == units.len() || is(at + 1, '/');
+    let found = (1..units.len()).find_map(|at| {
+        let what = match units[at] {
+            0 => "null character not allowed",
+            _ if is(at, '/') && is(at - 1, '/') => "empty node name specified",
+            _ if is(at, '.') && is(at - 1, '/') && ends(at) => "relative paths not allowed",
+            _ if at > 1 && is(at, '.') && is(at - 1, '.') && is(at - 2, '/') && ends(at) => {
+                "relative paths not allowed"
+            }
+            0x01..=0x1f | 0x7f..=0x9f | 0xd800..=0xf8ff | 0xfff0..=0xffff => "invalid character",
+            _ => return None,
+        };
+        Some(format!("{what} @{at}"))
+    });
+    found.unwrap_or_else(|| "invalid character".to_owned())
 }
 
 #[cfg(test)]
@@ -175,6 +192,22 @@ mod tests {
             (Error::Refused(ErrorCode::Unimplemented), "KeeperErrorCode = Unimplemented for /a"),
             (Error::InvalidPath("a".to_owned()), "Path must start with / character"),
             (Error::InvalidPath("/a/".to_owned()), "Path must not end with / character"),
+            (
+                Error::InvalidPath("/a//b".to_owned()),
+                "Invalid path string \"/a//b\" caused by empty node name specified @3",
+            ),
+            (
+                Error::InvalidPath("/a/../b".to_owned()),
+                "Invalid path string \"/a/../b\" caused by relative paths not allowed @4",
+            ),
+            (
+                Error::InvalidPath("/é/.".to_owned()),
+                "Invalid path string \"/é/.\" caused by relative paths not allowed @3",
+            ),
+            (
+                Error::InvalidPath("/a\tb".to_owned()),
+                "Invalid path string \"/a\tb\" caused by invalid character @2",
+            ),
             (Error::ConnectionLost, "KeeperErrorCode = ConnectionLoss for /a"),
         ] {
             assert_eq!(text(&error, "/a"), want);

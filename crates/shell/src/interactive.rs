@@ -38,7 +38,10 @@ async fn from_pipe(shell: &mut Shell) -> u8 {
     let mut code = 0;
     while !shell.is_over {
         match lines.next_line().await {
-            Ok(Some(line)) => code = shell.run_line(&line).await.unwrap_or(code),
+            Ok(Some(line)) => {
+                let ran = shell.run_line(&line).await;
+                code = exit_code(shell, code, ran);
+            }
             Ok(None) => break,
             Err(error) => {
                 shell.error(&format!("stdin: {error}"));
@@ -56,7 +59,7 @@ async fn from_terminal(shell: &mut Shell) -> u8 {
     let completion = Completion {
         runtime: tokio::runtime::Handle::current(),
         client: Arc::clone(&client),
-        has_colours: std::env::var_os("NO_COLOR").is_none(),
+        has_colours: std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
     };
     let mut editor = match editor(completion) {
         Ok(editor) => editor,
@@ -80,13 +83,18 @@ async fn from_terminal(shell: &mut Shell) -> u8 {
         }
         let Some(line) = lines.recv().await else { break };
         tokio::select! {
-            ran = shell.run_line(&line) => code = ran.unwrap_or(code),
+            ran = shell.run_line(&line) => code = exit_code(shell, code, ran),
             _ = tokio::signal::ctrl_c() => tell("interrupted"),
         }
         remember(&client, shell.client().ok());
     }
     shell.disconnect().await;
     code
+}
+
+/// The exit code after a line: an empty line leaves it, and so does the one that ends the shell.
+fn exit_code(shell: &Shell, before: u8, ran: Option<u8>) -> u8 {
+    if shell.is_over { before } else { ran.unwrap_or(before) }
 }
 
 fn remember(place: &Mutex<Option<Client>>, client: Option<Client>) {

@@ -4,13 +4,16 @@ use crate::command::Command;
 use crate::failure::Failure;
 use crate::options::Options;
 use crate::show::{say, tell};
+use crate::split;
+use crate::table::{self, COMMANDS};
 use crate::watching::Watching;
-use crate::{split, table};
 use quorate_client::{Client, State};
 use std::io::IsTerminal;
 
 /// How many lines of the history are listed.
 const HISTORY_SHOWN: usize = 11;
+/// What zkCli says above its list of commands.
+const USAGE: &str = "ZooKeeper -server host:port -client-configuration properties-file cmd args";
 
 /// Everything that a command can touch.
 pub(crate) struct Shell {
@@ -139,12 +142,13 @@ impl Shell {
         if command.name != "redo" {
             return Ok((command, rest.to_vec()));
         }
-        let number = command.parse(rest)?.path(0).parse::<usize>();
-        let number = number.map_err(|_| Failure::Usage(None))?;
+        let number =
+            command.parse(rest).ok().and_then(|parsed| parsed.path(0).parse::<usize>().ok());
         // The redo itself is the last line.
         let past = self.history.len().saturating_sub(1);
-        let line = self.history.get(number).filter(|_| number < past).cloned();
-        let line = line.ok_or_else(|| Failure::Said("Command index out of range".to_owned()))?;
+        let line = number.filter(|number| *number < past).and_then(|at| self.history.get(at));
+        let out_of_range = || Failure::Said("Command index out of range".to_owned());
+        let line = line.cloned().ok_or_else(out_of_range)?;
         if let Some(last) = self.history.last_mut() {
             last.clone_from(&line);
         }
@@ -162,6 +166,9 @@ impl Shell {
             return Err(Failure::NotConnected);
         }
         let parsed = command.parse(words)?;
+        if !parsed.ignored.is_empty() {
+            tell(&format!("ignored: {}", parsed.ignored.join(" ")));
+        }
         (command.run)(self, &parsed).await?;
         // What the shell does by itself it does without a session, too, and says so behind it.
         if self.is_interactive && !command.needs_session && !self.is_over && self.living().is_none()
@@ -173,6 +180,10 @@ impl Shell {
 
     /// Says why a command failed, and how it is used if that is why.
     pub(crate) fn complain(&self, failure: &Failure, command: Option<&'static Command>) {
+        if let Failure::UnknownCommand(_) = failure {
+            tell(USAGE);
+            COMMANDS.iter().for_each(|command| tell(&format!("\t{}", command.usage_line())));
+        }
         if let Some(text) = failure.text() {
             self.error(&text);
         }

@@ -2,6 +2,7 @@
 
 use crate::failure::{About, Failure};
 use quorate_client::{Bytes, Client, Error, ReadOp, ReadResult, Stat};
+use std::collections::BTreeMap;
 
 /// Requests under way at once.
 pub(crate) const BATCH: usize = 500;
@@ -47,6 +48,32 @@ pub(crate) async fn paths_to_depth(
     Ok(all)
 }
 
+/// Puts sorted paths, parents first, into zkCli's order: all children of a node, then what is below
+/// the first of them, and so on.
+pub(crate) fn children_together(paths: Vec<String>) -> Vec<String> {
+    let mut children: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for path in paths.iter().skip(1) {
+        children.entry(parent(path)).or_default().push(path);
+    }
+    let Some(top) = paths.first() else { return Vec::new() };
+    let mut ordered = vec![top.clone()];
+    // Nodes whose children are to be listed, the next one last.
+    let mut waiting = vec![top.as_str()];
+    while let Some(path) = waiting.pop() {
+        let Some(below) = children.get(path) else { continue };
+        ordered.extend(below.iter().map(|path| (*path).to_owned()));
+        waiting.extend(below.iter().rev());
+    }
+    ordered
+}
+
+fn parent(path: &str) -> &str {
+    match path.rfind('/') {
+        Some(0) | None => "/",
+        Some(at) => &path[..at],
+    }
+}
+
 /// A child's path.
 pub(crate) fn below(parent: &str, name: &str) -> String {
     if parent == "/" { format!("/{name}") } else { format!("{parent}/{name}") }
@@ -73,5 +100,23 @@ pub(crate) async fn or_null(client: &Client, path: &str, data: Bytes) -> Option<
     match client.multi_read(reads).await.ok().and_then(|mut results| results.pop()) {
         Some(Ok(ReadResult::Data(data, _))) => data,
         Some(Ok(ReadResult::Children(_)) | Err(_)) | None => Some(data),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::children_together;
+
+    #[test]
+    fn children_stand_together_as_zkcli_lists_them() {
+        let ordered = |paths: &[&str]| {
+            children_together(paths.iter().map(|path| (*path).to_owned()).collect()).join(" ")
+        };
+        assert_eq!(
+            ordered(&["/", "/a", "/a/x", "/a/x/1", "/a/y", "/b", "/b/z"]),
+            "/ /a /b /a/x /a/y /a/x/1 /b/z"
+        );
+        assert_eq!(ordered(&["/a/b", "/a/b/c", "/a/b/c/d"]), "/a/b /a/b/c /a/b/c/d");
+        assert_eq!(ordered(&["/a"]), "/a");
     }
 }

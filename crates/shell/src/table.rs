@@ -1,6 +1,6 @@
 //! The table of commands: parser, usage, help, completion and dispatch come from it.
 
-use crate::command::{Command, Flag, switch, value};
+use crate::command::{Command, Flag, first, only, switch, value};
 use crate::commands::{acl, ensemble, exchange, local, quota, read, subtree, watch, write};
 
 const STAT: Flag = switch("s", "also print the stat");
@@ -33,15 +33,15 @@ const ALONE: bool = false;
 
 commands! {
     "addWatch" "[-m mode] path # optional mode is one of [PERSISTENT, PERSISTENT_RECURSIVE] - default is PERSISTENT_RECURSIVE",
-        &[value("m", "mode", "PERSISTENT or PERSISTENT_RECURSIVE")], 1..=1, SESSION, watch::add_watch,
+        &[value("m", "mode", "PERSISTENT or PERSISTENT_RECURSIVE")], only(1, 1), SESSION, watch::add_watch,
         "Watches a node, and below it, until the watch is removed.";
-    "addauth" "scheme auth", &[], 2..=2, SESSION, ensemble::add_auth,
+    "addauth" "scheme auth", &[], first(1, 2), SESSION, ensemble::add_auth,
         "Adds an identity to this session.";
-    "close" "", &[], 0..=0, SESSION, local::close, "Ends the session.";
+    "close" "", &[], first(0, 0), SESSION, local::close, "Ends the session.";
     "config" "[-c] [-w] [-s]",
-        &[switch("c", "as a connect string for clients"), WATCH, STAT], 0..=0, SESSION, ensemble::config,
+        &[switch("c", "as a connect string for clients"), WATCH, STAT], first(0, 0), SESSION, ensemble::config,
         "Prints the ensemble's configuration.";
-    "connect" "host:port", &[], 0..=1, ALONE, local::connect,
+    "connect" "host:port", &[], first(0, 1), ALONE, local::connect,
         "Ends the session and begins one with other servers.";
     "create" "[-s] [-e] [-c] [-t ttl] path [data] [acl]",
         &[
@@ -49,39 +49,39 @@ commands! {
             switch("e", "ephemeral"),
             switch("c", "container"),
             value("t", "ttl", "time to live in ms"),
-        ], 1..=3, SESSION, write::create, "Creates a node.";
+        ], first(1, 3), SESSION, write::create, "Creates a node.";
     "delete" "[-v version] path", &[value("v", "version", "the version that it must have")],
-        1..=2, SESSION, write::delete, "Deletes a node without children.";
+        first(1, 2), SESSION, write::delete, "Deletes a node without children.";
     "deleteall" "path [-b batch size]", &[value("b", "batch size", "requests under way at once")],
-        1..=1, SESSION, subtree::delete_all, "Deletes a node and all below it.";
-    "delquota" "[-n|-b|-N|-B] path", QUOTA_SWITCHES, 1..=1, SESSION, quota::delete,
+        first(1, 1), SESSION, subtree::delete_all, "Deletes a node and all below it.";
+    "delquota" "[-n|-b|-N|-B] path", QUOTA_SWITCHES, first(1, 1), SESSION, quota::delete,
         "Removes a quota, or one limit of it.";
-    "export" "[-e] path [file]", &[switch("e", "with ephemeral nodes")], 1..=2, SESSION, exchange::export,
+    "export" "[-e] path [file]", &[switch("e", "with ephemeral nodes")], only(1, 2), SESSION, exchange::export,
         "Writes a subtree as JSON, with data and access lists, to a file or to stdout.";
     "find" "path [-name glob] [-data text] [-e]",
         &[
             value("name", "glob", "names that match; * and ? stand for others"),
             value("data", "text", "nodes whose data holds this text"),
             switch("e", "only ephemeral nodes"),
-        ], 1..=1, SESSION, subtree::find, "Lists the paths below a node that meet all conditions.";
+        ], only(1, 1), SESSION, subtree::find, "Lists the paths below a node that meet all conditions.";
     "get" "[-s] [-w] [-b] [-x] path",
-        &[STAT, WATCH, switch("b", "in base64"), switch("x", "as a hexdump")], 1..=2, SESSION, read::get,
+        &[STAT, WATCH, switch("b", "in base64"), switch("x", "as a hexdump")], first(1, 2), SESSION, read::get,
         "Prints a node's data.";
-    "getAcl" "[-s] path", &[STAT], 1..=1, SESSION, acl::get, "Prints a node's access list.";
-    "getAllChildrenNumber" "path", &[], 1..=1, SESSION, read::count, "Counts all nodes below a node.";
-    "getEphemerals" "path", &[], 0..=1, SESSION, read::ephemerals,
+    "getAcl" "[-s] path", &[STAT], first(1, 1), SESSION, acl::get, "Prints a node's access list.";
+    "getAllChildrenNumber" "path", &[], first(1, 1), SESSION, read::count, "Counts all nodes below a node.";
+    "getEphemerals" "path", &[], first(0, 1), SESSION, read::ephemerals,
         "Lists this session's ephemeral nodes.";
-    "help" "[command]", &[], 0..=1, ALONE, local::help, "Explains a command, or lists all.";
-    "history" "", &[], 0..=0, ALONE, local::history, "Lists the last commands.";
-    "import" "[-f] file [path]", &[switch("f", "overwrite nodes that exist")], 1..=2, SESSION, exchange::import,
+    "help" "[command]", &[], only(0, 1), ALONE, local::help, "Explains a command, or lists all.";
+    "history" "", &[], first(0, 0), ALONE, local::history, "Lists the last commands.";
+    "import" "[-f] file [path]", &[switch("f", "overwrite nodes that exist")], only(1, 2), SESSION, exchange::import,
         "Creates the subtree that `export` wrote, at its place or at another.";
-    "listquota" "path", &[], 1..=1, SESSION, quota::list, "Prints a quota and what is used of it.";
+    "listquota" "path", &[], first(1, 1), SESSION, quota::list, "Prints a quota and what is used of it.";
     "ls" "[-s] [-w] [-R] path", &[STAT, WATCH, switch("R", "all below it, a path per line")],
-        1..=2, SESSION, read::ls, "Lists a node's children.";
-    "printwatches" "on|off", &[], 0..=1, ALONE, local::print_watches,
+        first(1, 2), SESSION, read::ls, "Lists a node's children.";
+    "printwatches" "on|off", &[], first(0, 1), ALONE, local::print_watches,
         "Says whether watch events are printed, or switches it.";
-    "quit" "", &[], 0..=0, ALONE, local::quit, "Ends the session and the shell.";
-    "exit" "", &[], 0..=0, ALONE, local::quit, "The same as quit.";
+    "quit" "", &[], first(0, 0), ALONE, local::quit, "Ends the session and the shell.";
+    "exit" "", &[], first(0, 0), ALONE, local::quit, "The same as quit.";
     "reconfig" "[-s] [-v version] [[-file path] | [-members serverID=host:port1:port2;port3[,...]*]] | [-add serverId=host:port1:port2;port3[,...]]* [-remove serverId[,...]*]",
         &[
             STAT,
@@ -90,8 +90,8 @@ commands! {
             value("members", "servers", "the new membership"),
             value("add", "servers", "servers to add or to change"),
             value("remove", "ids", "servers to remove"),
-        ], 0..=0, SESSION, ensemble::reconfig, "Changes the ensemble.";
-    "redo" "cmdno", &[], 1..=1, ALONE, local::redo, "Runs a command of the history again.";
+        ], first(0, 0), SESSION, ensemble::reconfig, "Changes the ensemble.";
+    "redo" "cmdno", &[], first(1, 1), ALONE, local::redo, "Runs a command of the history again.";
     "removewatches" "path [-c|-d|-p|-r|-a] [-l]",
         &[
             switch("c", "watches on children"),
@@ -100,29 +100,29 @@ commands! {
             switch("r", "persistent recursive watches"),
             switch("a", "any"),
             switch("l", "also without a connection"),
-        ], 1..=1, SESSION, watch::remove_watches, "Removes watches from a node.";
+        ], first(1, 1), SESSION, watch::remove_watches, "Removes watches from a node.";
     "set" "path data [-s] [-v version] [-b]",
         &[STAT, value("v", "version", "the version that it must have"), switch("b", "data is base64")],
-        2..=2, SESSION, write::set, "Replaces a node's data.";
+        first(2, 2), SESSION, write::set, "Replaces a node's data.";
     "setAcl" "[-s] [-v version] [-R] path acl",
         &[STAT, value("v", "version", "the version that the list must have"), switch("R", "all below, too")],
-        2..=2, SESSION, acl::set, "Replaces a node's access list.";
+        first(2, 2), SESSION, acl::set, "Replaces a node's access list.";
     "setquota" "-n|-b|-N|-B val path",
         &[
             value("n", "val", "soft limit of nodes"),
             value("b", "val", "soft limit of bytes"),
             value("N", "val", "hard limit of nodes"),
             value("B", "val", "hard limit of bytes"),
-        ], 1..=1, SESSION, quota::set, "Limits nodes and bytes of a subtree.";
-    "stat" "[-w] path", &[WATCH], 1..=2, SESSION, read::stat, "Prints a node's stat.";
-    "sync" "path", &[], 1..=1, SESSION, ensemble::sync,
+        ], first(1, 1), SESSION, quota::set, "Limits nodes and bytes of a subtree.";
+    "stat" "[-w] path", &[WATCH], first(1, 2), SESSION, read::stat, "Prints a node's stat.";
+    "sync" "path", &[], first(1, 1), SESSION, ensemble::sync,
         "Waits until the server has what the leader had.";
-    "tree" "[-d depth] path", &[value("d", "depth", "how deep to go")], 0..=1, SESSION, subtree::tree,
+    "tree" "[-d depth] [path]", &[value("d", "depth", "how deep to go")], only(0, 1), SESSION, subtree::tree,
         "Draws the nodes below a node.";
-    "version" "", &[], 0..=0, SESSION, local::version, "Prints this shell's version.";
-    "watch" "[-n events] path", &[value("n", "events", "end after so many")], 1..=1, SESSION, watch::follow,
+    "version" "", &[], only(0, 0), SESSION, local::version, "Prints this shell's version.";
+    "watch" "[-n events] path", &[value("n", "events", "end after so many")], only(1, 1), SESSION, watch::follow,
         "Follows all changes of a node and below it, a line per event, until interrupted.";
-    "whoami" "", &[], 0..=0, SESSION, ensemble::who_am_i, "Prints the identities of this session.";
+    "whoami" "", &[], first(0, 0), SESSION, ensemble::who_am_i, "Prints the identities of this session.";
 }
 
 /// The command of that name.

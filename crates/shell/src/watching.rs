@@ -22,6 +22,15 @@ pub(crate) enum On {
     Persistent,
 }
 
+#[derive(Debug)]
+struct Printed {
+    zxid: i64,
+    kind: &'static str,
+    path: String,
+    /// How many had been printed with it.
+    number: u64,
+}
+
 /// Writes a text where an interactive line is being typed.
 pub(crate) type Writer = Box<dyn FnMut(String) + Send>;
 
@@ -32,8 +41,10 @@ pub(crate) struct Watching(Arc<Mutex<Printer>>);
 #[derive(Default)]
 struct Printer {
     is_silent: bool,
-    /// Zxid, kind and path of the last events.
-    printed: VecDeque<(i64, &'static str, String)>,
+    /// The last events.
+    printed: VecDeque<Printed>,
+    /// How many were printed so far.
+    count: u64,
     writer: Option<Writer>,
 }
 
@@ -60,9 +71,10 @@ impl Watching {
     /// Prints the events of a watch as they come.
     pub(crate) fn follow(&self, mut watch: Watch, on: On) {
         let this = self.clone();
+        let mut heard = self.with(|printer| printer.count);
         tokio::spawn(async move {
             while let Some(event) = watch.next().await {
-                this.event(&event, on);
+                this.event(&event, on, &mut heard);
             }
         });
     }
@@ -90,27 +102,34 @@ impl Watching {
         });
     }
 
-    fn event(&self, event: &Event, on: On) {
+    fn event(&self, event: &Event, on: On, heard: &mut u64) {
         let Some(kind) = kind(event.kind, on) else {
             let text = "events may be missing here: read what you depend on";
             self.with(|printer| printer.write(format!("{}: {text}", event.path)));
             return;
         };
-        self.with(|printer| printer.once(kind, &event.path, event.zxid));
+        self.with(|printer| printer.once(kind, &event.path, event.zxid, heard));
     }
 }
 
 impl Printer {
-    fn once(&mut self, kind: &'static str, path: &str, zxid: i64) {
-        if zxid > 0 {
-            let seen = (zxid, kind, path.to_owned());
-            if self.printed.contains(&seen) {
-                return;
-            }
-            self.printed.push_back(seen);
-            if self.printed.len() > REMEMBERED {
-                self.printed.pop_front();
-            }
+    /// Prints an event unless another watch has. Servers before 3.9 name no zxid: there it is the
+    /// same if it was printed since this watch was set or has last `heard` one.
+    fn once(&mut self, kind: &'static str, path: &str, zxid: i64, heard: &mut u64) {
+        let same = self.printed.iter().find(|printed| {
+            (printed.zxid, printed.kind, printed.path.as_str()) == (zxid, kind, path)
+                && (zxid > 0 || printed.number > *heard)
+        });
+        if let Some(same) = same {
+            *heard = same.number;
+            return;
+        }
+        self.count += 1;
+        *heard = self.count;
+        let (path_printed, number) = (path.to_owned(), self.count);
+        self.printed.push_back(Printed { zxid, kind, path: path_printed, number });
+        if self.printed.len() > REMEMBERED {
+            self.printed.pop_front();
         }
         self.print("SyncConnected", kind, path, zxid);
     }
@@ -143,4 +162,35 @@ pub(crate) fn kind(kind: EventKind, on: On) -> Option<&'static str> {
         (EventKind::Removed, On::Persistent) => "PersistentWatchRemoved",
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Printer;
+    use std::sync::mpsc;
+
+    /// How many events were printed of those that two watches, set before, heard in turn.
+    fn printed(events: &[(usize, i64)]) -> usize {
+        let (sender, printed) = mpsc::channel();
+        let writer = Box::new(move |text| sender.send(text).unwrap());
+        let mut printer = Printer { writer: Some(writer), ..Printer::default() };
+        let mut heard = [0, 0];
+        for (watch, zxid) in events {
+            printer.once("NodeDataChanged", "/a", *zxid, &mut heard[*watch]);
+        }
+        printed.try_iter().count()
+    }
+
+    #[test]
+    fn an_event_that_several_watches_hear_is_printed_once() {
+        assert_eq!(printed(&[(0, 5), (1, 5), (0, 6), (1, 6)]), 2);
+        assert_eq!(printed(&[(0, 5), (0, 6), (1, 5), (1, 6)]), 2);
+    }
+
+    #[test]
+    fn events_without_a_zxid_are_told_apart_by_who_has_heard_them() {
+        assert_eq!(printed(&[(0, -1), (1, -1), (1, -1), (0, -1)]), 2);
+        assert_eq!(printed(&[(0, -1), (0, -1), (1, -1), (1, -1)]), 2);
+        assert_eq!(printed(&[(0, -1), (0, -1), (0, -1)]), 3);
+    }
 }

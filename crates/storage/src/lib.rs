@@ -25,7 +25,7 @@ pub use epoch::{Epochs, load_epochs, read_myid, read_number, write_number};
 pub use error::{Damage, Error};
 pub use log::{
     Ahead, AheadPlan, FINDINGS_MAX, Finding, LogOptions, LogReader, LogRecord, ReadOptions, Tail,
-    TxnLog, last_logged, padded_size, truncate_log,
+    TxnLog, last_logged, padded_size, record_checksum, truncate_log,
 };
 pub use names::{Compression, Dirs, LogFile, SnapshotFile, list_logs, list_snapshots};
 pub use purge::{RETAIN_MIN, purge};

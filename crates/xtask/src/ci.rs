@@ -46,6 +46,7 @@ const STEPS: &[Step] = &[
         ],
     },
     Step { name: "tours", command: &["interop/tours/serve", "{quorate} serve {cfg}"] },
+    Step { name: "toolkits", command: &["interop/toolkits", "{quorate}"] },
     Step { name: "kazoo", command: &["interop/kazoo", "{quorate} serve {cfg}"] },
     Step { name: "mutants", command: &["cargo", "xtask", "mutants"] },
     Step {

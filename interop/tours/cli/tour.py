@@ -156,19 +156,44 @@ ONCE = (
     ("get /tour/none", 1, "", "Node does not exist: /tour/none"),
     ("set -v 5 /tour y", 1, "", "version No is not valid : /tour"),
     ("nosuch", 127, "", "Command not found: Command not found nosuch"),
+    ("getAcl", 1, "", "getAcl [-s] path"),
+    ("create -s /tour/seq x", 0, "", "Created /tour/seq0000000000"),
+    ("getAllChildrenNumber /tour", 0, "1", ""),
+    ("-timeout 9000 -r get /tour", 0, "x", ""),
+    ("-waitforconnection get /tour", 0, "x", ""),
+    # Within a chroot its paths are what is typed and what is printed.
+    ("-server HOST:PORT/tour ls /", 0, "[seq0000000000]", ""),
+    ("-server HOST:PORT/tour create /in y", 0, "", "Created /in"),
+    ("-server HOST:PORT/tour get /none", 1, "", "Node does not exist: /none"),
+    ("-server HOST:PORT/tour/in get /", 0, "y", ""),
     ("deleteall /tour", 0, "", ""),
     ("ls /tour", 1, "", "Node does not exist: /tour"),
 )
 
+# Lines from a pipe, and the exit code that they leave: that of the last command before the end.
+PIPED = (
+    ("ls /none", 1),
+    ("ls /none\nls /", 0),
+    ("ls /\nls /none\nquit", 1),
+    ("nosuch\n\n", 127),
+    ("ls /none\nprintwatches\nquit", 0),
+)
+
 
 def once(hosts, command):
-    words = [word.replace("/tour", ROOT) for word in command.split()]
+    words = [word.replace("/tour", ROOT).replace("HOST:PORT", hosts) for word in command.split()]
     done = subprocess.run([*CLI, "-server", hosts, *words], text=True, capture_output=True, timeout=WAIT)
     lines = {}
     for name, text in (("out", done.stdout), ("err", done.stderr)):
         kept = [masked(line) for line in text.splitlines() if not (is_chatter(line) or EVENT.search(line))]
         lines[name] = "\n".join(line for line in kept if line not in ("", "WATCHER::"))
     return done.returncode, lines["out"], lines["err"]
+
+
+def piped(hosts, lines):
+    """The exit code."""
+    return subprocess.run(
+        [*CLI, "-server", hosts], text=True, input=lines + "\n", capture_output=True, timeout=WAIT).returncode
 
 
 def check(hosts, release):
@@ -180,6 +205,13 @@ def check(hosts, release):
         else:
             failed += 1
             print(f"FAIL {CLI[0]} {command}: want {want}, got {got}")
+    for lines, want in PIPED:
+        got = piped(hosts, lines)
+        if got == want:
+            passed += 1
+        else:
+            failed += 1
+            print(f"FAIL {CLI[0]} < {lines!r}: want exit code {want}, got {got}")
     wanted = steps(SESSION.read_text(), release)
     if "CLI" in os.environ:
         wanted = [(line, OURS.get(line, printed)) for line, printed in wanted]

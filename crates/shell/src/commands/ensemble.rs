@@ -72,26 +72,35 @@ fn quorum_host(servers: &str) -> &str {
 }
 
 pub(crate) async fn reconfig(shell: &mut Shell, parsed: &Parsed) -> Result<(), Failure> {
-    let text = |flag| parsed.value(flag).map(str::to_owned);
-    let (file, members) = (text("file"), text("members"));
+    let text = |flag| parsed.value(flag).map(str::to_lowercase);
+    let (file, members) = (parsed.value("file"), text("members"));
     let change = Reconfig { joining: text("add"), leaving: text("remove"), ..Reconfig::default() };
     let is_whole = file.is_some() || members.is_some();
     let is_step = change.joining.is_some() || change.leaving.is_some();
-    if is_whole == is_step || (file.is_some() && members.is_some()) {
-        return Err(Failure::Usage(
-            is_whole.then(|| "-file, -members and -add with -remove exclude each other".to_owned()),
-        ));
-    }
-    let members = match file {
-        Some(file) => Some(membership(&file)?),
-        None => members,
-    };
     let complaint = "-v must be followed by a long (configuration version)";
+    let refuse = |text: &str| Err(Failure::Said(text.to_owned()));
+    if !is_whole && !is_step {
+        return Err(Failure::Usage(None));
+    }
     // The version is shown in hexadecimal, and so it is taken.
     let from_version = match parsed.value("v").map(|hex| i64::from_str_radix(hex, 16)) {
         None => None,
         Some(Ok(version)) => Some(version),
-        Some(Err(_)) => return Err(Failure::Usage(Some(complaint.to_owned()))),
+        Some(Err(_)) => return refuse(complaint),
+    };
+    if is_whole && is_step {
+        return refuse(
+            "Can't use -file or -members together with -add or -remove (mixing incremental and \
+             non-incremental modes is not allowed)",
+        );
+    }
+    let members = match (file, members) {
+        (Some(_), Some(_)) => {
+            let text = "Can't use -file and -members together (conflicting non-incremental modes)";
+            return refuse(text);
+        }
+        (Some(file), None) => Some(membership(file)?),
+        (None, members) => members,
     };
     let change = Reconfig { members, from_version, ..change };
     let (config, stat) = shell.client()?.reconfig(change).await.about("")?;
@@ -104,7 +113,8 @@ pub(crate) async fn reconfig(shell: &mut Shell, parsed: &Parsed) -> Result<(), F
 
 /// The server lines of a configuration file.
 fn membership(file: &str) -> Result<String, Failure> {
-    let text = std::fs::read_to_string(file).map_err(|error| format!("{file}: {error}"))?;
+    let text = std::fs::read_to_string(file);
+    let text = text.map_err(|error| format!("Error processing {file}: {error}"))?;
     let servers: Vec<&str> =
         text.lines().map(str::trim).filter(|line| line.starts_with("server.")).collect();
     if servers.is_empty() {

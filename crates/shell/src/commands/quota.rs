@@ -195,11 +195,11 @@ async fn warn(client: &Client, usage_at: &str, limits: Track) -> Result<(), Fail
     let is_over = |limit: i64, used: i64| limit != NONE && used > limit;
     if is_over(limits.count, used.count) || is_over(limits.count_hard, used.count) {
         let text = "the count quota you create is less than the existing count:";
-        tell(&format!("[Warning]: {text} {}", used.count));
+        tell(&format!("[Warning]: {text}{}", used.count));
     }
     if is_over(limits.bytes, used.bytes) || is_over(limits.bytes_hard, used.bytes) {
         let text = "the bytes quota you create is less than the existing bytes:";
-        tell(&format!("[Warning]: {text} {}", used.bytes));
+        tell(&format!("[Warning]: {text}{}", used.bytes));
     }
     Ok(())
 }
@@ -208,7 +208,9 @@ pub(crate) async fn delete(shell: &mut Shell, parsed: &Parsed) -> Result<(), Fai
     let (client, path) = (shell.client()?, parsed.path(0));
     let own = node_of(path);
     let limits_at = below(&own, LIMITS);
-    let Some(mut limits) = track(&client, &limits_at).await? else { return Err(missing(path)) };
+    let Some(mut limits) = track(&client, &limits_at).await? else {
+        return Err(Failure::Said(format!("Quota does not exist for {path}")));
+    };
     let flags: Vec<&str> = FLAGS.into_iter().filter(|flag| parsed.has(flag)).collect();
     if !flags.is_empty() {
         for flag in flags {

@@ -12,7 +12,7 @@ use quorate_client::Error;
 
 pub(crate) async fn get(shell: &mut Shell, parsed: &Parsed) -> Result<(), Failure> {
     let (client, path) = (shell.client()?, parsed.path(0));
-    let (data, stat) = if wants_watch(parsed, "get") {
+    let (data, stat) = if wants_watch(parsed, "get [-s] [-w] path") {
         let (data, stat, watch) = client.get_watched(path).await.about(path)?;
         shell.watching.follow(watch, On::Data);
         (subtree::or_null(&client, path, data).await, stat)
@@ -33,11 +33,11 @@ pub(crate) async fn get(shell: &mut Shell, parsed: &Parsed) -> Result<(), Failur
 
 pub(crate) async fn ls(shell: &mut Shell, parsed: &Parsed) -> Result<(), Failure> {
     let (client, path) = (shell.client()?, parsed.path(0));
+    let is_watched = wants_watch(parsed, "ls [-w] path");
     if parsed.has("R") {
-        say(&subtree::paths(&client, path).await?.join("\n"));
-        return Ok(());
+        return ls_all(shell, path, is_watched).await;
     }
-    let (names, stat) = if wants_watch(parsed, "ls") {
+    let (names, stat) = if is_watched {
         let (names, stat, watch) = client.children_with_stat_watched(path).await.about(path)?;
         shell.watching.follow(watch, On::Children);
         (names, stat)
@@ -51,9 +51,31 @@ pub(crate) async fn ls(shell: &mut Shell, parsed: &Parsed) -> Result<(), Failure
     Ok(())
 }
 
+/// All paths, a line each; a node's children come together, and then what is below each of them.
+async fn ls_all(shell: &Shell, top: &str, is_watched: bool) -> Result<(), Failure> {
+    let client = shell.client()?;
+    // The reference reads the first node, which takes a permission and sets a watch on its data.
+    if is_watched {
+        let (_, _, watch) = client.get_watched(top).await.about(top)?;
+        shell.watching.follow(watch, On::Data);
+    } else {
+        client.get(top).await.about(top)?;
+    }
+    let paths = subtree::paths(&client, top).await?;
+    for path in paths.iter().filter(|_| is_watched) {
+        match client.children_watched(path).await {
+            Ok((_, watch)) => shell.watching.follow(watch, On::Children),
+            Err(Error::NoNode) => {}
+            Err(error) => return Err(error).about(path),
+        }
+    }
+    say(&subtree::children_together(paths).join("\n"));
+    Ok(())
+}
+
 pub(crate) async fn stat(shell: &mut Shell, parsed: &Parsed) -> Result<(), Failure> {
     let (client, path) = (shell.client()?, parsed.path(0));
-    let stat = if wants_watch(parsed, "stat") {
+    let stat = if wants_watch(parsed, "stat [-w] path") {
         let (stat, watch) = client.exists_watched(path).await.about(path)?;
         shell.watching.follow(watch, On::Data);
         stat
@@ -78,10 +100,13 @@ pub(crate) async fn ephemerals(shell: &mut Shell, parsed: &Parsed) -> Result<(),
     Ok(())
 }
 
-/// Whether a watch is asked for; a second word is the old form.
-fn wants_watch(parsed: &Parsed, name: &str) -> bool {
+/// Whether a watch is asked for; a second word is the old form of what is said `instead` now.
+fn wants_watch(parsed: &Parsed, instead: &str) -> bool {
     if parsed.word(1).is_some() {
-        tell(&format!("'{name} path watch' is an old form: use '{name} -w path'"));
+        let name = instead.split(' ').next().unwrap_or_default();
+        tell(&format!(
+            "'{name} path [watch]' has been deprecated. Please use '{instead}' instead."
+        ));
     }
     parsed.has("w") || parsed.word(1).is_some()
 }

@@ -9,7 +9,8 @@ use quorate_client::{Error, WatcherType};
 
 pub(crate) async fn add_watch(shell: &mut Shell, parsed: &Parsed) -> Result<(), Failure> {
     let (client, path) = (shell.client()?, parsed.path(0));
-    let watch = match parsed.value("m").unwrap_or("PERSISTENT_RECURSIVE") {
+    let mode = parsed.value("m").unwrap_or("PERSISTENT_RECURSIVE").to_uppercase();
+    let watch = match mode.as_str() {
         "PERSISTENT" => client.watch(path),
         "PERSISTENT_RECURSIVE" => client.watch_recursive(path),
         _ => return Err(Failure::Usage(None)),

@@ -9,6 +9,9 @@ use base64::prelude::BASE64_STANDARD;
 use quorate_client::{Acl, Mode};
 use std::time::Duration;
 
+/// The longest time to live that fits beside its mark in a node's owner, in ms.
+const TTL_MS_MAX: u64 = (1 << 40) - 1;
+
 pub(crate) async fn create(shell: &mut Shell, parsed: &Parsed) -> Result<(), Failure> {
     let mode = mode(parsed)?;
     let path = parsed.path(0);
@@ -23,15 +26,13 @@ pub(crate) async fn create(shell: &mut Shell, parsed: &Parsed) -> Result<(), Fai
 }
 
 fn mode(parsed: &Parsed) -> Result<Mode, Failure> {
-    let refuse = |text: &str| Err(Failure::Usage(Some(text.to_owned())));
-    let ttl: Option<u64> = parsed.number("t", "-t argument must be a long value")?;
-    let ttl = ttl.map(Duration::from_millis);
+    let refuse = |text: &str| Err(Failure::Said(text.to_owned()));
+    let ttl: Option<i64> = parsed.number("t", "-t argument must be a long value")?;
     let (ephemeral, sequential) = (parsed.has("e"), parsed.has("s"));
     if parsed.has("c") && (ephemeral || sequential) {
-        return Err(Failure::Said(
-            "-c cannot be combined with -s or -e. Containers cannot be ephemeral or sequential."
-                .to_owned(),
-        ));
+        return refuse(
+            "-c cannot be combined with -s or -e. Containers cannot be ephemeral or sequential.",
+        );
     }
     if ttl.is_some() && ephemeral {
         return refuse("TTLs cannot be used with Ephemeral znodes");
@@ -39,6 +40,14 @@ fn mode(parsed: &Parsed) -> Result<Mode, Failure> {
     if ttl.is_some() && parsed.has("c") {
         return refuse("TTLs cannot be used with Container znodes");
     }
+    let ttl = match ttl.map(u64::try_from) {
+        None => None,
+        Some(Ok(ttl_ms @ 1..=TTL_MS_MAX)) => Some(Duration::from_millis(ttl_ms)),
+        Some(_) => {
+            let text = "ttl must be positive and cannot be larger than:";
+            return refuse(&format!("{text} {TTL_MS_MAX}"));
+        }
+    };
     Ok(match (ttl, ephemeral, sequential) {
         (Some(ttl), _, true) => Mode::PersistentSequentialWithTtl(ttl),
         (Some(ttl), _, false) => Mode::PersistentWithTtl(ttl),
@@ -70,7 +79,10 @@ pub(crate) async fn delete(shell: &mut Shell, parsed: &Parsed) -> Result<(), Fai
     let path = parsed.path(0);
     let mut version = version(parsed)?;
     if let Some(old) = parsed.word(1) {
-        tell("'delete path version' is an old form: use 'delete -v version path'");
+        tell(
+            "'delete path [version]' has been deprecated. Please use 'delete [-v version] path' \
+             instead.",
+        );
         version = Some(old.parse().map_err(|_| Failure::Usage(None))?);
     }
     shell.client()?.delete(path, version).await.about(path)

@@ -34,6 +34,12 @@ const MARK_OFFSET: u64 = 8;
 /// Where the first record is.
 const HEADER_SIZE: u64 = wire::SnapshotHeader::SIZE as u64;
 
+/// The checksum that a record of this payload has in the file.
+#[must_use]
+pub fn record_checksum(payload: &[u8]) -> u64 {
+    adler32(payload)
+}
+
 fn adler32(bytes: &[u8]) -> u64 {
     u64::from(simd_adler32::adler32(&bytes))
 }

@@ -28,7 +28,8 @@ class Terminal:
             os.environ.pop("NO_COLOR", None)
             os.environ.update(HOME=home, TERM="xterm", **environment)
             os.execvp(CLI[0], [*CLI, "-server", hosts])
-        self.raw = ""
+        # What is not waited for yet, and all that came.
+        self.raw = self.seen = ""
 
     def type(self, text):
         os.write(self.fd, text.encode())
@@ -45,22 +46,26 @@ class Terminal:
             ready, _, _ = select.select([self.fd], [], [], max(0, deadline - time.monotonic()))
             if not ready:
                 raise AssertionError(f"waited for {pattern!r}, the screen has {plain!r}")
-            try:
-                self.raw += os.read(self.fd, 65536).decode(errors="replace")
-            except OSError:
-                raise AssertionError(f"ended before {pattern!r}, the screen has {plain!r}") from None
+            if not self.read():
+                raise AssertionError(f"ended before {pattern!r}, the screen has {plain!r}")
+
+    def read(self):
+        """False at the end."""
+        try:
+            came = os.read(self.fd, 65536).decode(errors="replace")
+        except OSError:
+            return False
+        self.raw += came
+        self.seen += came
+        return bool(came)
 
     def prompt(self):
         self.wait_for(r"\[zk: \S+\(CONNECTED\) \d+\] ")
 
     def ended(self):
         """The exit code."""
-        while True:
-            try:
-                if not os.read(self.fd, 65536):
-                    break
-            except OSError:
-                break
+        while self.read():
+            pass
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
 
 
@@ -82,7 +87,7 @@ def a_line_is_run(hosts, terminal):
     terminal.prompt()
 
 
-def commands_flags_and_paths_are_completed(hosts, terminal):
+def commands_and_paths_are_completed(hosts, terminal):
     terminal.type("getAll" + TAB + ROOT[:-4] + TAB + "\r")
     terminal.wait_for(rf"getAllChildrenNumber {ROOT}")
     terminal.wait_for(r"\n0\r")
@@ -107,7 +112,17 @@ def errors_are_red(hosts, terminal):
     while "\x1b[31mNode does not exist: /none\x1b[0m" not in terminal.raw:
         if not select.select([terminal.fd], [], [], max(0, deadline - time.monotonic()))[0]:
             raise AssertionError(f"not red: {terminal.raw!r}")
-        terminal.raw += os.read(terminal.fd, 65536).decode()
+        terminal.read()
+    terminal.prompt()
+
+
+def flags_are_completed(hosts, terminal):
+    terminal.type("deleteall -" + TAB)
+    terminal.wait_for("deleteall -b ")
+    terminal.type(f"5 {ROOT}/alpha\r")
+    terminal.prompt()
+    terminal.type(f"get {ROOT}/alpha\r")
+    terminal.wait_for(f"Node does not exist: {ROOT}/alpha")
     terminal.prompt()
 
 
@@ -116,7 +131,7 @@ def events_come_while_somebody_types(hosts, terminal):
     terminal.prompt()
     terminal.type(f"stat {ROOT}")
     once(hosts, "create", f"{ROOT}/beta")
-    terminal.wait_for(rf"WatchedEvent state:SyncConnected type:NodeCreated path:{ROOT}/beta zxid: \d+")
+    terminal.wait_for(rf"WatchedEvent state:SyncConnected type:NodeCreated path:{ROOT}/beta zxid: -?\d+")
     terminal.type("/beta\r")
     terminal.wait_for(r"numChildren = 0")
     terminal.prompt()
@@ -144,12 +159,28 @@ def the_end_of_input_ends_the_shell(hosts, terminal):
     assert code == 0, f"exit code {code}"
 
 
+def another_run_has_the_history_and_no_colours_if_none_are_wanted(hosts, home):
+    terminal = Terminal(hosts, home, NO_COLOR="1")
+    connected(terminal)
+    terminal.type("get /none\r")
+    terminal.wait_for("Node does not exist: /none")
+    terminal.prompt()
+    # The line before it is of the run before: what follows `addauth` there.
+    terminal.type(UP + UP + "\r")
+    terminal.wait_for(rf"deleteall {ROOT}\r")
+    terminal.wait_for(rf"Node does not exist: {ROOT}")
+    terminal.type("quit\r")
+    code = terminal.ended()
+    assert code == 1, f"exit code {code}"
+    assert not re.search(r"\x1b\[[0-9;]*m", terminal.seen), f"colours in {terminal.seen!r}"
+
+
 def main(args):
     if len(args) != 1:
         sys.exit("usage: terminal.py HOST:PORT")
     failed = 0
     checks = (
-        a_line_is_run, commands_flags_and_paths_are_completed, the_history_comes_back, errors_are_red,
+        a_line_is_run, commands_and_paths_are_completed, the_history_comes_back, errors_are_red, flags_are_completed,
         events_come_while_somebody_types, an_interrupt_ends_the_line_or_the_command_alone,
         the_end_of_input_ends_the_shell)
     with tempfile.TemporaryDirectory() as home:
@@ -164,10 +195,16 @@ def main(args):
                 break
         with open(os.path.join(home, ".quorate_history")) as history:
             kept = history.read()
+        if not failed:
+            try:
+                another_run_has_the_history_and_no_colours_if_none_are_wanted(args[0], home)
+            except AssertionError as error:
+                failed += 1
+                print(f"FAIL another run: {error}")
         if "getAllChildrenNumber" not in kept or "secret-word" in kept:
             failed += 1
             print(f"FAIL the history file holds {kept!r}")
-    print(f"{len(checks) + 1 - failed} passed, {failed} failed")
+    print(f"{len(checks) + 2 - failed} passed, {failed} failed")
     return 1 if failed else 0
 
 
