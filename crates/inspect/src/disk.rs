@@ -143,6 +143,10 @@ impl DiskFile for InspectedFile {
         if self.is_writable { self.file.sync_data() } else { refused() }
     }
 
+    fn another(&self) -> io::Result<InspectedFile> {
+        refused()
+    }
+
     fn set_len(&mut self, len: u64) -> io::Result<()> {
         if self.is_writable { self.file.set_len(len) } else { refused() }
     }

@@ -5,7 +5,7 @@
 //! nothing is written any more.
 
 use base::Lsn;
-use storage::{Ahead, AheadPlan, Disk, Error, TxnLog};
+use storage::{Ahead, AheadPlan, Disk, Error, SyncDone, SyncJob, TxnLog};
 
 use crate::Output;
 
@@ -14,6 +14,8 @@ use crate::Output;
 pub struct Journal<D: Disk> {
     log: TxnLog<D>,
     appended: Lsn,
+    /// What the sync under way beside the log covers.
+    syncing: Option<Lsn>,
     durable: Lsn,
 }
 
@@ -30,7 +32,7 @@ impl<D: Disk> Journal<D> {
     /// A journal on `log`.
     #[must_use]
     pub fn new(log: TxnLog<D>) -> Journal<D> {
-        Journal { log, appended: Lsn::ZERO, durable: Lsn::ZERO }
+        Journal { log, appended: Lsn::ZERO, syncing: None, durable: Lsn::ZERO }
     }
 
     /// Takes an output if it is for the journal; gives it back if not.
@@ -52,23 +54,68 @@ impl<D: Disk> Journal<D> {
         }
     }
 
-    /// Whether something waits to be made durable.
+    /// Whether something waits to be made durable, beside what is being made so.
     #[must_use]
     pub fn is_dirty(&self) -> bool {
-        self.appended > self.durable
+        self.appended > self.syncing.unwrap_or(self.durable)
+    }
+
+    /// Whether a sync is under way beside the log.
+    #[must_use]
+    pub fn is_syncing(&self) -> bool {
+        self.syncing.is_some()
+    }
+
+    /// Writes everything that was appended, and gives the job that makes it durable: to be
+    /// performed beside the log and answered with [`Journal::end_sync`]. `None` if it is already.
+    ///
+    /// # Errors
+    /// If it is not certain that all is written. It is never tried again.
+    ///
+    /// # Panics
+    /// If a job is under way.
+    pub fn begin_sync(&mut self) -> Result<Option<SyncJob<D::File>>, Error> {
+        assert!(self.syncing.is_none(), "one sync at a time");
+        let job = self.log.begin_sync()?;
+        match job {
+            Some(_) => self.syncing = Some(self.appended),
+            None => self.durable = self.appended,
+        }
+        Ok(job)
+    }
+
+    /// Takes what came of the job.
+    ///
+    /// # Errors
+    /// If what it covers is not certain to be durable. It is never tried again.
+    pub fn end_sync(&mut self, done: SyncDone<D::File>) -> Result<Progress, Error> {
+        self.log.end_sync(done)?;
+        // A roll meanwhile may have made more durable than the job was to.
+        self.durable = self.syncing.take().unwrap_or(self.durable);
+        Ok(Progress::Durable(self.durable))
     }
 
     /// Makes everything durable that was appended: one write and one sync.
     ///
     /// # Errors
     /// If that is not certain. It is never tried again.
+    ///
+    /// # Panics
+    /// If a job is under way.
     pub fn commit(&mut self) -> Result<Progress, Error> {
+        assert!(self.syncing.is_none(), "the sync under way ends first");
         if !self.is_dirty() {
             return Ok(Progress::Idle);
         }
         self.log.commit()?;
         self.durable = self.appended;
         Ok(Progress::Durable(self.durable))
+    }
+
+    /// Everything is durable up to here.
+    #[must_use]
+    pub fn durable(&self) -> Lsn {
+        self.durable
     }
 
     /// What the log wants done ahead, beside it: as [`TxnLog::plan_ahead`].

@@ -111,6 +111,10 @@ impl DiskFile for StdFile {
         self.0.sync_data()
     }
 
+    fn another(&self) -> io::Result<StdFile> {
+        self.0.try_clone().map(StdFile)
+    }
+
     fn set_len(&mut self, len: u64) -> io::Result<()> {
         self.0.set_len(len)
     }

@@ -10,7 +10,7 @@ use crate::counters::{Counters, millis};
 use crate::events;
 use crate::hub::SharedHub;
 use crate::inbox::{Inbox, Waiting};
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Waits};
 use crate::published::Published;
 use base::{Lsn, Machine, Time};
 use keeper::Submissions;
@@ -28,16 +28,39 @@ pub(crate) struct Driver {
     /// A journal that failed: its end may wait for the disk, so that is left to the server's.
     failed_journal: Option<Box<dyn Ledger>>,
     outputs: Vec<Output>,
-    /// Records appended since the last commit.
-    batch: u64,
-    /// When the first of them was.
-    batch_began: Option<Time>,
+    /// Appended since the last commit.
+    batch: Batch,
+    /// What a commit that was begun beside the service covers.
+    syncing: Option<Syncing>,
     published: Arc<Published>,
     clock: Clock,
     sync_warning: Duration,
     /// Sessions do not expire before this: after a stall their clients' bytes are read first.
     expiry_not_before: Time,
     snapshot_due: bool,
+}
+
+/// Records on their way to the disk.
+#[derive(Debug, Default)]
+struct Batch {
+    records: u64,
+    /// When the first of them was appended.
+    began: Option<Time>,
+}
+
+/// A commit under way.
+struct Syncing {
+    batch: Batch,
+    started: Time,
+}
+
+/// How a round is driven.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pace {
+    /// To its end.
+    Whole,
+    /// The disk and the service work at the same time, if there is enough to do for both.
+    Overlapped,
 }
 
 impl Driver {
@@ -55,8 +78,8 @@ impl Driver {
             journal: Some(journal),
             failed_journal: None,
             outputs,
-            batch: 0,
-            batch_began: None,
+            batch: Batch::default(),
+            syncing: None,
             published,
             clock,
             sync_warning,
@@ -68,8 +91,9 @@ impl Driver {
     }
 
     /// One round: everything that waits is prepared, made durable, applied and answered. Says
-    /// whether the timer was among it.
-    pub(crate) fn round(&mut self, inbox: &Inbox) -> bool {
+    /// whether the timer was among it. With `Pace::Overlapped` a large batch may be left on its way
+    /// to the disk: then [`Driver::has_more`], and another such round is due.
+    pub(crate) fn round(&mut self, inbox: &Inbox, pace: Pace) -> bool {
         let started = self.clock.now();
         let Waiting { submissions, snapshot, timer } = inbox.take(self.member.spare());
         if !submissions.is_empty() {
@@ -81,8 +105,9 @@ impl Driver {
         if timer && self.deadline().is_some_and(|deadline| deadline <= started) {
             self.handle(Input::TimerExpired { wall: self.clock.wall() });
         }
-        while let Some(upto) = self.commit() {
-            self.handle(Input::Durable { upto, wall: self.clock.wall() });
+        match pace {
+            Pace::Overlapped => self.overlap(inbox),
+            Pace::Whole => self.commit_all(),
         }
         inbox.member_has(self.member.keeper().outstanding());
         let ended = self.clock.now();
@@ -90,6 +115,47 @@ impl Driver {
             self.expiry_not_before = ended + GRACE;
         }
         timer
+    }
+
+    /// Whether something is on its way to the disk, or has to go there.
+    pub(crate) fn has_more(&self) -> bool {
+        self.journal.as_ref().is_some_and(|journal| journal.is_syncing() || journal.is_dirty())
+    }
+
+    /// Makes all durable, applies and answers it.
+    fn commit_all(&mut self) {
+        if let Some(upto) = self.end_commit(Waits::Yes) {
+            self.durable(upto);
+        }
+        while let Some(upto) = self.commit() {
+            self.durable(upto);
+        }
+    }
+
+    /// While one batch is on its way to the disk, the next is prepared; as soon as it is there, the
+    /// next is sent, and only then the first is applied.
+    fn overlap(&mut self, inbox: &Inbox) {
+        let Some(journal) = &self.journal else { return };
+        if !journal.is_syncing() {
+            if self.batch.records < OVERLAPPED_MIN {
+                return self.commit_all();
+            }
+            let upto = self.begin_commit();
+            return upto.into_iter().for_each(|upto| self.durable(upto));
+        }
+        // More to prepare is better than waiting.
+        let waits = if inbox.is_pending() { Waits::No } else { Waits::Yes };
+        let Some(upto) = self.end_commit(waits) else { return };
+        if self.batch.records >= OVERLAPPED_MIN
+            && let Some(upto) = self.begin_commit()
+        {
+            return self.durable(upto);
+        }
+        self.durable(upto);
+    }
+
+    fn durable(&mut self, upto: Lsn) {
+        self.handle(Input::Durable { upto, wall: self.clock.wall() });
     }
 
     fn prepare(&mut self, submissions: Submissions, started: Time) {
@@ -135,8 +201,8 @@ impl Driver {
         let mut failure = None;
         for output in outputs.drain(..) {
             if matches!(output, Output::Append { .. }) {
-                self.batch += 1;
-                self.batch_began.get_or_insert_with(|| self.clock.now());
+                self.batch.records += 1;
+                self.batch.began.get_or_insert_with(|| self.clock.now());
             }
             let rest = match &mut self.journal {
                 Some(journal) if failure.is_none() => journal.perform(output),
@@ -162,16 +228,49 @@ impl Driver {
         let journal = self.journal.as_mut().filter(|journal| journal.is_dirty())?;
         let started = self.clock.now();
         let result = journal.commit();
-        let ended = self.clock.now();
-        let took = ended.since(started);
-        let since_append = ended.since(self.batch_began.take().unwrap_or(started));
         let batch = std::mem::take(&mut self.batch);
+        self.committed(&Syncing { batch, started }, result)
+    }
+
+    /// Begins to make durable what was appended, beside the service; answers if it is already.
+    fn begin_commit(&mut self) -> Option<Lsn> {
+        let journal = self.journal.as_mut()?;
+        let started = self.clock.now();
+        let result = journal.begin_commit();
+        let syncing = Syncing { batch: std::mem::take(&mut self.batch), started };
+        if matches!(result, Ok(Progress::Idle)) {
+            self.syncing = Some(syncing);
+            return None;
+        }
+        self.committed(&syncing, result)
+    }
+
+    /// Takes the end of what was begun.
+    fn end_commit(&mut self, waits: Waits) -> Option<Lsn> {
+        let journal = self.journal.as_mut().filter(|journal| journal.is_syncing())?;
+        let result = journal.end_commit(waits);
+        if matches!(result, Ok(Progress::Idle)) {
+            return None;
+        }
+        let syncing = self.syncing.take()?;
+        self.committed(&syncing, result)
+    }
+
+    fn committed(
+        &mut self,
+        Syncing { batch, started }: &Syncing,
+        result: Result<Progress, storage::Error>,
+    ) -> Option<Lsn> {
+        let ended = self.clock.now();
+        let took = ended.since(*started);
+        let since_append = ended.since(batch.began.unwrap_or(*started));
         self.published.commit_took(took);
         self.published.counters(|counters| {
-            count_commit(&mut counters.metrics, batch, took, since_append);
+            count_commit(&mut counters.metrics, batch.records, took, since_append);
         });
         if took > self.sync_warning {
-            let (file_size, took_ms) = (journal.file_size(), millis(took));
+            let file_size = self.journal.as_ref().map_or(0, |journal| journal.file_size());
+            let took_ms = millis(took);
             tracing::warn!(
                 took_ms,
                 file_size,
@@ -260,6 +359,9 @@ impl Deadline {
     }
 }
 
+/// Records of a batch from which on it pays to hand the sync to another thread and go on: fewer
+/// take less time to apply than two threads take to wake each other.
+const OVERLAPPED_MIN: u64 = 64;
 /// A round that takes longer has kept clients from being heard.
 const STALL: Duration = Duration::from_millis(500);
 /// How long clients have after a stall to be heard.

@@ -4,6 +4,7 @@
 //! take long, rounds are left to this thread: workers go on reading sockets, serving reads and
 //! answering words, and what they collect meanwhile is its next round.
 
+use crate::driver::Pace;
 use crate::service::Service;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -39,7 +40,7 @@ pub(crate) fn start(service: &Arc<Service>) -> io::Result<JoinHandle<()>> {
     let for_thread = Arc::clone(service);
     let thread = std::thread::Builder::new().name("journalist".to_owned()).spawn(move || {
         while !for_thread.journalist.is_ending.load(Ordering::SeqCst) {
-            while for_thread.drive() {}
+            while for_thread.drive(Pace::Overlapped) {}
             std::thread::park();
         }
     })?;

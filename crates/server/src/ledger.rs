@@ -1,14 +1,15 @@
-//! The journal on some disk, and the thread that finds space ahead of it.
+//! The journal on some disk, with a thread that finds space ahead of it and one that syncs beside it.
 //!
 //! Space for the log is found and made durable beside the service, because the disk takes long for
-//! it. Invariant: a plan is with the thread or its result is, never both; the thread ends, and what
-//! it made and nobody used is removed, before the ledger is gone.
+//! it; and while there is more to do than to wait, the log is synced beside the service as well.
+//! Invariant: a plan or a job is with its thread or its result is, never both; the threads end, and
+//! what was made and nobody used is removed, before the ledger is gone.
 
 use node::{Journal, Output, Progress};
 use std::io;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread::JoinHandle;
-use storage::{Ahead, AheadPlan, Disk, Error, TxnLog};
+use storage::{Ahead, AheadPlan, Disk, Error, SyncDone, SyncJob, TxnLog};
 
 /// A [`Journal`] whose disk does not matter.
 pub(crate) trait Ledger: Send {
@@ -16,18 +17,70 @@ pub(crate) trait Ledger: Send {
     fn perform(&mut self, output: Output) -> Result<Option<Output>, Error>;
     /// As [`Journal::commit`].
     fn commit(&mut self) -> Result<Progress, Error>;
+    /// Begins a commit beside the service; idle if its end is to be waited for.
+    fn begin_commit(&mut self) -> Result<Progress, Error>;
+    /// Takes the end of what was begun; idle if it has not come and is not waited for.
+    fn end_commit(&mut self, waits: Waits) -> Result<Progress, Error>;
+    /// Whether a commit was begun and has not ended.
+    fn is_syncing(&self) -> bool;
     /// Whether there is something to commit.
     fn is_dirty(&self) -> bool;
     /// Size of the current file in bytes, for the log.
     fn file_size(&self) -> u64;
 }
 
+/// Whether somebody waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Waits {
+    Yes,
+    No,
+}
+
 /// A journal that has its space found ahead.
 pub(crate) struct DiskLedger<D: Disk> {
     journal: Journal<D>,
-    plans: Option<Sender<AheadPlan>>,
-    results: Receiver<Result<Ahead<D::File>, Error>>,
+    plans: Helper<AheadPlan, Result<Ahead<D::File>, Error>>,
+    syncs: Helper<SyncJob<D::File>, SyncDone<D::File>>,
+}
+
+/// A thread that does one thing after the other.
+struct Helper<J, R> {
+    jobs: Option<Sender<J>>,
+    results: Receiver<R>,
     thread: Option<JoinHandle<()>>,
+}
+
+impl<J: Send + 'static, R: Send + 'static> Helper<J, R> {
+    fn start(name: &str, act: impl Fn(J) -> R + Send + 'static) -> io::Result<Helper<J, R>> {
+        let (jobs, to_do) = channel::<J>();
+        let (done, results) = channel();
+        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+            for job in to_do {
+                if done.send(act(job)).is_err() {
+                    return; // nobody waits for it
+                }
+            }
+        })?;
+        Ok(Helper { jobs: Some(jobs), results, thread: Some(thread) })
+    }
+}
+
+impl<J, R> Helper<J, R> {
+    /// Gives the thread a job; gives it back if the thread is gone.
+    fn give(&mut self, job: J) -> Result<(), J> {
+        let Some(jobs) = &self.jobs else { return Err(job) };
+        jobs.send(job).map_err(|back| {
+            self.jobs = None;
+            back.0
+        })
+    }
+
+    fn end(&mut self) {
+        self.jobs = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join(); // a panic was logged where it happened
+        }
+    }
 }
 
 impl<D> DiskLedger<D>
@@ -40,17 +93,9 @@ where
     /// # Errors
     /// If the system gives no thread.
     pub(crate) fn start(disk: D, log: TxnLog<D>) -> io::Result<DiskLedger<D>> {
-        let (plans, to_do) = channel::<AheadPlan>();
-        let (done, results) = channel();
-        let thread = std::thread::Builder::new().name("log-space".to_owned()).spawn(move || {
-            for plan in to_do {
-                if done.send(plan.perform(&disk)).is_err() {
-                    return; // nobody waits for it
-                }
-            }
-        })?;
-        let journal = Journal::new(log);
-        let mut ledger = DiskLedger { journal, plans: Some(plans), results, thread: Some(thread) };
+        let plans = Helper::start("log-space", move |plan: AheadPlan| plan.perform(&disk))?;
+        let syncs = Helper::start("log-sync", SyncJob::perform)?;
+        let mut ledger = DiskLedger { journal: Journal::new(log), plans, syncs };
         ledger.look_ahead();
         Ok(ledger)
     }
@@ -60,21 +105,27 @@ impl<D: Disk> DiskLedger<D> {
     /// Takes what was done ahead, and asks for what is wanted next.
     fn look_ahead(&mut self) {
         self.take_results();
-        let Some(plans) = &self.plans else { return };
-        if let Some(plan) = self.journal.plan_ahead()
-            && plans.send(plan).is_err()
+        if self.plans.jobs.is_some()
+            && let Some(plan) = self.journal.plan_ahead()
         {
-            self.plans = None; // the thread is gone: the log does without
+            // Without its thread the log does without.
+            let _ = self.plans.give(plan);
         }
     }
 
     fn take_results(&mut self) {
-        while let Ok(result) = self.results.try_recv() {
+        while let Ok(result) = self.plans.results.try_recv() {
             if let Err(error) = &result {
                 tracing::warn!(%error, "no space could be reserved ahead of the log");
             }
             self.journal.done_ahead(result);
         }
+    }
+
+    fn ended(&mut self, done: SyncDone<D::File>) -> Result<Progress, Error> {
+        let progress = self.journal.end_sync(done);
+        self.look_ahead();
+        progress
     }
 }
 
@@ -95,6 +146,32 @@ where
         progress
     }
 
+    fn begin_commit(&mut self) -> Result<Progress, Error> {
+        let Some(job) = self.journal.begin_sync()? else {
+            return Ok(Progress::Durable(self.journal.durable()));
+        };
+        match self.syncs.give(job) {
+            Ok(()) => Ok(Progress::Idle),
+            Err(job) => self.ended(job.perform()), // without its thread it is done here
+        }
+    }
+
+    fn end_commit(&mut self, waits: Waits) -> Result<Progress, Error> {
+        let result = match waits {
+            Waits::Yes => self.syncs.results.recv().map_err(|_| TryRecvError::Disconnected),
+            Waits::No => self.syncs.results.try_recv(),
+        };
+        match result {
+            Ok(done) => self.ended(done),
+            Err(TryRecvError::Empty) => Ok(Progress::Idle),
+            Err(TryRecvError::Disconnected) => Err(Error::Poisoned), // its thread panicked
+        }
+    }
+
+    fn is_syncing(&self) -> bool {
+        self.journal.is_syncing()
+    }
+
     fn is_dirty(&self) -> bool {
         self.journal.is_dirty()
     }
@@ -106,10 +183,8 @@ where
 
 impl<D: Disk> Drop for DiskLedger<D> {
     fn drop(&mut self) {
-        self.plans = None;
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join(); // a panic was logged where it happened
-        }
+        self.syncs.end();
+        self.plans.end();
         self.take_results();
         if let Err(error) = self.journal.discard_spare() {
             tracing::debug!(%error, "the next start removes what was reserved ahead");

@@ -2,7 +2,7 @@
 
 use crate::clock::Clock;
 use crate::counters::Counters;
-use crate::driver::{Deadline, Driver};
+use crate::driver::{Deadline, Driver, Pace};
 use crate::hub::Hub;
 use crate::inbox::Inbox;
 use crate::journalist::Journalist;
@@ -58,16 +58,17 @@ impl Service {
 
     /// Drives the member for one round, unless another thread does so already: that one sees what
     /// waits before it leaves. Says whether something waits now.
-    pub(crate) fn drive(self: &Arc<Self>) -> bool {
+    pub(crate) fn drive(self: &Arc<Self>, pace: Pace) -> bool {
         let mut driver = match self.driver.try_lock() {
             Ok(driver) => driver,
             Err(TryLockError::WouldBlock) => return false,
             Err(TryLockError::Poisoned(poisoned)) => must(Err(poisoned)),
         };
-        self.round(&mut driver);
+        self.round(&mut driver, pace);
+        let has_more = driver.has_more();
         drop(driver);
         // Who came while the lock was held has left its work here.
-        self.inbox.is_pending()
+        has_more || self.inbox.is_pending()
     }
 
     /// Whether a round is to be left to the journalist: a worker that waits for a slow disk serves
@@ -80,7 +81,7 @@ impl Service {
     /// Drives the member until nothing waits, after whoever does so now.
     pub(crate) fn settle(self: &Arc<Self>) {
         loop {
-            self.round(&mut lock(&self.driver));
+            self.round(&mut lock(&self.driver), Pace::Whole);
             if !self.inbox.is_pending() {
                 return;
             }
@@ -97,9 +98,9 @@ impl Service {
         result
     }
 
-    fn round(self: &Arc<Self>, driver: &mut Driver) {
+    fn round(self: &Arc<Self>, driver: &mut Driver, pace: Pace) {
         let _stop = StopOnPanic("the member panicked");
-        let timer = driver.round(&self.inbox);
+        let timer = driver.round(&self.inbox, pace);
         if driver.take_snapshot_due() {
             self.snapshots.start(self);
         }

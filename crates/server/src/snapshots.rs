@@ -1,6 +1,7 @@
 //! Snapshots, each on a thread of its own beside the service.
 
 use crate::counters::millis;
+use crate::driver::Pace;
 use crate::hub::Hub;
 use crate::service::Service;
 use crate::sync::lock;
@@ -51,7 +52,7 @@ impl Snapshots {
                 }
             };
             for_thread.inbox.snapshot_ended(input);
-            while for_thread.drive() {}
+            while for_thread.drive(Pace::Whole) {}
         });
         if let Err(error) = spawned {
             count_failure(service);

@@ -2,6 +2,7 @@
 //! they have work for it.
 
 use crate::connection::ConnectionTask;
+use crate::driver::Pace;
 use crate::listener::Accepted;
 use crate::service::{Service, Worker};
 use std::io;
@@ -64,7 +65,7 @@ async fn drive(service: Arc<Service>, worker: Arc<Worker>) {
         if service.disk_is_slow() && service.journalist.wake() {
             continue;
         }
-        while service.drive() {
+        while service.drive(Pace::Whole) {
             // Clients get their answers before the next round.
             tokio::task::yield_now().await;
         }

@@ -216,6 +216,10 @@ impl DiskFile for PoweredFile {
         }
     }
 
+    fn another(&self) -> io::Result<PoweredFile> {
+        Ok(PoweredFile { file: self.file.another()?, disk: self.disk.clone() })
+    }
+
     fn set_len(&mut self, len: u64) -> io::Result<()> {
         let PoweredFile { file, disk } = self;
         disk.run(Operation::Write, || file.set_len(len))

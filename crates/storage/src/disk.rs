@@ -103,6 +103,14 @@ pub trait DiskFile: Send {
     /// If that is not certain. It must not be tried again: the kernel may have dropped the pages.
     fn sync_data(&mut self) -> io::Result<()>;
 
+    /// Another handle on the same file: its syncs reach what was written through this one.
+    ///
+    /// # Errors
+    /// If the system has no more handles.
+    fn another(&self) -> io::Result<Self>
+    where
+        Self: Sized;
+
     /// Cuts the file, or extends it by zeros.
     ///
     /// # Errors

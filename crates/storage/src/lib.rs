@@ -24,8 +24,8 @@ pub use disk::{Disk, DiskFile, Entry};
 pub use epoch::{Epochs, load_epochs, read_myid, read_number, write_number};
 pub use error::{Damage, Error};
 pub use log::{
-    Ahead, AheadPlan, FINDINGS_MAX, Finding, LogOptions, LogReader, LogRecord, ReadOptions, Tail,
-    TxnLog, last_logged, padded_size, record_checksum, truncate_log,
+    Ahead, AheadPlan, FINDINGS_MAX, Finding, LogOptions, LogReader, LogRecord, ReadOptions,
+    SyncDone, SyncJob, Tail, TxnLog, last_logged, padded_size, record_checksum, truncate_log,
 };
 pub use names::{Compression, Dirs, LogFile, SnapshotFile, list_logs, list_snapshots};
 pub use purge::{RETAIN_MIN, purge};

@@ -126,6 +126,10 @@ impl DiskFile for GatedFile {
         self.0.sync_data()
     }
 
+    fn another(&self) -> io::Result<GatedFile> {
+        Ok(GatedFile(self.0.another()?, Arc::clone(&self.1)))
+    }
+
     fn set_len(&mut self, len: u64) -> io::Result<()> {
         self.0.set_len(len)
     }

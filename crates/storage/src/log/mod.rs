@@ -9,6 +9,7 @@
 //! to what was acknowledged. A mark of zero, as in the reference's files, promises nothing.
 
 mod ahead;
+mod beside;
 mod reader;
 mod scan;
 mod settle;
@@ -19,6 +20,7 @@ mod truncate;
 mod writer;
 
 pub use ahead::{Ahead, AheadPlan};
+pub use beside::{SyncDone, SyncJob};
 pub use reader::{FINDINGS_MAX, Finding, LogReader, LogRecord, ReadOptions, Tail, last_logged};
 pub(crate) use settle::settle;
 pub(crate) use truncate::cut;

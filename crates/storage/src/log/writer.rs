@@ -58,7 +58,9 @@ pub struct TxnLog<D: Disk> {
 
 #[derive(Debug)]
 pub(super) struct Current<F> {
-    file: F,
+    pub(super) file: F,
+    /// Another handle on it, for syncs beside the log; away while one is under way.
+    pub(super) beside: Option<F>,
     pub(super) path: PathBuf,
     /// Where the buffer will be written.
     pub(super) position: u64,
@@ -67,7 +69,7 @@ pub(super) struct Current<F> {
     /// Length with what was reserved ahead.
     pub(super) reserved: u64,
     /// All before it is durable.
-    synced: u64,
+    pub(super) synced: u64,
     /// The durable mark in the file.
     mark: u64,
     /// Records written since the mark was.
@@ -145,11 +147,23 @@ impl<D: Disk> TxnLog<D> {
     pub fn sync(&mut self) -> Result<(), Error> {
         self.guarded(|log| {
             log.sync_current()?;
-            match (log.options.size_limit, &log.current) {
-                (Some(limit), Some(current)) if current.allocated > limit => log.close_current(),
-                _ => Ok(()),
-            }
+            log.roll_if_large()
         })
+    }
+
+    pub(super) fn roll_if_large(&mut self) -> Result<(), Error> {
+        match (self.options.size_limit, &self.current) {
+            (Some(limit), Some(current)) if current.allocated > limit => {
+                self.write_buffer()?;
+                self.close_current()
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Everything up to `last` is durable.
+    pub(super) fn note_synced(&mut self, last: Option<Zxid>) {
+        self.last_synced = self.last_synced.max(last);
     }
 
     /// Flushes and syncs: when it returns, every record appended is durable.
@@ -215,10 +229,10 @@ impl<D: Disk> TxnLog<D> {
     }
 
     /// Runs a step; its failure ends the log.
-    fn guarded(
+    pub(super) fn guarded<T>(
         &mut self,
-        step: impl FnOnce(&mut TxnLog<D>) -> Result<(), Error>,
-    ) -> Result<(), Error> {
+        step: impl FnOnce(&mut TxnLog<D>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
         if self.failed {
             return Err(Error::Poisoned);
         }
@@ -260,7 +274,8 @@ impl<D: Disk> TxnLog<D> {
         }
         let mark = if durable_mark { HEADER_SIZE } else { 0 };
         let (position, synced, reserved) = (HEADER_SIZE, HEADER_SIZE, allocated);
-        Ok(Current { file, path, position, allocated, reserved, synced, mark, unmarked: 0 })
+        let (beside, unmarked) = (None, 0);
+        Ok(Current { file, beside, path, position, allocated, reserved, synced, mark, unmarked })
     }
 
     fn write_buffer(&mut self) -> Result<(), Error> {

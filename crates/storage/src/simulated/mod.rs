@@ -323,6 +323,12 @@ impl DiskFile for SimulatedFile {
         counted
     }
 
+    fn another(&self) -> io::Result<SimulatedFile> {
+        drop(self.live()?); // a handle of before a crash is good for nothing
+        let (state, inode) = (Arc::clone(&self.state), self.inode);
+        Ok(SimulatedFile { state, inode, writable: self.writable, generation: self.generation })
+    }
+
     fn set_len(&mut self, len: u64) -> io::Result<()> {
         self.writing(0, len)?.inode_mut(self.inode).set_len(len);
         Ok(())

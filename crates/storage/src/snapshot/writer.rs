@@ -207,11 +207,37 @@ impl<D: Disk> std::fmt::Debug for SnapshotWriter<D> {
 }
 
 /// Compresses and writes.
+///
+/// What is written is synced every now and then: a hundred megabytes left to the last sync would
+/// keep the transaction log's own syncs waiting for a tenth of a second.
 struct Sink<F> {
+    out: Output<F>,
+    encoder: Encoder,
+}
+
+struct Output<F> {
     file: F,
     /// Where the next write goes.
     offset: u64,
-    encoder: Encoder,
+    /// All before it is synced.
+    synced: u64,
+}
+
+impl<F: DiskFile> Output<F> {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        self.file.write_at(self.offset, bytes)?;
+        self.offset += bytes.len() as u64;
+        if self.offset - self.synced >= UNSYNCED_MAX { self.sync() } else { Ok(()) }
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.file.sync_data()?;
+        self.synced = self.offset;
+        Ok(())
+    }
 }
 
 enum Encoder {
@@ -229,19 +255,19 @@ impl<F: DiskFile> Sink<F> {
             }
             Compression::Snappy => Encoder::Snappy(Box::new(Compressor::new())),
         };
-        Sink { file, offset: 0, encoder }
+        Sink { out: Output { file, offset: 0, synced: 0 }, encoder }
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         match &mut self.encoder {
-            Encoder::Plain => append(&mut self.file, &mut self.offset, bytes),
+            Encoder::Plain => self.out.append(bytes),
             Encoder::Gzip(gzip) => {
                 gzip.write_all(bytes)?;
-                take_large(&mut self.file, &mut self.offset, gzip.get_mut())
+                take_large(&mut self.out, gzip.get_mut())
             }
             Encoder::Snappy(snappy) => {
                 snappy.write(bytes)?;
-                take_large(&mut self.file, &mut self.offset, snappy.output())
+                take_large(&mut self.out, snappy.output())
             }
         }
     }
@@ -253,24 +279,16 @@ impl<F: DiskFile> Sink<F> {
             Encoder::Gzip(gzip) => gzip.finish()?,
             Encoder::Snappy(snappy) => snappy.finish()?,
         };
-        append(&mut self.file, &mut self.offset, &rest)?;
-        self.file.sync_data()?;
-        Ok(self.offset)
+        self.out.append(&rest)?;
+        self.out.sync()?;
+        Ok(self.out.offset)
     }
 }
 
-fn take_large<F: DiskFile>(file: &mut F, offset: &mut u64, output: &mut Vec<u8>) -> io::Result<()> {
-    if output.len() >= SPILL_SIZE {
-        append(file, offset, output)?;
-        output.clear();
-    }
-    Ok(())
-}
-
-fn append<F: DiskFile>(file: &mut F, offset: &mut u64, bytes: &[u8]) -> io::Result<()> {
-    if !bytes.is_empty() {
-        file.write_at(*offset, bytes)?;
-        *offset += bytes.len() as u64;
+fn take_large<F: DiskFile>(out: &mut Output<F>, encoded: &mut Vec<u8>) -> io::Result<()> {
+    if encoded.len() >= SPILL_SIZE {
+        out.append(encoded)?;
+        encoded.clear();
     }
     Ok(())
 }
@@ -282,3 +300,5 @@ fn count(n: usize) -> i32 {
 /// How much is gathered before it is written, in bytes: little enough to be in the cache still
 /// when it is summed up and copied.
 const SPILL_SIZE: usize = 128 << 10;
+/// How much is written before it is synced, in bytes: about what a disk takes in a millisecond.
+const UNSYNCED_MAX: u64 = 512 << 10;
