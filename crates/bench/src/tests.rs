@@ -8,9 +8,11 @@ use crate::report::outcome::{Cost, Outcome, Point};
 use crate::report::{plot, text};
 use crate::target::Target;
 use expect_test::expect;
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::thread;
 use wire::{ErrorCode, OpCode};
 
@@ -83,7 +85,10 @@ fn a_plot_has_a_curve_per_measure_and_escapes_names() {
     assert!(plot::document(Path::new("x.html"), &[]).starts_with("<!doctype html>"));
 }
 
-/// Speaks just enough: a handshake, then a header in answer to each request; sets fail, every
+/// How many connections each stand-in has had.
+static OPENED: Mutex<BTreeMap<SocketAddr, usize>> = Mutex::new(BTreeMap::new());
+
+/// Speaks just enough: a handshake, then a header in answer to each request; sets and watches fail, every
 /// hundredth reply is instead the end of the connection if `drops`.
 fn stand_in(drops: bool) -> Target {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -91,6 +96,7 @@ fn stand_in(drops: bool) -> Target {
     thread::spawn(move || {
         for stream in listener.incoming() {
             let stream = stream.unwrap();
+            *OPENED.lock().unwrap().entry(address).or_default() += 1;
             // The thread ends with its connection.
             thread::spawn(move || drop(converse(stream, drops)));
         }
@@ -115,6 +121,7 @@ fn converse(mut stream: TcpStream, drops: bool) -> std::io::Result<()> {
         let err = match OpCode::from_number(op) {
             Some(OpCode::SetData) => ErrorCode::BadVersion,
             Some(OpCode::GetChildren) => ErrorCode::NoNode,
+            Some(OpCode::GetData) if request.last() == Some(&1) => ErrorCode::NoAuth,
             _ => ErrorCode::Ok,
         };
         if drops && n % 100 == 0 && op == OpCode::GetData.number() {
@@ -163,6 +170,30 @@ fn errors_and_successes_are_told_apart() {
     assert!(gets > 100 && failed > gets / 2 && failed < gets * 2, "{gets} {failed}");
     assert_eq!((outcome.connections_lost, outcome.errors.len()), (0, 1));
     assert!(outcome.series.len() >= 2 && outcome.client_cpu_s > 0.0);
+}
+
+/// The answer to a watch is read late; an error in it must not be lost with that.
+#[test]
+fn a_watch_that_is_refused_is_counted() {
+    let load = Load { kind: Kind::Watch, session_timeout_ms: 600, seconds: 1.0, ..SHORT };
+    let outcome = measure("watch", &load, &stand_in(false)).unwrap();
+    assert_eq!(outcome.operations, 0);
+    assert!(outcome.errors["NoAuth"] >= 2, "{:?}", outcome.errors);
+    assert!(outcome.errors["BadVersion"] >= 1, "{:?}", outcome.errors);
+    assert_eq!(outcome.connections_lost, 0, "{:?}", outcome.last_error);
+}
+
+#[test]
+fn connections_spread_over_the_hosts() {
+    let (first, second) = (stand_in(false), stand_in(false));
+    let mut both = Target::parse("both", "127.0.0.1:1").unwrap();
+    both.hosts = vec![first.hosts[0], second.hosts[0]];
+    let load = Load { kind: Kind::Get, connections: 5, ..SHORT };
+    let outcome = measure("get", &load, &both).unwrap();
+    assert!(outcome.operations > 100 && outcome.errors.is_empty(), "{:?}", outcome.errors);
+    let opened = |target: &Target| OPENED.lock().unwrap()[&target.hosts[0]];
+    // The first also prepares, and tidies up afterwards.
+    assert_eq!((opened(&first), opened(&second)), (3 + 2, 2));
 }
 
 #[test]
@@ -222,6 +253,14 @@ fn every_kind_of_load_runs_on_our_server() {
         assert!(outcome.errors.is_empty(), "{kind:?}: {:?}", outcome.errors);
         assert_eq!(outcome.connections_lost, 0, "{kind:?}: {:?}", outcome.last_error);
     }
+    let long = Load { kind: Kind::Children, children: 20_000, ..SHORT };
+    let outcome = measure("long replies", &long, &target).unwrap();
+    assert!(outcome.operations > 3 && outcome.errors.is_empty(), "{:?}", outcome.errors);
+    // Both watchers are told of every set, but for the first and the last that are counted.
+    let watch = Load { kind: Kind::Watch, ..SHORT };
+    let outcome = measure("watch", &watch, &target).unwrap();
+    let (events, sets) = (outcome.latency[0].count, outcome.latency[1].count);
+    assert!(sets > 10 && events.abs_diff(2 * sets) <= 4, "{events} events of {sets} sets");
     // Each of three sessions pings when it was quiet for a third of its time-out.
     let idle = Load { kind: Kind::Idle, session_timeout_ms: 4000, seconds: 3.0, ..SHORT };
     let outcome = measure("idle", &idle, &target).unwrap();
