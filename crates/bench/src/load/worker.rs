@@ -161,6 +161,7 @@ impl<'a> Worker<'a> {
 
     /// Waits for something to happen, until `limit` at most, and deals with all of it.
     pub(crate) fn step(&mut self, limit: u64) -> Result<()> {
+        self.keep_pace();
         let now = self.now();
         self.open_some(now);
         let mut wake = limit.min(self.next_look);
@@ -184,7 +185,6 @@ impl<'a> Worker<'a> {
             self.serve(event);
         }
         self.ready = ready;
-        self.keep_pace();
         if self.now() >= self.next_look {
             self.look();
         }
