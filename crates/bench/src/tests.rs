@@ -54,7 +54,7 @@ fn the_summary_tells_everything() {
 #[test]
 fn the_json_has_the_documented_fields() {
     let json = serde_json::to_string(&outcome(10)).unwrap();
-    expect![[r#"{"workload":"get","target":"A","load":{"kind":"get","connections":50,"window":1,"rate":null,"value_size":100,"keys":1000,"distribution":"uniform","read_percent":90,"multi_size":10,"children":10000,"threads":1,"warm_up_s":2.0},"seconds":1.0,"operations":10,"operations_per_s":10.0,"errors":{"NoNode":2},"connections_lost":1,"last_error":"the server closed the connection","latency":[{"name":"get","count":10,"mean_us":550.0,"p50_us":501.759,"p90_us":901.119,"p99_us":1000.0,"p999_us":1000.0,"p9999_us":1000.0,"max_us":1000.0}],"client_cpu_s":0.25,"client_cpu_s_per_million":25000.0,"server_cpu_s_per_million":50000.0,"servers":[{"pid":7,"cpu_s":0.5,"resident_bytes":10485760,"resident_peak_bytes":12582912}],"series":[{"at_s":1.0,"operations_per_s":10.0,"p50_us":500.0,"p99_us":1000.0,"max_us":1000.0,"errors":2}]}"#]]
+    expect![[r#"{"workload":"get","target":"A","load":{"kind":"get","connections":50,"window":1,"rate":null,"value_size":100,"keys":1000,"distribution":"uniform","read_percent":90,"multi_size":10,"children":10000,"threads":1,"warm_up_s":2.0},"seconds":1.0,"operations":10,"operations_per_s":10.0,"errors":{"NoNode":2},"connections_lost":1,"last_error":"the server closed the connection","latency":[{"name":"get","count":10,"mean_us":550.0,"p50_us":501.759,"p90_us":901.119,"p99_us":1000.0,"p999_us":1000.0,"p9999_us":1000.0,"max_us":1000.0}],"client_cpu_s":0.25,"client_cpu_s_per_million":25000.0,"server_cpu_s_per_million":50000.0,"servers":[{"pid":7,"cpu_s":0.5,"resident_bytes":10485760,"resident_peak_bytes":12582912}],"resident_bytes_per_session":null,"series":[{"at_s":1.0,"operations_per_s":10.0,"p50_us":500.0,"p99_us":1000.0,"max_us":1000.0,"errors":2}]}"#]]
     .assert_eq(&json);
 }
 
@@ -68,8 +68,8 @@ fn a_comparison_has_ratios_and_their_spread() {
     "#]]
     .assert_eq(&table(&[("get".to_owned(), a.clone())]));
     expect![[r#"
-        workload  A per s  B per s                A/B            p50 A/B            p99 A/B         CPU/op A/B            RSS A/B
-        get         5,000    1,000  5.00 (4.00..6.00)  1.00 (1.00..1.00)  1.00 (1.00..1.00)  0.21 (0.17..0.25)  1.00 (1.00..1.00)
+        workload  A per s  B per s                A/B            p50 A/B            p99 A/B          p99.9 A/B         CPU/op A/B            RSS A/B
+        get         5,000    1,000  5.00 (4.00..6.00)  1.00 (1.00..1.00)  1.00 (1.00..1.00)  1.00 (1.00..1.00)  0.21 (0.17..0.25)  1.00 (1.00..1.00)
     "#]]
     .assert_eq(&ratios(&[Comparison::of("get", a, b)]));
 }
@@ -268,4 +268,10 @@ fn every_kind_of_load_runs_on_our_server() {
     let idle = Load { kind: Kind::Idle, session_timeout_ms: 4000, seconds: 3.0, ..SHORT };
     let outcome = measure("idle", &idle, &target).unwrap();
     assert!((3..=9).contains(&outcome.operations), "{}", outcome.operations);
+    let storm = Load { kind: Kind::Storm, connections: 400, ..SHORT };
+    let outcome = measure("storm", &storm, &target).unwrap();
+    assert_eq!(outcome.operations, 400);
+    let size = outcome.resident_bytes_per_session.expect("the server's pid is known");
+    assert!(size < 200_000.0, "{size}");
+    assert!(text::summary(&outcome).contains("memory per session: "));
 }

@@ -98,6 +98,12 @@ impl Kind {
         }
     }
 
+    /// Whether sessions that do nothing are all that it asks a server to keep.
+    #[must_use]
+    pub fn holds_sessions(self) -> bool {
+        matches!(self, Kind::Storm | Kind::Idle)
+    }
+
     /// Whether opening sessions is the load itself.
     #[must_use]
     pub fn opens_under_load(self) -> bool {
