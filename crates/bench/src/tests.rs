@@ -184,6 +184,16 @@ fn a_watch_that_is_refused_is_counted() {
 }
 
 #[test]
+fn a_single_connection_measures_like_many() {
+    let load = Load { kind: Kind::Get, connections: 1, window: 1, seconds: 1.0, ..SHORT };
+    let outcome = measure("get", &load, &stand_in(false)).unwrap();
+    assert!(outcome.operations > 100 && outcome.errors.is_empty(), "{:?}", outcome.errors);
+    assert!((0.9..1.2).contains(&outcome.seconds) && outcome.connections_lost == 0);
+    let outcome = measure("get", &load, &stand_in(true)).unwrap();
+    assert!(outcome.connections_lost > 1, "it is opened again: {}", outcome.connections_lost);
+}
+
+#[test]
 fn connections_spread_over_the_hosts() {
     let (first, second) = (stand_in(false), stand_in(false));
     let mut both = Target::parse("both", "127.0.0.1:1").unwrap();

@@ -9,6 +9,7 @@ use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, 
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 use wire::{ConnectRequest, PASSWORD_SIZE};
 
 /// How far a connection has come.
@@ -117,6 +118,13 @@ impl Connection {
         Ok(())
     }
 
+    /// From now on a read waits for what is to come, though not for ever.
+    pub(crate) fn wait_in_reads(&self) -> io::Result<()> {
+        let socket = self.socket.as_ref().ok_or_else(closed)?;
+        sockopt::set_socket_timeout(socket, sockopt::Timeout::Recv, Some(READ_TIME_MAX))?;
+        Ok(rustix::io::ioctl_fionbio(socket, false)?)
+    }
+
     /// What to poll.
     pub(crate) fn socket(&self) -> io::Result<impl AsFd> {
         self.socket.as_ref().ok_or_else(closed)
@@ -203,6 +211,9 @@ pub(crate) fn handshake(timeout_ms: u32) -> Vec<u8> {
     jute::put_buffer(&mut frame, Some(&body));
     frame
 }
+
+/// How long a read that waits does so at most.
+const READ_TIME_MAX: Duration = Duration::from_millis(20);
 
 /// The error of a reply; a multi's stands with its results.
 #[inline]

@@ -78,6 +78,11 @@ impl Worker<'_> {
         if self.load.kind != Kind::Churn {
             self.opening -= 1;
         }
+        if self.is_alone()
+            && let Err(error) = self.connections[index].wait_in_reads()
+        {
+            return self.lose(index, &error.to_string());
+        }
         if self.load.kind == Kind::Storm && self.phase == Phase::Running {
             self.tally.slots[0].record(now.saturating_sub(opened_at));
         }

@@ -179,16 +179,27 @@ impl<'a> Worker<'a> {
                 wake = wake.min(due);
             }
         }
-        let mut ready = mem::take(&mut self.ready);
-        self.poll.wait(wake, now, &mut ready)?;
-        for event in ready.drain(..) {
-            self.serve(event);
+        if self.is_alone() && self.connections[0].state == State::Ready {
+            self.read(0);
+        } else {
+            let mut ready = mem::take(&mut self.ready);
+            self.poll.wait(wake, now, &mut ready)?;
+            for event in ready.drain(..) {
+                self.serve(event);
+            }
+            self.ready = ready;
         }
-        self.ready = ready;
         if self.now() >= self.next_look {
             self.look();
         }
         Ok(())
+    }
+
+    /// Whether one connection waits for one reply at a time: it does so in its reads, where others wait for
+    /// whichever comes first.
+    pub(crate) fn is_alone(&self) -> bool {
+        let Load { kind, window, rate, .. } = self.load;
+        self.connections.len() == 1 && kind.is_steady() && *window == 1 && rate.is_none()
     }
 
     fn serve(&mut self, event: Readiness) {
