@@ -2,6 +2,7 @@
 
 use crate::load::plan::Load;
 use crate::measure::measure;
+use crate::process;
 use crate::report::comparison::{self, Comparison};
 use crate::report::outcome::Outcome;
 use crate::report::{plot, text};
@@ -131,6 +132,7 @@ struct Reports {
 /// Runs `quorate bench`: 0 when all was measured, 1 when not, or when no operation succeeded.
 #[must_use]
 pub fn run(arguments: &Arguments) -> ExitCode {
+    process::raise_file_limit();
     match dispatch(&arguments.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -155,7 +157,7 @@ fn dispatch(command: &Command) -> Result<()> {
         Command::List => {
             for Row { name, load } in suite::rows() {
                 let Load { kind, connections, window, .. } = load;
-                println!("{name:<14} {kind:?}, {connections} connections, window {window}");
+                println!("{name:<16} {kind:?}, {connections} connections, window {window}");
             }
             Ok(())
         }

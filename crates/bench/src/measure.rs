@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 /// If the server is not there, refuses sessions, or the nodes cannot be made.
 pub fn measure(name: &str, load: &Load, target: &Target) -> Result<Outcome> {
     load.validate().map_err(anyhow::Error::msg)?;
+    process::require_files(load.connections)?;
     let root = format!("/quorate-bench-{}", std::process::id());
     let mut preparation = Preparation::connect(target.hosts[0])?;
     preparation.make(load, &root)?;
@@ -37,6 +38,8 @@ fn run(name: &str, load: &Load, target: &Target, root: &str) -> Result<Outcome> 
     let threads = load.threads_in_use();
     let origin = Instant::now();
     let (tell, news) = mpsc::channel();
+    let mut gathering = Gathering::new(name, load, target, origin);
+    gathering.at_rest = gathering.sample()?.resident();
     let mut starters = Vec::new();
     thread::scope(|scope| {
         for thread in 0..threads {
@@ -47,7 +50,7 @@ fn run(name: &str, load: &Load, target: &Target, root: &str) -> Result<Outcome> 
             starters.push(start);
         }
         drop(tell);
-        Gathering::new(name, load, target, origin).live(&news, starters)
+        gathering.live(&news, starters)
     })
 }
 
@@ -81,6 +84,8 @@ struct Gathering<'a> {
     running: usize,
     ended_at: u64,
     last_error: Option<String>,
+    /// The servers' memory before there were sessions, in bytes.
+    at_rest: u64,
     progress: Progress,
 }
 
@@ -88,6 +93,13 @@ struct Gathering<'a> {
 struct Sample {
     client_cpu: f64,
     servers: Vec<Usage>,
+}
+
+impl Sample {
+    /// Memory of all servers, in bytes.
+    fn resident(&self) -> u64 {
+        self.servers.iter().map(|usage| usage.resident).sum()
+    }
 }
 
 impl<'a> Gathering<'a> {
@@ -102,6 +114,7 @@ impl<'a> Gathering<'a> {
             running: load.threads_in_use(),
             ended_at: 0,
             last_error: None,
+            at_rest: 0,
             progress: Progress::new(format!("{name} {}", target.label)),
         }
     }
@@ -192,7 +205,8 @@ impl<'a> Gathering<'a> {
             resident_bytes: after.resident,
             resident_peak_bytes: after.resident_peak,
         });
-        Outcome::new(
+        let grown = before.resident().max(after.resident()).saturating_sub(self.at_rest);
+        let mut outcome = Outcome::new(
             self.name,
             self.load,
             self.target,
@@ -200,7 +214,11 @@ impl<'a> Gathering<'a> {
             seconds,
             (after.client_cpu - before.client_cpu, servers.collect()),
             (series, self.last_error),
-        )
+        );
+        if kind.holds_sessions() && !outcome.servers.is_empty() {
+            outcome.resident_bytes_per_session = Some(grown as f64 / self.load.connections as f64);
+        }
+        outcome
     }
 }
 

@@ -1,6 +1,7 @@
-//! What processes cost: CPU time and memory, read from `/proc`.
+//! What processes cost: CPU time and memory, read from `/proc`; and how many files this one may open.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
+use rustix::process::{Resource, Rlimit};
 use rustix::time::ClockId;
 use std::fs;
 
@@ -35,6 +36,26 @@ pub(crate) fn own_cpu() -> f64 {
     time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
 }
 
+/// Lets this process, and the servers that it starts, open as many files as the system allows.
+pub(crate) fn raise_file_limit() {
+    let Rlimit { maximum, .. } = rustix::process::getrlimit(Resource::Nofile);
+    // Where that is refused, the limit stays as it is, and is told when it is too low.
+    let _ = rustix::process::setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+}
+
+/// Fails if this process may not open so many connections.
+pub(crate) fn require_files(connections: usize) -> Result<()> {
+    let limit = rustix::process::getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    ensure!(
+        connections as u64 + FILES_BESIDE <= limit,
+        "{connections} connections need more open files than the limit of {limit}: see `ulimit -n`"
+    );
+    Ok(())
+}
+
+/// Files that are open beside the connections, rather too many than too few.
+const FILES_BESIDE: u64 = 32;
+
 /// utime and stime of a `stat` line: fields 14 and 15, counted after the name, which may hold anything.
 fn cpu_ticks(stat: &str) -> Option<u64> {
     let (_, fields) = stat.rsplit_once(')')?;
@@ -49,7 +70,7 @@ fn status_bytes(status: &str, name: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{cpu_ticks, own_cpu, status_bytes, usage};
+    use super::{cpu_ticks, own_cpu, raise_file_limit, require_files, status_bytes, usage};
 
     #[test]
     fn the_fields_are_found_after_any_name() {
@@ -57,6 +78,14 @@ mod tests {
         assert_eq!(cpu_ticks(stat), Some(300));
         assert_eq!(cpu_ticks("7 nonsense"), None);
         assert_eq!(status_bytes("Name:\tx\nVmRSS:\t  12 kB\n", "VmRSS:"), Some(12_288));
+    }
+
+    #[test]
+    fn more_connections_than_files_are_refused() {
+        raise_file_limit();
+        assert!(require_files(10).is_ok());
+        let error = require_files(usize::MAX / 2).expect_err("nobody may open so many");
+        assert!(error.to_string().contains("ulimit -n"), "{error}");
     }
 
     #[test]

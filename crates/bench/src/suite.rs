@@ -22,6 +22,7 @@ pub fn rows() -> Vec<Row> {
         row("get-50x1", Kind::Get, 50, 1),
         row("set-50x1", Kind::Set, 50, 1),
         row("create-50x1", Kind::Create, 50, 1),
+        row("sequential-50x1", Kind::Sequential, 50, 1),
         row("mixed-50x1", Kind::Mixed, 50, 1),
         row("sync-50x1", Kind::Sync, 50, 1),
         row("get-16x32", Kind::Get, 16, 32),
@@ -35,8 +36,21 @@ pub fn rows() -> Vec<Row> {
         row("watch-1000", Kind::Watch, 1001, 1),
         row("get-1x1", Kind::Get, 1, 1),
         row("set-1x1", Kind::Set, 1, 1),
+        row("storm-1000", Kind::Storm, 1000, 1),
+        Row {
+            name: "idle-5000",
+            load: Load {
+                kind: Kind::Idle,
+                connections: 5000,
+                session_timeout_ms: IDLE_TIMEOUT_MS,
+                ..DEFAULT
+            },
+        },
     ]
 }
+
+/// Short enough that every idle session pings within a measurement.
+const IDLE_TIMEOUT_MS: u32 = 6000;
 
 #[cfg(test)]
 mod tests {

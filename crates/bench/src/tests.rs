@@ -8,9 +8,11 @@ use crate::report::outcome::{Cost, Outcome, Point};
 use crate::report::{plot, text};
 use crate::target::Target;
 use expect_test::expect;
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::thread;
 use wire::{ErrorCode, OpCode};
 
@@ -52,7 +54,7 @@ fn the_summary_tells_everything() {
 #[test]
 fn the_json_has_the_documented_fields() {
     let json = serde_json::to_string(&outcome(10)).unwrap();
-    expect![[r#"{"workload":"get","target":"A","load":{"kind":"get","connections":50,"window":1,"rate":null,"value_size":100,"keys":1000,"distribution":"uniform","read_percent":90,"multi_size":10,"children":10000,"threads":1,"warm_up_s":2.0},"seconds":1.0,"operations":10,"operations_per_s":10.0,"errors":{"NoNode":2},"connections_lost":1,"last_error":"the server closed the connection","latency":[{"name":"get","count":10,"mean_us":550.0,"p50_us":501.759,"p90_us":901.119,"p99_us":1000.0,"p999_us":1000.0,"p9999_us":1000.0,"max_us":1000.0}],"client_cpu_s":0.25,"client_cpu_s_per_million":25000.0,"server_cpu_s_per_million":50000.0,"servers":[{"pid":7,"cpu_s":0.5,"resident_bytes":10485760,"resident_peak_bytes":12582912}],"series":[{"at_s":1.0,"operations_per_s":10.0,"p50_us":500.0,"p99_us":1000.0,"max_us":1000.0,"errors":2}]}"#]]
+    expect![[r#"{"workload":"get","target":"A","load":{"kind":"get","connections":50,"window":1,"rate":null,"value_size":100,"keys":1000,"distribution":"uniform","read_percent":90,"multi_size":10,"children":10000,"threads":1,"warm_up_s":2.0},"seconds":1.0,"operations":10,"operations_per_s":10.0,"errors":{"NoNode":2},"connections_lost":1,"last_error":"the server closed the connection","latency":[{"name":"get","count":10,"mean_us":550.0,"p50_us":501.759,"p90_us":901.119,"p99_us":1000.0,"p999_us":1000.0,"p9999_us":1000.0,"max_us":1000.0}],"client_cpu_s":0.25,"client_cpu_s_per_million":25000.0,"server_cpu_s_per_million":50000.0,"servers":[{"pid":7,"cpu_s":0.5,"resident_bytes":10485760,"resident_peak_bytes":12582912}],"resident_bytes_per_session":null,"series":[{"at_s":1.0,"operations_per_s":10.0,"p50_us":500.0,"p99_us":1000.0,"max_us":1000.0,"errors":2}]}"#]]
     .assert_eq(&json);
 }
 
@@ -66,8 +68,8 @@ fn a_comparison_has_ratios_and_their_spread() {
     "#]]
     .assert_eq(&table(&[("get".to_owned(), a.clone())]));
     expect![[r#"
-        workload  A per s  B per s                A/B            p50 A/B            p99 A/B         CPU/op A/B            RSS A/B
-        get         5,000    1,000  5.00 (4.00..6.00)  1.00 (1.00..1.00)  1.00 (1.00..1.00)  0.21 (0.17..0.25)  1.00 (1.00..1.00)
+        workload  A per s  B per s                A/B            p50 A/B            p99 A/B          p99.9 A/B         CPU/op A/B            RSS A/B
+        get         5,000    1,000  5.00 (4.00..6.00)  1.00 (1.00..1.00)  1.00 (1.00..1.00)  1.00 (1.00..1.00)  0.21 (0.17..0.25)  1.00 (1.00..1.00)
     "#]]
     .assert_eq(&ratios(&[Comparison::of("get", a, b)]));
 }
@@ -83,7 +85,10 @@ fn a_plot_has_a_curve_per_measure_and_escapes_names() {
     assert!(plot::document(Path::new("x.html"), &[]).starts_with("<!doctype html>"));
 }
 
-/// Speaks just enough: a handshake, then a header in answer to each request; sets fail, every
+/// How many connections each stand-in has had.
+static OPENED: Mutex<BTreeMap<SocketAddr, usize>> = Mutex::new(BTreeMap::new());
+
+/// Speaks just enough: a handshake, then a header in answer to each request; sets and watches fail, every
 /// hundredth reply is instead the end of the connection if `drops`.
 fn stand_in(drops: bool) -> Target {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -91,6 +96,7 @@ fn stand_in(drops: bool) -> Target {
     thread::spawn(move || {
         for stream in listener.incoming() {
             let stream = stream.unwrap();
+            *OPENED.lock().unwrap().entry(address).or_default() += 1;
             // The thread ends with its connection.
             thread::spawn(move || drop(converse(stream, drops)));
         }
@@ -115,6 +121,7 @@ fn converse(mut stream: TcpStream, drops: bool) -> std::io::Result<()> {
         let err = match OpCode::from_number(op) {
             Some(OpCode::SetData) => ErrorCode::BadVersion,
             Some(OpCode::GetChildren) => ErrorCode::NoNode,
+            Some(OpCode::GetData) if request.last() == Some(&1) => ErrorCode::NoAuth,
             _ => ErrorCode::Ok,
         };
         if drops && n % 100 == 0 && op == OpCode::GetData.number() {
@@ -165,6 +172,40 @@ fn errors_and_successes_are_told_apart() {
     assert!(outcome.series.len() >= 2 && outcome.client_cpu_s > 0.0);
 }
 
+/// The answer to a watch is read late; an error in it must not be lost with that.
+#[test]
+fn a_watch_that_is_refused_is_counted() {
+    let load = Load { kind: Kind::Watch, session_timeout_ms: 600, seconds: 1.0, ..SHORT };
+    let outcome = measure("watch", &load, &stand_in(false)).unwrap();
+    assert_eq!(outcome.operations, 0);
+    assert!(outcome.errors["NoAuth"] >= 2, "{:?}", outcome.errors);
+    assert!(outcome.errors["BadVersion"] >= 1, "{:?}", outcome.errors);
+    assert_eq!(outcome.connections_lost, 0, "{:?}", outcome.last_error);
+}
+
+#[test]
+fn a_single_connection_measures_like_many() {
+    let load = Load { kind: Kind::Get, connections: 1, window: 1, seconds: 1.0, ..SHORT };
+    let outcome = measure("get", &load, &stand_in(false)).unwrap();
+    assert!(outcome.operations > 100 && outcome.errors.is_empty(), "{:?}", outcome.errors);
+    assert!((0.9..1.2).contains(&outcome.seconds) && outcome.connections_lost == 0);
+    let outcome = measure("get", &load, &stand_in(true)).unwrap();
+    assert!(outcome.connections_lost > 1, "it is opened again: {}", outcome.connections_lost);
+}
+
+#[test]
+fn connections_spread_over_the_hosts() {
+    let (first, second) = (stand_in(false), stand_in(false));
+    let mut both = Target::parse("both", "127.0.0.1:1").unwrap();
+    both.hosts = vec![first.hosts[0], second.hosts[0]];
+    let load = Load { kind: Kind::Get, connections: 5, ..SHORT };
+    let outcome = measure("get", &load, &both).unwrap();
+    assert!(outcome.operations > 100 && outcome.errors.is_empty(), "{:?}", outcome.errors);
+    let opened = |target: &Target| OPENED.lock().unwrap()[&target.hosts[0]];
+    // The first also prepares, and tidies up afterwards.
+    assert_eq!((opened(&first), opened(&second)), (3 + 2, 2));
+}
+
 #[test]
 fn a_lost_connection_is_counted_and_opened_again() {
     let load = Load { kind: Kind::Get, seconds: 1.0, ..SHORT };
@@ -177,9 +218,12 @@ fn a_lost_connection_is_counted_and_opened_again() {
 
 #[test]
 fn a_rate_is_kept() {
-    let load = Load { kind: Kind::Get, rate: Some(500.0), window: 100, seconds: 1.0, ..SHORT };
+    let rate = Some(500.0);
+    let load = Load { kind: Kind::Get, rate, warm_up: 0.5, seconds: 1.0, ..SHORT };
     let outcome = measure("get", &load, &stand_in(false)).unwrap();
     assert!((450..=550).contains(&outcome.operations), "{}", outcome.operations);
+    // Nothing that was due in the warm-up is left to be caught up with.
+    assert!(outcome.latency[0].p50_us < 100_000.0, "{:?}", outcome.latency[0]);
 }
 
 #[test]
@@ -222,8 +266,22 @@ fn every_kind_of_load_runs_on_our_server() {
         assert!(outcome.errors.is_empty(), "{kind:?}: {:?}", outcome.errors);
         assert_eq!(outcome.connections_lost, 0, "{kind:?}: {:?}", outcome.last_error);
     }
+    let long = Load { kind: Kind::Children, children: 20_000, ..SHORT };
+    let outcome = measure("long replies", &long, &target).unwrap();
+    assert!(outcome.operations > 3 && outcome.errors.is_empty(), "{:?}", outcome.errors);
+    // Both watchers are told of every set, but for the first and the last that are counted.
+    let watch = Load { kind: Kind::Watch, ..SHORT };
+    let outcome = measure("watch", &watch, &target).unwrap();
+    let (events, sets) = (outcome.latency[0].count, outcome.latency[1].count);
+    assert!(sets > 10 && events.abs_diff(2 * sets) <= 4, "{events} events of {sets} sets");
     // Each of three sessions pings when it was quiet for a third of its time-out.
     let idle = Load { kind: Kind::Idle, session_timeout_ms: 4000, seconds: 3.0, ..SHORT };
     let outcome = measure("idle", &idle, &target).unwrap();
     assert!((3..=9).contains(&outcome.operations), "{}", outcome.operations);
+    let storm = Load { kind: Kind::Storm, connections: 400, ..SHORT };
+    let outcome = measure("storm", &storm, &target).unwrap();
+    assert_eq!(outcome.operations, 400);
+    let size = outcome.resident_bytes_per_session.expect("the server's pid is known");
+    assert!(size < 200_000.0, "{size}");
+    assert!(text::summary(&outcome).contains("memory per session: "));
 }

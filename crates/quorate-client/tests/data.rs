@@ -53,11 +53,18 @@ pub async fn modes_make_what_they_say(place: Place) {
     mine.sort();
     assert_eq!(mine, ["/e".to_owned(), path]);
     assert_eq!(create("/c", Mode::Container).await.unwrap().stat.ephemeral_owner, 0);
-    // Off by default, so most servers refuse it.
-    let ttl = Mode::PersistentWithTtl(Duration::from_secs(1000));
-    match create("/t", ttl).await {
-        Ok(created) => assert_eq!(created.stat.ephemeral_owner, 0),
-        Err(error) => assert_eq!(error, Error::Refused(ErrorCode::Unimplemented)),
+    // Off by default, so a server that the suite did not start may refuse it.
+    let life = Duration::from_secs(1000);
+    match create("/t", Mode::PersistentWithTtl(life)).await {
+        Ok(created) => {
+            assert_eq!((created.path.as_str(), created.stat.ephemeral_owner), ("/t", 0));
+            let created = create("/t-", Mode::PersistentSequentialWithTtl(life)).await.unwrap();
+            assert!(created.path.starts_with("/t-00000000"), "{created:?}");
+        }
+        Err(error) => {
+            assert_eq!(error, Error::Refused(ErrorCode::Unimplemented));
+            assert!(!place.is_ours, "a server of the suite's own has it on");
+        }
     }
     client.close().await;
     let other = place.client().await;

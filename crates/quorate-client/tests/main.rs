@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
 
 mod data;
+mod ensemble;
 mod faults;
 mod proxy;
 mod servers;
@@ -25,6 +26,8 @@ struct Place {
     /// Without a chroot.
     hosts: String,
     root: String,
+    /// Whether the suite started the servers, and so knows their configuration.
+    is_ours: bool,
 }
 
 impl Place {
@@ -82,7 +85,8 @@ async fn conform(server: Server) {
         let root = format!("/conformance-{name}-{}", std::process::id());
         let client = Client::connect(&server.hosts).await.unwrap();
         client.create(&root, "").await.unwrap();
-        let place = Place { hosts: server.hosts.clone(), root: root.clone() };
+        let (hosts, is_ours) = (server.hosts.clone(), server.is_ours());
+        let place = Place { hosts, root: root.clone(), is_ours };
         if tokio::time::timeout(SCENARIO_TIME_MAX, scenario(place)).await.is_err() {
             panic!("{name} takes too long");
         }

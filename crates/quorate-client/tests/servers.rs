@@ -38,7 +38,9 @@ impl Server {
         let home = || env::var_os("HOME").map(|home| Path::new(&home).join(".cache/quorate"));
         let cache = cache.or_else(home).unwrap_or_default();
         if !cache.join("zookeeper-3.9.5/.ok").exists() {
-            return absent("no reference 3.9: run .ci/install --full");
+            // A large download: nobody is required to have it.
+            eprintln!("skipped: no reference 3.9: run .ci/install --full");
+            return None;
         }
         Some(Server::start(reference("3.9")).await)
     }
@@ -53,20 +55,45 @@ impl Server {
         Some(Server::start(command).await)
     }
 
-    async fn start(mut command: Command) -> Server {
+    /// Member 1 of an ensemble of Debian's ZooKeeper that has so many members; the others never
+    /// start, so that one of three has no quorum. It serves reads then, and may be reconfigured.
+    pub async fn member_of(members: usize) -> Option<Server> {
+        if !Path::new(REFERENCE_JAR).exists() {
+            return absent("no reference: install Debian's libzookeeper-java");
+        }
+        let mut command = reference("3.8");
+        command.env("SERVER_JVMFLAGS", "-Dreadonlymode.enabled=true");
+        let mut lines: Vec<String> = ["initLimit=5", "syncLimit=5", "standaloneEnabled=false"]
+            .into_iter()
+            .chain(["reconfigEnabled=true", "skipACL=yes"])
+            // Without a quorum only local sessions can be made.
+            .chain(["localSessionsEnabled=true", "localSessionsUpgradingEnabled=true"])
+            .map(str::to_owned)
+            .collect();
+        lines.extend((1..=members).map(|id| format!("server.{id}={}", member_address())));
+        Some(Server::start_with(command, &lines).await)
+    }
+
+    async fn start(command: Command) -> Server {
+        Server::start_with(command, &["extendedTypesEnabled=true".to_owned()]).await
+    }
+
+    async fn start_with(mut command: Command, more: &[String]) -> Server {
         let directory = tempfile::tempdir().unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
+        let data = directory.path().join("data");
         let config = directory.path().join("zoo.cfg");
         let lines = [
             "tickTime=500".to_owned(),
-            format!("dataDir={}", directory.path().join("data").display()),
+            format!("dataDir={}", data.display()),
             format!("clientPort={port}"),
             "clientPortAddress=127.0.0.1".to_owned(),
             "maxClientCnxns=0".to_owned(),
             "admin.enableServer=false".to_owned(),
         ];
-        fs::write(&config, lines.join("\n")).unwrap();
-        fs::create_dir(directory.path().join("data")).unwrap();
+        fs::write(&config, [&lines, more].concat().join("\n")).unwrap();
+        fs::create_dir(&data).unwrap();
+        fs::write(data.join("myid"), "1").unwrap();
         let log = fs::File::create(directory.path().join("log")).unwrap();
         let child = command
             .arg(&config)
@@ -77,11 +104,17 @@ impl Server {
             .unwrap();
         let server =
             Server { hosts: format!("127.0.0.1:{port}"), process: Some((child, directory)) };
-        let connect = Client::builder(&server.hosts).connect_timeout(START_TIME_MAX);
+        let connect =
+            Client::builder(&server.hosts).read_only(true).connect_timeout(START_TIME_MAX);
         if let Err(error) = connect.connect().await {
             panic!("the server did not start: {error}\n{}", server.log());
         }
         server
+    }
+
+    /// Whether it was started here.
+    pub fn is_ours(&self) -> bool {
+        self.process.is_some()
     }
 
     fn log(&self) -> String {
@@ -97,6 +130,15 @@ impl Drop for Server {
             let _ = child.wait();
         }
     }
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// Where a member is reached by the others: ports for the quorum and for elections.
+pub fn member_address() -> String {
+    format!("127.0.0.1:{}:{}", free_port(), free_port())
 }
 
 /// A server that is not there: said aloud, and a failure where all are required.

@@ -48,6 +48,15 @@ const STEPS: &[Step] = &[
     Step { name: "tours", command: &["interop/tours/serve", "{quorate} serve {cfg}"] },
     Step { name: "toolkits", command: &["interop/toolkits", "{quorate}"] },
     Step { name: "kazoo", command: &["interop/kazoo", "{quorate} serve {cfg}"] },
+    Step {
+        name: "bench",
+        command: &[
+            "interop/bench/check",
+            "--only",
+            "get-50x1,set-50x1,get-16x32,get-rate,wrong",
+            "{quorate} serve {cfg}",
+        ],
+    },
     Step { name: "mutants", command: &["cargo", "xtask", "mutants"] },
     Step {
         name: "docs",

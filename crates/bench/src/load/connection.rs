@@ -3,24 +3,34 @@
 use crate::load::scan::{Frame, Scanner};
 use crate::load::traffic::Lane;
 use jute::Encode;
-use rustix::net::{AddressFamily, SocketFlags, SocketType};
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, sockopt};
 use std::collections::VecDeque;
-use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
 use wire::{ConnectRequest, PASSWORD_SIZE};
 
 /// How far a connection has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
     Closed,
-    /// The socket is being connected.
-    Connecting,
-    /// The session was asked for.
-    Handshaking,
+    /// The session is being asked for, as soon as the socket is connected.
+    Opening,
     /// Requests may be sent.
     Ready,
     /// The end of the session was asked for.
     Closing,
+}
+
+/// How a connection's requests follow each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Manner {
+    /// They leave while others are unanswered.
+    Pipelined,
+    /// Each waits for the answer to the one before it.
+    InTurn,
 }
 
 /// A request without its reply.
@@ -41,7 +51,7 @@ pub(crate) struct Connection {
     pub(crate) out: Vec<u8>,
     written: usize,
     pub(crate) scanner: Scanner,
-    stream: Option<TcpStream>,
+    socket: Option<OwnedFd>,
     /// Of the last request.
     pub(crate) xid: i32,
     /// How many sockets it has had: tells an event of an earlier one.
@@ -66,7 +76,7 @@ impl Connection {
             out: Vec::new(),
             written: 0,
             scanner: Scanner::default(),
-            stream: None,
+            socket: None,
             xid: 0,
             generation: 0,
             opened_at: 0,
@@ -76,46 +86,62 @@ impl Connection {
         }
     }
 
-    /// Begins to connect; the socket to poll.
-    pub(crate) fn open(&mut self, host: SocketAddr, now: u64) -> io::Result<&TcpStream> {
+    /// Begins to connect, and asks for a session; the socket to poll.
+    ///
+    /// The first [`Connection::flush`] may come at once: it says why a connection failed, and a
+    /// local one is made before it is tried.
+    pub(crate) fn open(
+        &mut self,
+        host: SocketAddr,
+        manner: Manner,
+        timeout_ms: u32,
+        now: u64,
+    ) -> io::Result<()> {
         let family = if host.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;
+        match manner {
+            Manner::Pipelined => sockopt::set_tcp_nodelay(&socket, true)?,
+            // Each request, the first too, takes along the acknowledgement of what came before it.
+            Manner::InTurn => sockopt::set_tcp_quickack(&socket, false)?,
+        }
         match rustix::net::connect(&socket, &host) {
-            Ok(()) | Err(rustix::io::Errno::INPROGRESS) => {}
+            Ok(()) | Err(Errno::INPROGRESS) => {}
             Err(error) => return Err(error.into()),
         }
-        let stream = TcpStream::from(socket);
-        stream.set_nodelay(true)?;
-        self.state = State::Connecting;
+        self.out.extend_from_slice(&handshake(timeout_ms));
+        self.state = State::Opening;
         self.opened_at = now;
         self.sent_at = now;
         self.generation = self.generation.wrapping_add(1);
-        Ok(self.stream.insert(stream))
+        self.socket = Some(socket);
+        Ok(())
     }
 
-    /// The socket is connected, or says why not; asks for a session.
-    pub(crate) fn shake_hands(&mut self, timeout_ms: u32) -> io::Result<()> {
-        if let Some(error) = self.socket()?.take_error()? {
-            return Err(error);
-        }
-        self.out.extend_from_slice(&handshake(timeout_ms));
-        self.state = State::Handshaking;
-        Ok(())
+    /// From now on a read waits for what is to come, though not for ever.
+    pub(crate) fn wait_in_reads(&self) -> io::Result<()> {
+        let socket = self.socket.as_ref().ok_or_else(closed)?;
+        sockopt::set_socket_timeout(socket, sockopt::Timeout::Recv, Some(READ_TIME_MAX))?;
+        Ok(rustix::io::ioctl_fionbio(socket, false)?)
+    }
+
+    /// What to poll.
+    pub(crate) fn socket(&self) -> io::Result<impl AsFd> {
+        self.socket.as_ref().ok_or_else(closed)
     }
 
     /// Sends as much as the socket takes now.
     pub(crate) fn flush(&mut self, now: u64) -> io::Result<()> {
         while self.written < self.out.len() {
-            let Some(stream) = &mut self.stream else { return Err(closed()) };
-            match stream.write(&self.out[self.written..]) {
+            let Some(socket) = &self.socket else { return Err(closed()) };
+            match rustix::net::send(socket, &self.out[self.written..], SendFlags::NOSIGNAL) {
                 Ok(n) => {
                     self.written += n;
                     self.sent_at = now;
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+                Err(Errno::AGAIN) => return Ok(()),
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
             }
         }
         self.out.clear();
@@ -124,14 +150,23 @@ impl Connection {
     }
 
     /// Reads what is there; `None` if nothing is.
-    pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
-        let Some(stream) = &mut self.stream else { return Err(closed()) };
+    pub(crate) fn read(&self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        self.receive(buffer, RecvFlags::empty())
+    }
+
+    /// Takes what is there, up to the buffer's size, and forgets it: the kernel copies nothing.
+    pub(crate) fn discard(&self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        self.receive(buffer, RecvFlags::TRUNC)
+    }
+
+    fn receive(&self, buffer: &mut [u8], flags: RecvFlags) -> io::Result<Option<usize>> {
+        let Some(socket) = &self.socket else { return Err(closed()) };
         loop {
-            match stream.read(buffer) {
-                Ok(n) => return Ok(Some(n)),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+            match rustix::net::recv(socket, &mut *buffer, flags) {
+                Ok((_, n)) => return Ok(Some(n)),
+                Err(Errno::AGAIN) => return Ok(None),
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
             }
         }
     }
@@ -145,7 +180,7 @@ impl Connection {
 
     /// Closes the socket and forgets what was under way.
     pub(crate) fn close(&mut self) {
-        self.stream = None;
+        self.socket = None;
         self.state = State::Closed;
         self.pending.clear();
         self.out.clear();
@@ -153,10 +188,6 @@ impl Connection {
         self.scanner = Scanner::default();
         self.pinged_at = None;
         self.armed = false;
-    }
-
-    fn socket(&self) -> io::Result<&TcpStream> {
-        self.stream.as_ref().ok_or_else(closed)
     }
 }
 
@@ -180,6 +211,9 @@ pub(crate) fn handshake(timeout_ms: u32) -> Vec<u8> {
     jute::put_buffer(&mut frame, Some(&body));
     frame
 }
+
+/// How long a read that waits does so at most.
+const READ_TIME_MAX: Duration = Duration::from_millis(20);
 
 /// The error of a reply; a multi's stands with its results.
 #[inline]

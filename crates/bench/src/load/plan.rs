@@ -98,6 +98,12 @@ impl Kind {
         }
     }
 
+    /// Whether sessions that do nothing are all that it asks a server to keep.
+    #[must_use]
+    pub fn holds_sessions(self) -> bool {
+        matches!(self, Kind::Storm | Kind::Idle)
+    }
+
     /// Whether opening sessions is the load itself.
     #[must_use]
     pub fn opens_under_load(self) -> bool {
@@ -213,6 +219,26 @@ impl Load {
         Ok(())
     }
 
+    /// Whether a reply is mostly data that nobody looks at.
+    #[must_use]
+    pub fn has_long_replies(&self) -> bool {
+        let size = match self.kind {
+            Kind::Children => self.children * CHILD_SIZE,
+            Kind::Get | Kind::Mixed | Kind::Watch => self.value_size as u64,
+            Kind::Exists
+            | Kind::Set
+            | Kind::Create
+            | Kind::Sequential
+            | Kind::Sync
+            | Kind::Multi
+            | Kind::Ping
+            | Kind::Churn
+            | Kind::Storm
+            | Kind::Idle => 0,
+        };
+        size >= LONG_REPLY_MIN
+    }
+
     /// Threads in use: a fan-out has one, so that its rounds need no coordination.
     #[must_use]
     pub fn threads_in_use(&self) -> usize {
@@ -220,6 +246,10 @@ impl Load {
     }
 }
 
+/// A child's name and its length, in bytes.
+const CHILD_SIZE: u64 = 13;
+/// From where it pays to take the beginning of a reply first, in bytes: one more system call.
+const LONG_REPLY_MIN: u64 = 16 * 1024;
 /// Key names have eight digits.
 const KEYS_MAX: u64 = 100_000_000;
 /// Connections' own directories have six digits; a port range is far below that.

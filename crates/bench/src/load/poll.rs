@@ -1,7 +1,8 @@
 //! Waiting for sockets and for a moment, on epoll.
 //!
 //! Sockets are watched edge-triggered for both directions, once: nothing is re-registered under load. A timer
-//! descriptor gives the open loop's due times, which a time-out in whole milliseconds could not.
+//! descriptor gives the moments: it is set when the next one changes, where a time-out would be set and taken back
+//! at every wait.
 
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::fd::{AsFd, OwnedFd};
@@ -15,12 +16,14 @@ pub(crate) struct Readiness {
     pub(crate) generation: u32,
     pub(crate) readable: bool,
     pub(crate) writable: bool,
+    /// The other side has ended, or the connection has failed.
+    pub(crate) is_over: bool,
 }
 
 pub(crate) struct Poll {
     epoll: OwnedFd,
     timer: OwnedFd,
-    /// The timer's moment, so that it is set only when that changes.
+    /// The timer's moment; 0 for none.
     set_to: u64,
     events: Vec<epoll::Event>,
 }
@@ -46,24 +49,21 @@ impl Poll {
         Ok(epoll::add(&self.epoll, fd, EventData::new_u64(token), interest)?)
     }
 
-    /// Wakes at the moment `at`, in ns; `now` is the present on the same clock.
-    pub(crate) fn wake_at(&mut self, at: u64, now: u64) -> io::Result<()> {
-        if self.set_to == at {
-            return Ok(());
-        }
-        self.set_to = at;
-        // A timer of 0 is no timer: what is due wakes at once.
-        let it_value = timespec(at.saturating_sub(now).max(1));
-        let value = Itimerspec { it_interval: Timespec { tv_sec: 0, tv_nsec: 0 }, it_value };
-        rustix::time::timerfd_settime(&self.timer, TimerfdTimerFlags::empty(), &value)?;
-        Ok(())
-    }
-
-    /// Waits until something happens, `timeout` ns at most; appends what happened to sockets.
-    pub(crate) fn wait(&mut self, timeout: u64, out: &mut Vec<Readiness>) -> io::Result<()> {
+    /// Waits until something happens, until the moment `until` at most, in ns, or a little earlier; `now` is the
+    /// present on the same clock. Appends what happened to sockets.
+    pub(crate) fn wait(
+        &mut self,
+        until: u64,
+        now: u64,
+        out: &mut Vec<Readiness>,
+    ) -> io::Result<()> {
         self.events.clear();
+        let is_due = until <= now;
+        if !is_due {
+            self.wake_at(until, now)?;
+        }
         let buffer = rustix::buffer::spare_capacity(&mut self.events);
-        match epoll::wait(&self.epoll, buffer, Some(&timespec(timeout))) {
+        match epoll::wait(&self.epoll, buffer, is_due.then_some(&NO_TIME)) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
@@ -74,14 +74,26 @@ impl Poll {
                 continue;
             }
             let flags = event.flags;
-            let over = EventFlags::HUP | EventFlags::ERR | EventFlags::RDHUP;
+            let is_over = flags.intersects(EventFlags::HUP | EventFlags::ERR | EventFlags::RDHUP);
             out.push(Readiness {
                 index: token as u32 as usize,
                 generation: (token >> 32) as u32,
-                readable: flags.intersects(EventFlags::IN | over),
+                is_over,
+                readable: is_over || flags.contains(EventFlags::IN),
                 writable: flags.intersects(EventFlags::OUT | EventFlags::HUP | EventFlags::ERR),
             });
         }
+        Ok(())
+    }
+
+    /// Sets the timer, unless it is set to wake as early.
+    fn wake_at(&mut self, at: u64, now: u64) -> io::Result<()> {
+        if self.set_to != 0 && self.set_to <= at {
+            return Ok(());
+        }
+        self.set_to = at;
+        let value = Itimerspec { it_interval: NO_TIME, it_value: timespec(at - now) };
+        rustix::time::timerfd_settime(&self.timer, TimerfdTimerFlags::empty(), &value)?;
         Ok(())
     }
 }
@@ -91,3 +103,4 @@ fn timespec(ns: u64) -> Timespec {
 }
 
 const NS_PER_S: u64 = 1_000_000_000;
+const NO_TIME: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };

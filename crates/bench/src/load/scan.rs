@@ -63,17 +63,36 @@ impl Scanner {
         let before = self.kept;
         self.keep(input, wanted);
         self.left -= self.kept - before;
-        if self.kept == wanted {
-            let skipped = self.left.min(input.len());
-            *input = &input[skipped..];
-            self.left -= skipped;
-        }
-        if self.left > 0 {
+        if self.kept < wanted {
             return Ok(None);
+        }
+        let skipped = self.left.min(input.len());
+        *input = &input[skipped..];
+        Ok(self.skip(skipped))
+    }
+
+    /// Bytes of the current frame that are still to come and that nothing is kept of; 0 while
+    /// that is not known.
+    #[must_use]
+    pub fn rest(&self) -> usize {
+        if self.kept == HEAD_SIZE { self.left } else { 0 }
+    }
+
+    /// Passes over `count` bytes of the [`Scanner::rest`] that were never looked at; the frame, if
+    /// they were its last.
+    ///
+    /// # Panics
+    /// If there is not so much left.
+    #[inline]
+    pub fn skip(&mut self, count: usize) -> Option<Frame> {
+        assert!(count <= self.left, "what is skipped belongs to the frame");
+        self.left -= count;
+        if self.left > 0 {
+            return None;
         }
         let frame = Frame { head: self.head, kept: self.kept };
         self.kept = 0;
-        Ok(Some(frame))
+        Some(frame)
     }
 
     /// Moves bytes of `input` to the head until it has `wanted`.
@@ -89,7 +108,7 @@ impl Scanner {
 
 #[cfg(test)]
 mod tests {
-    use super::{BadLength, Scanner};
+    use super::{BadLength, Frame, Scanner};
     use proptest::prelude::*;
 
     fn frames(mut input: &[u8], piece: usize) -> Vec<(Option<i32>, Option<i32>)> {
@@ -103,8 +122,21 @@ mod tests {
                 seen.push((frame.int(0), frame.int(12)));
             }
             assert!(part.is_empty());
+            // Half of what is skipped is not even shown.
+            if let Some(frame) = pass_over(&mut scanner, &mut input) {
+                seen.push((frame.int(0), frame.int(12)));
+            }
         }
         seen
+    }
+
+    fn pass_over(scanner: &mut Scanner, input: &mut &[u8]) -> Option<Frame> {
+        let count = scanner.rest().min(input.len());
+        if count.is_multiple_of(2) {
+            return None;
+        }
+        *input = &input[count..];
+        scanner.skip(count)
     }
 
     proptest! {

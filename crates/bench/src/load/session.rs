@@ -3,7 +3,7 @@
 //! Sessions open and close here, watches are set and fire, and replies meet their requests. A reply out of order
 //! costs the connection: a server that does that is not measured but reported.
 
-use crate::load::connection::{Pending, State, error_of};
+use crate::load::connection::{Manner, Pending, State, error_of};
 use crate::load::plan::Kind;
 use crate::load::scan::Frame;
 use crate::load::traffic::UNCOUNTED;
@@ -36,6 +36,7 @@ impl Worker<'_> {
 
     /// Opens connections whose time has come.
     pub(crate) fn open_some(&mut self, now: u64) {
+        let manner = if self.load.kind.is_steady() { Manner::Pipelined } else { Manner::InTurn };
         while self.opening < self.opening_max() {
             match self.to_open.front() {
                 Some((not_before, _)) if *not_before <= now => {}
@@ -45,11 +46,11 @@ impl Worker<'_> {
             self.opening += 1;
             let connection = &mut self.connections[index];
             let host = self.hosts[connection.lane.number as usize % self.hosts.len()];
-            let generation = connection.generation.wrapping_add(1);
-            let watched = connection
-                .open(host, now)
-                .and_then(|stream| self.poll.add(stream, index, generation));
-            if let Err(error) = watched {
+            let opened = connection
+                .open(host, manner, self.load.session_timeout_ms, now)
+                .and_then(|()| self.poll.add(connection.socket()?, index, connection.generation))
+                .and_then(|()| connection.flush(now));
+            if let Err(error) = opened {
                 self.lose(index, &error.to_string());
             }
         }
@@ -60,8 +61,8 @@ impl Worker<'_> {
     pub(crate) fn frame(&mut self, index: usize, frame: &Frame, now: u64) {
         match self.connections[index].state {
             State::Ready | State::Closing => self.reply(index, frame, now),
-            State::Handshaking => self.welcome(index, frame, now),
-            State::Connecting | State::Closed => self.lose(index, "bytes before the handshake"),
+            State::Opening => self.welcome(index, frame, now),
+            State::Closed => self.lose(index, "bytes after the end"),
         }
     }
 
@@ -76,6 +77,11 @@ impl Worker<'_> {
         // A churning connection counts as opening until its session is closed again.
         if self.load.kind != Kind::Churn {
             self.opening -= 1;
+        }
+        if self.is_alone()
+            && let Err(error) = self.connections[index].wait_in_reads()
+        {
+            return self.lose(index, &error.to_string());
         }
         if self.load.kind == Kind::Storm && self.phase == Phase::Running {
             self.tally.slots[0].record(now.saturating_sub(opened_at));
@@ -134,12 +140,13 @@ impl Worker<'_> {
         if self.phase == Phase::Running {
             if err != 0 {
                 self.tally.failed(err, 1);
+                self.disarm(index, now);
             } else if pending.slot != UNCOUNTED {
                 let histogram = &mut self.tally.slots[usize::from(pending.slot)];
                 histogram.record(now.saturating_sub(pending.since));
-            } else if self.load.kind == Kind::Watch {
-                self.connections[index].armed = true;
-                self.armed += 1;
+            } else if connection.pending.is_empty() && self.is_watcher(index) {
+                // It came together with the event before it.
+                self.set_armed(index);
             }
         }
         if is_last {
@@ -147,14 +154,63 @@ impl Worker<'_> {
         }
     }
 
-    /// A watch fired: it is counted and set again.
-    fn event(&mut self, index: usize, now: u64) {
-        if !std::mem::take(&mut self.connections[index].armed) {
+    /// Whether a connection is one of those that wait for events now.
+    pub(crate) fn is_watcher(&self, index: usize) -> bool {
+        self.load.kind == Kind::Watch
+            && index != SETTER
+            && self.phase == Phase::Running
+            && self.connections[index].state == State::Ready
+    }
+
+    /// Something came for a watcher: the answer to its watch, or the event after it.
+    ///
+    /// An answer says no more than that it is there, so it is left to be read with the event; and before an event
+    /// is read the watch is set again, so that the request acknowledges what came: reading first would make the
+    /// kernel send an acknowledgement of its own. What came for another reason does no harm: a watch that is set
+    /// twice fires once.
+    pub(crate) fn hear(&mut self, index: usize) {
+        let connection = &self.connections[index];
+        if !connection.armed && connection.pending.len() == 1 {
+            return self.set_armed(index);
+        }
+        let now = self.now();
+        self.disarm(index, now);
+        if self.connections[index].state == State::Ready {
+            self.read(index);
+        }
+    }
+
+    /// Reads the answers that were left; an error among them is counted.
+    pub(crate) fn read_answers(&mut self) {
+        if self.load.kind != Kind::Watch {
             return;
         }
-        self.armed -= 1;
+        for index in 0..self.connections.len() {
+            let connection = &self.connections[index];
+            if connection.state == State::Ready && !connection.pending.is_empty() {
+                self.read(index);
+            }
+        }
+    }
+
+    /// An event came: it is counted.
+    fn event(&mut self, index: usize, now: u64) {
         if self.phase == Phase::Running {
             self.tally.slots[0].record(now.saturating_sub(self.fired_at));
+            self.disarm(index, now);
+        }
+    }
+
+    fn set_armed(&mut self, index: usize) {
+        if !std::mem::replace(&mut self.connections[index].armed, true) {
+            self.armed += 1;
+        }
+    }
+
+    /// A watch that was set is not any more, or will soon not be: it is set again.
+    fn disarm(&mut self, index: usize, now: u64) {
+        if std::mem::take(&mut self.connections[index].armed) {
+            self.armed -= 1;
             self.arm(index, now);
         }
     }
@@ -224,7 +280,7 @@ impl Worker<'_> {
         connection.close();
         match state {
             // `open` failed before there was a socket, or later before there was a session.
-            State::Closed | State::Connecting | State::Handshaking => self.opening -= 1,
+            State::Closed | State::Opening => self.opening -= 1,
             State::Closing if self.load.kind == Kind::Churn => self.opening -= 1,
             State::Ready | State::Closing => {}
         }
@@ -246,8 +302,11 @@ impl Worker<'_> {
         for index in 0..self.connections.len() {
             match self.connections[index].state {
                 State::Ready => self.say_goodbye(index, now),
-                State::Connecting => self.connections[index].close(),
-                State::Closed | State::Handshaking | State::Closing => {}
+                // Not even connected yet.
+                State::Opening if !self.connections[index].out.is_empty() => {
+                    self.connections[index].close();
+                }
+                State::Closed | State::Opening | State::Closing => {}
             }
         }
         let limit = now + CLOSE_TIME_MAX;

@@ -1,7 +1,8 @@
 //! A thread of load: many connections on one epoll, from opening sessions to closing them.
 //!
 //! One wake-up takes everything that a socket has, counts its replies at one reading of the clock, and answers
-//! with one send of all that the window allows. Nothing is allocated per request.
+//! with one send of all that the window allows. Nothing is allocated per request, and of a long reply nothing is
+//! copied but its beginning.
 //! Invariant: a request is counted once: in a slot, under an error code, or as lost with its connection.
 
 use crate::load::connection::{Connection, Pending, State};
@@ -52,6 +53,8 @@ pub(crate) struct Worker<'a> {
     pub(crate) poll: Poll,
     ready: Vec<Readiness>,
     buffer: Vec<u8>,
+    /// What is read from a socket at a time, in bytes.
+    read_size: usize,
     next_look: u64,
     /// Where the open loop searches for room first.
     turn: usize,
@@ -85,6 +88,7 @@ impl<'a> Worker<'a> {
             poll: Poll::new()?,
             ready: Vec::new(),
             buffer: vec![0; BUFFER_SIZE],
+            read_size: if load.has_long_replies() { READ_SIZE_OF_LONG } else { READ_SIZE },
             next_look: 0,
             turn: 0,
         })
@@ -106,6 +110,7 @@ impl<'a> Worker<'a> {
         let timing = timing.recv().context("the measurement was given up")?;
         self.work(tell, timing)?;
         self.phase = Phase::Draining;
+        self.read_answers();
         let limit = self.now() + DRAIN_TIME_MAX;
         while self.connections.iter().any(|c| !c.pending.is_empty()) && self.now() < limit {
             self.step(limit)?;
@@ -156,6 +161,7 @@ impl<'a> Worker<'a> {
 
     /// Waits for something to happen, until `limit` at most, and deals with all of it.
     pub(crate) fn step(&mut self, limit: u64) -> Result<()> {
+        self.keep_pace();
         let now = self.now();
         self.open_some(now);
         let mut wake = limit.min(self.next_look);
@@ -170,20 +176,30 @@ impl<'a> Worker<'a> {
             let due = schedule.next_due();
             // A schedule that is behind waits for room, which a socket brings.
             if due > now {
-                self.poll.wake_at(due, now)?;
+                wake = wake.min(due);
             }
         }
-        let mut ready = mem::take(&mut self.ready);
-        self.poll.wait(wake.saturating_sub(now), &mut ready)?;
-        for event in ready.drain(..) {
-            self.serve(event);
+        if self.is_alone() && self.connections[0].state == State::Ready {
+            self.read(0);
+        } else {
+            let mut ready = mem::take(&mut self.ready);
+            self.poll.wait(wake, now, &mut ready)?;
+            for event in ready.drain(..) {
+                self.serve(event);
+            }
+            self.ready = ready;
         }
-        self.ready = ready;
-        self.keep_pace();
         if self.now() >= self.next_look {
             self.look();
         }
         Ok(())
+    }
+
+    /// Whether one connection waits for one reply at a time: it does so in its reads, where others wait for
+    /// whichever comes first.
+    pub(crate) fn is_alone(&self) -> bool {
+        let Load { kind, window, rate, .. } = self.load;
+        self.connections.len() == 1 && kind.is_steady() && *window == 1 && rate.is_none()
     }
 
     fn serve(&mut self, event: Readiness) {
@@ -191,27 +207,30 @@ impl<'a> Worker<'a> {
         if connection.generation != event.generation || connection.state == State::Closed {
             return;
         }
-        if connection.state == State::Connecting {
-            if !event.writable {
-                return;
-            }
-            if let Err(error) = connection.shake_hands(self.load.session_timeout_ms) {
-                return self.lose(event.index, &error.to_string());
-            }
-        }
         if event.writable && !connection.out.is_empty() {
             let now = self.now();
             self.flush(event.index, now);
         }
         if event.readable && self.connections[event.index].state != State::Closed {
-            self.read(event.index);
+            if self.is_watcher(event.index) && !event.is_over {
+                self.hear(event.index);
+            } else {
+                self.read(event.index);
+            }
         }
     }
 
-    fn read(&mut self, index: usize) {
+    /// Reads all that is there; of a long reply only its beginning.
+    pub(crate) fn read(&mut self, index: usize) {
         let mut buffer = mem::take(&mut self.buffer);
         loop {
-            match self.connections[index].read(&mut buffer) {
+            let connection = &self.connections[index];
+            let rest = connection.scanner.rest().min(buffer.len());
+            let is_discarded = rest >= DISCARD_MIN;
+            let asked = if is_discarded { rest } else { self.read_size };
+            let part = &mut buffer[..asked];
+            let taken = if is_discarded { connection.discard(part) } else { connection.read(part) };
+            match taken {
                 Ok(None) => break,
                 Ok(Some(0)) => {
                     self.hang_up(index);
@@ -219,9 +238,13 @@ impl<'a> Worker<'a> {
                 }
                 Ok(Some(n)) => {
                     let now = self.now();
-                    self.take(index, &buffer[..n], now);
+                    if is_discarded {
+                        self.pass_over(index, n, now);
+                    } else {
+                        self.take(index, &buffer[..n], now);
+                    }
                     // A short read emptied the socket; the next edge tells of more.
-                    if n < buffer.len() || self.connections[index].state == State::Closed {
+                    if n < asked || self.connections[index].state == State::Closed {
                         break;
                     }
                 }
@@ -246,6 +269,14 @@ impl<'a> Worker<'a> {
             }
         }
         self.refill(index, now);
+    }
+
+    /// Bytes of the current frame came that nobody looks at.
+    fn pass_over(&mut self, index: usize, count: usize, now: u64) {
+        if let Some(frame) = self.connections[index].scanner.skip(count) {
+            self.frame(index, &frame, now);
+            self.refill(index, now);
+        }
     }
 
     /// Sends what the window allows; in an open loop only what is already made.
@@ -314,6 +345,7 @@ impl<'a> Worker<'a> {
 
     /// Keeps quiet sessions alive, and gives up on what has waited too long.
     fn look(&mut self) {
+        self.read_answers();
         let now = self.now();
         let timeout = u64::from(self.load.session_timeout_ms) * NS_PER_MS;
         self.next_look = now + (timeout / 12).clamp(NS_PER_MS, 1000 * NS_PER_MS);
@@ -321,7 +353,7 @@ impl<'a> Worker<'a> {
             let connection = &mut self.connections[index];
             let waiting_since = match connection.state {
                 State::Closed | State::Closing => continue,
-                State::Connecting | State::Handshaking => connection.opened_at,
+                State::Opening => connection.opened_at,
                 State::Ready => {
                     // Late requests of an open loop are old before they are sent.
                     let front = connection.pending.front().map(|p| p.since.max(connection.sent_at));
@@ -349,7 +381,13 @@ impl<'a> Worker<'a> {
 }
 
 /// What is read from a socket at a time, in bytes: stays in a core's cache.
-const BUFFER_SIZE: usize = 128 * 1024;
+const READ_SIZE: usize = 64 * 1024;
+/// The same where most of a reply is discarded: enough for what is looked at.
+const READ_SIZE_OF_LONG: usize = 512;
+/// What is discarded at a time at most, in bytes; beyond what is read, nothing is ever written to the buffer.
+const BUFFER_SIZE: usize = 1024 * 1024;
+/// Less than this is read with what follows it.
+const DISCARD_MIN: usize = 4 * 1024;
 const NS_PER_MS: u64 = 1_000_000;
 /// How long the sessions of a load may take to open.
 const OPEN_TIME_MAX: u64 = 120_000 * NS_PER_MS;

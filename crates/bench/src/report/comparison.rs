@@ -16,6 +16,8 @@ pub struct Comparison {
     pub p50: Ratio,
     /// 99th percentile of A over B's.
     pub p99: Ratio,
+    /// 99.9th percentile of A over B's.
+    pub p999: Ratio,
     /// Server CPU per operation of A over B's; `None` unless both gave pids.
     pub server_cpu: Option<Ratio>,
     /// Resident memory of A over B's; `None` unless both gave pids.
@@ -70,6 +72,7 @@ impl Comparison {
             throughput: ratio(&|outcome| outcome.operations_per_s),
             p50: ratio(&|outcome| outcome.latency[0].p50_us),
             p99: ratio(&|outcome| outcome.latency[0].p99_us),
+            p999: ratio(&|outcome| outcome.latency[0].p999_us),
             server_cpu: has_pids.then(|| ratio(&cpu)),
             resident: has_pids.then(|| ratio(&resident)),
             a,
@@ -113,8 +116,17 @@ fn cells(name: &str, outcomes: &[Outcome]) -> Vec<String> {
 /// A table of ratios A/B, each with its spread over the rounds.
 #[must_use]
 pub fn ratios(comparisons: &[Comparison]) -> String {
-    let head =
-        ["workload", "A per s", "B per s", "A/B", "p50 A/B", "p99 A/B", "CPU/op A/B", "RSS A/B"];
+    let head = [
+        "workload",
+        "A per s",
+        "B per s",
+        "A/B",
+        "p50 A/B",
+        "p99 A/B",
+        "p99.9 A/B",
+        "CPU/op A/B",
+        "RSS A/B",
+    ];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     for comparison in comparisons {
         let mean = |side: &[Outcome]| {
@@ -127,6 +139,7 @@ pub fn ratios(comparisons: &[Comparison]) -> String {
             spread(Some(comparison.throughput)),
             spread(Some(comparison.p50)),
             spread(Some(comparison.p99)),
+            spread(Some(comparison.p999)),
             spread(comparison.server_cpu),
             spread(comparison.resident),
         ]);

@@ -40,6 +40,9 @@ pub struct Outcome {
     pub server_cpu_s_per_million: Option<f64>,
     /// What the servers cost, by process.
     pub servers: Vec<Cost>,
+    /// How much the servers' resident memory grew by a session, in bytes; `None` without pids, or where the load
+    /// is not just sessions.
+    pub resident_bytes_per_session: Option<f64>,
     /// The course of it, by interval.
     pub series: Vec<Point>,
 }
@@ -160,6 +163,7 @@ impl Outcome {
             client_cpu_s_per_million: per_million(client_cpu_s),
             server_cpu_s_per_million: (!servers.is_empty()).then(|| per_million(server_cpu_s)),
             servers,
+            resident_bytes_per_session: None,
             series,
         }
     }

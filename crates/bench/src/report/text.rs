@@ -55,6 +55,9 @@ pub fn summary(outcome: &Outcome) -> String {
         let (now, peak) = (bytes(cost.resident_bytes), bytes(cost.resident_peak_bytes));
         line(&mut text, &format!("process {}: {now} resident, {peak} at its peak", cost.pid));
     }
+    if let Some(size) = outcome.resident_bytes_per_session {
+        line(&mut text, &format!("memory per session: {:.1} KiB", size / 1024.0));
+    }
     text
 }
 

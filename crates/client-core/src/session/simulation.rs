@@ -6,6 +6,7 @@
 //! end, no watcher waits for a change that has happened.
 
 mod model;
+mod verdict;
 
 use super::{Ctx, Input, LinkId, Output, Session, State};
 use crate::{
@@ -124,6 +125,26 @@ impl World {
                 28..40 => self.other_client(),
                 40..44 => self.cut(),
                 44..46 => self.now += Duration::from_millis(self.rng.below(4000)),
+                _ => self.progress(),
+            }
+            self.timers();
+        }
+        self.heal();
+        self.verdict();
+        self.marks
+    }
+
+    /// A short run whose link is cut once, at a step and after so many frames each way.
+    fn run_with_cut(mut self, at: usize, served: usize, arriving: usize) -> Marks {
+        for step in 0..SHORT_RUN {
+            self.step += 1;
+            self.now += Duration::from_millis(1);
+            if step == at {
+                self.cut_after(served, arriving);
+            }
+            match step % 5 {
+                0 | 1 => self.submit(),
+                2 if step % 3 == 0 => self.other_client(),
                 _ => self.progress(),
             }
             self.timers();
@@ -304,19 +325,37 @@ impl World {
 
     /// Ends the link: some of what is on its way still arrives, in both directions.
     fn cut(&mut self) {
-        if let Some(mut link) = self.link.take() {
-            self.marks.cuts += 1;
-            for _ in 0..self.rng.below(link.to_server.len() as u64 + 1) {
-                let frame = link.to_server.pop_front().unwrap();
-                link.connection.serve(&mut self.tree, &frame, &mut link.to_client, self.step);
-            }
-            let id = link.id;
-            let arriving = self.rng.below(link.to_client.len() as u64 + 1) as usize;
-            for frame in link.to_client.drain(..).take(arriving) {
-                self.give(Input::Received { link: id, frame });
-            }
-            self.give(Input::Disconnected { link: id });
+        if let Some(link) = self.link.take() {
+            let served = self.rng.below(link.to_server.len() as u64 + 1) as usize;
+            self.end_link(link, served, |rng, there| rng.below(there as u64 + 1) as usize);
         }
+    }
+
+    /// Ends the link after so many frames of what is on its way to either side.
+    fn cut_after(&mut self, served: usize, arriving: usize) {
+        if let Some(link) = self.link.take() {
+            let served = served.min(link.to_server.len());
+            self.end_link(link, served, |_, there| arriving.min(there));
+        }
+    }
+
+    /// Ends a link; `arriving` says how many of the frames that are there reach the client.
+    fn end_link(
+        &mut self,
+        mut link: Link,
+        served: usize,
+        arriving: impl FnOnce(&mut Rng, usize) -> usize,
+    ) {
+        self.marks.cuts += 1;
+        for frame in link.to_server.drain(..served) {
+            link.connection.serve(&mut self.tree, &frame, &mut link.to_client, self.step);
+        }
+        let id = link.id;
+        let arriving = arriving(&mut self.rng, link.to_client.len());
+        for frame in link.to_client.drain(..).take(arriving) {
+            self.give(Input::Received { link: id, frame });
+        }
+        self.give(Input::Disconnected { link: id });
     }
 
     fn progress(&mut self) {
@@ -345,57 +384,6 @@ impl World {
         }
         true
     }
-
-    fn verdict(&mut self) {
-        for (ctx, (asked, _)) in &self.asked {
-            let outcome = self.outcomes.get(ctx);
-            assert_ne!(outcome.is_some(), self.cancelled.contains(ctx), "{ctx} {asked:?}");
-            let done = self.tree.done.get(ctx).copied().unwrap_or(0);
-            assert!(done <= 1, "{ctx} was done {done} times");
-            match outcome {
-                Some(Ok(_)) if *asked == Asked::Write => assert_eq!(done, 1, "{ctx}"),
-                Some(Err(Error::Unknown)) => {
-                    assert_eq!(*asked, Asked::Write);
-                    self.marks.done_unknown += done;
-                    self.marks.undone_unknown += 1 - done;
-                }
-                Some(Err(Error::TimedOut { outcome_unknown: true })) | None => {}
-                Some(Ok(_) | Err(_)) => assert_eq!(done, 0, "{ctx}: {outcome:?}"),
-            }
-        }
-        for (id, watcher) in &self.watchers {
-            self.check_watcher(*id, watcher);
-        }
-    }
-
-    fn check_watcher(&self, id: u64, watcher: &Watcher) {
-        let node =
-            self.tree.nodes.get(self.session.config.servers.chroot.add(&watcher.path).as_str());
-        if watcher.told.iter().any(|(_, kind)| *kind == EventKind::Removed) {
-            return;
-        }
-        match watcher.kind {
-            Waits::Data(seen) => {
-                assert!(watcher.told.len() <= 1, "{id}: {watcher:?}");
-                if watcher.told.is_empty() {
-                    assert_eq!(node.map(|n| n.mzxid), seen, "{id} missed a change");
-                }
-            }
-            Waits::Children(seen) => {
-                assert!(watcher.told.len() <= 1, "{id}: {watcher:?}");
-                if watcher.told.is_empty() {
-                    assert_eq!(node.map(|n| n.pzxid), Some(seen), "{id} missed a child");
-                }
-            }
-            Waits::Persistent | Waits::Recursive => {
-                let recursive = watcher.kind == Waits::Recursive;
-                let path = self.session.config.servers.chroot.add(&watcher.path);
-                let last = self.tree.last_change(&path, recursive);
-                let told = watcher.told.last().map(|(step, _)| *step).unwrap_or(watcher.since);
-                assert!(last <= told, "{id} missed the change of step {last}: {watcher:?}");
-            }
-        }
-    }
 }
 
 #[test]
@@ -418,6 +406,34 @@ fn no_reply_is_lost_or_doubled_and_no_watcher_waits_in_vain() {
     assert!(all.done_unknown > 100 && all.undone_unknown > 100, "{all:?}");
     assert!(all.replayed > 1000 && all.resumed > 1000 && all.cuts > 10_000, "{all:?}");
     assert!(all.timed_out > 1000 && all.cancelled > 1000 && all.chunked >= 2, "{all:?}");
+}
+
+/// Steps of a run that is cut once; more frames than this are hardly ever on their way.
+const SHORT_RUN: usize = 60;
+const ON_THE_WAY_MAX: usize = 5;
+
+#[test]
+fn a_cut_at_any_point_is_survived() {
+    let mut all = Marks::default();
+    for seed in 0..6 {
+        for at in 0..SHORT_RUN {
+            for (served, arriving) in
+                (0..ON_THE_WAY_MAX).flat_map(|s| (0..ON_THE_WAY_MAX).map(move |a| (s, a)))
+            {
+                let run = || World::new(seed).run_with_cut(at, served, arriving);
+                let Ok(marks) = std::panic::catch_unwind(run) else {
+                    panic!("seed {seed}, cut at {at} after {served} and {arriving}")
+                };
+                all.cuts += marks.cuts;
+                all.done_unknown += marks.done_unknown;
+                all.undone_unknown += marks.undone_unknown;
+                all.resumed += marks.resumed;
+            }
+        }
+    }
+    // All but the first steps, before there is a link, are points to cut at.
+    assert!(all.cuts > 6 * (SHORT_RUN - 5) * ON_THE_WAY_MAX * ON_THE_WAY_MAX, "{all:?}");
+    assert!(all.done_unknown > 100 && all.undone_unknown > 100 && all.resumed > 1000, "{all:?}");
 }
 
 #[test]
