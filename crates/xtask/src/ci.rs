@@ -45,6 +45,7 @@ const STEPS: &[Step] = &[
             "--quiet",
         ],
     },
+    Step { name: "counts", command: &["cargo", "xtask", "counts"] },
     Step { name: "tours", command: &["interop/tours/serve", "{quorate} serve {cfg}"] },
     Step { name: "kazoo", command: &["interop/kazoo", "{quorate} serve {cfg}"] },
     Step { name: "mutants", command: &["cargo", "xtask", "mutants"] },

@@ -1,7 +1,8 @@
-//! The project's own tasks: `cargo xtask ci`, `tidy`, `mutants`, `compat`.
+//! The project's own tasks: `cargo xtask ci`, `tidy`, `mutants`, `counts`, `compat`.
 
 mod ci;
 mod compat;
+mod counts;
 mod layers;
 mod mutants;
 mod tidy;
@@ -27,7 +28,10 @@ fn run(args: &[&str]) -> Result<()> {
         ["ci", flags @ ..] => ci::run(flags),
         ["tidy"] => tidy::run(),
         ["mutants", only @ ..] => mutants::run(only),
+        ["counts", args @ ..] => counts::run(args),
         ["compat"] => compat::write(),
-        _ => bail!("tasks: ci [--no-install] [--only STEP], tidy, mutants [NAME ...], compat"),
+        _ => bail!(
+            "tasks: ci [--no-install] [--only STEP], tidy, mutants [NAME ...], counts [--update] [NAME ...], compat"
+        ),
     }
 }
