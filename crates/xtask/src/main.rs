@@ -1,10 +1,11 @@
-//! The project's own tasks: `cargo xtask ci`, `tidy`, `mutants`, `counts`, `compat`.
+//! The project's own tasks: `cargo xtask ci`, `tidy`, `mutants`, `counts`, `readers`, `compat`.
 
 mod ci;
 mod compat;
 mod counts;
 mod layers;
 mod mutants;
+mod readers;
 mod tidy;
 mod tree;
 
@@ -29,9 +30,10 @@ fn run(args: &[&str]) -> Result<()> {
         ["tidy"] => tidy::run(),
         ["mutants", only @ ..] => mutants::run(only),
         ["counts", args @ ..] => counts::run(args),
+        ["readers", args @ ..] => readers::run(args),
         ["compat"] => compat::write(),
         _ => bail!(
-            "tasks: ci [--no-install] [--only STEP], tidy, mutants [NAME ...], counts [--update] [NAME ...], compat"
+            "tasks: ci [--no-install] [--only STEP], tidy, mutants [NAME ...], counts [--update] [NAME ...], readers [--scale], compat"
         ),
     }
 }
