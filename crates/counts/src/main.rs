@@ -3,7 +3,7 @@
 //! `counts list` names the batches and says how many operations each has; `counts run NAME` sets
 //! one up, runs it inside [`measured`], and checks what it did. `cargo xtask counts` runs them
 //! under valgrind, which counts in that function alone, and compares with `baseline.txt`.
-//! Guarantee: no clock, no entropy, no thread and no system call is in a batch, so that the same
+//! Guarantee: no clock, no entropy, no thread and no I/O is in a batch, so that the same
 //! program counts the same.
 
 mod apply;
