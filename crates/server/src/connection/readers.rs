@@ -268,10 +268,10 @@ fn scale() {
     let service = service(cores);
     for window in [1, 16] {
         // In turns, so that what else the machine does falls on both.
-        let [mut one, mut two] = [Rate::default(); 2];
+        let (mut one, mut two) = (Rate::default(), Rate::default());
         for _ in 0..REPETITIONS {
-            one = one.best(by_the_clock(&service, 1, window, A_WHILE));
-            two = two.best(by_the_clock(&service, 2, window, A_WHILE));
+            one = one.better(by_the_clock(&service, 1, window, A_WHILE));
+            two = two.better(by_the_clock(&service, 2, window, A_WHILE));
         }
         tell(window, 1, one);
         tell(window, 2, two);
@@ -280,20 +280,25 @@ fn scale() {
         }
         let ratio = two.per_second / one.per_second;
         eprintln!("readers: two do {ratio:.2} times what one does");
-        assert!(ratio >= RATIO_MIN, "at least {RATIO_MIN} is expected of a quiet machine");
+        assert!(
+            two.cores() > CORES_MIN,
+            "no verdict: two readers never had two cores to themselves"
+        );
+        assert!(ratio >= RATIO_MIN, "two readers must do {RATIO_MIN} times what one does");
     }
 }
 
 fn tell(window: usize, readers: usize, rate: Rate) {
     let Rate { per_second, nanos } = rate;
+    let cores = rate.cores();
     eprintln!(
-        "readers: {window:>2} gets at once, {readers} readers: {per_second:>9.0} gets/s, {nanos:.0} ns \
-         of a core each"
+        "readers: {window:>2} gets at once, {readers} readers: {per_second:>9.0} gets/s on {cores:.2} \
+         cores, {nanos:.0} ns of a core each"
     );
 }
 
 /// How fast gets are.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Rate {
     /// Of all readers together.
     per_second: f64,
@@ -302,16 +307,14 @@ struct Rate {
     nanos: f64,
 }
 
-impl Default for Rate {
-    fn default() -> Rate {
-        Rate { per_second: 0.0, nanos: f64::INFINITY }
-    }
-}
-
 impl Rate {
-    fn best(self, other: Rate) -> Rate {
-        let per_second = self.per_second.max(other.per_second);
-        Rate { per_second, nanos: self.nanos.min(other.nanos) }
+    fn better(self, other: Rate) -> Rate {
+        if other.per_second > self.per_second { other } else { self }
+    }
+
+    /// How many cores the readers had.
+    fn cores(self) -> f64 {
+        self.per_second * self.nanos / 1e9
     }
 }
 
@@ -361,8 +364,10 @@ const READERS: usize = 2;
 const EXCHANGES: usize = 20;
 const BRIEFLY: Duration = Duration::from_millis(20);
 /// Short and often: the best of many is one in which nothing else ran.
-const A_WHILE: Duration = Duration::from_millis(100);
-const REPETITIONS: usize = 25;
+const A_WHILE: Duration = Duration::from_millis(50);
+const REPETITIONS: usize = 50;
+/// Two readers with less were disturbed.
+const CORES_MIN: f64 = 1.8;
 /// What two readers must do of what one does. Two cores of a machine that does nothing else give
 /// nearly 2; two hardware threads of one core give less.
 const RATIO_MIN: f64 = 1.5;
