@@ -368,6 +368,6 @@ const A_WHILE: Duration = Duration::from_millis(50);
 const REPETITIONS: usize = 50;
 /// Two readers with less were disturbed.
 const CORES_MIN: f64 = 1.8;
-/// What two readers must do of what one does. Two cores of a machine that does nothing else give
-/// nearly 2; two hardware threads of one core give less.
-const RATIO_MIN: f64 = 1.5;
+/// What two readers must do of what one does. Two cores give nearly 2; with one line that is counted
+/// up and down by both at each turn it was 1.4 to 1.5. Two hardware threads of one core give less.
+const RATIO_MIN: f64 = 1.6;
