@@ -326,6 +326,21 @@ where
     Ok(service)
 }
 
+/// A service without the threads that serve it.
+#[cfg(test)]
+pub(crate) fn assemble_for_tests<D>(
+    disk: &D,
+    config: Config,
+    workers: usize,
+) -> Result<Arc<Service>, StartError>
+where
+    D: Disk + Send + Sync + 'static,
+{
+    let settings = Settings::new(config, String::new());
+    let recovered = recover(disk, &settings)?;
+    assemble(disk, settings, Clock::start(), recovered, workers)
+}
+
 fn count_start(metrics: &mut Metrics, took: &Took, replayed: u64) {
     let summaries = &mut metrics.summaries;
     summaries.dbinittime.record(millis(took.total()));

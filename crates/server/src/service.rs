@@ -37,8 +37,10 @@ pub(crate) struct Service {
     pub(crate) trace_mask: AtomicI64,
 }
 
-/// One worker thread, as others see it.
+/// One worker thread, as others see it. Aligned to a pair of cache lines, so that what one worker
+/// counts lies on no line that another needs.
 #[derive(Debug, Default)]
+#[repr(align(128))]
 pub(crate) struct Worker {
     /// There is something for the member.
     pub(crate) kick: Notify,

@@ -15,7 +15,7 @@ use wire::{ErrorCode, OpCode, xid};
 const NO_NODE: i32 = -101;
 
 /// A configuration on any free port.
-fn config(dir: &Path, options: &[(&str, &str)]) -> Config {
+pub(crate) fn config(dir: &Path, options: &[(&str, &str)]) -> Config {
     let dir = dir.to_str().unwrap();
     let mut sources = Sources::new()
         .option("clientPort", "0")

@@ -45,6 +45,8 @@ const STEPS: &[Step] = &[
             "--quiet",
         ],
     },
+    Step { name: "readers", command: &["cargo", "xtask", "readers"] },
+    Step { name: "counts", command: &["cargo", "xtask", "counts"] },
     Step { name: "tours", command: &["interop/tours/serve", "{quorate} serve {cfg}"] },
     Step { name: "toolkits", command: &["interop/toolkits", "{quorate}"] },
     Step { name: "kazoo", command: &["interop/kazoo", "{quorate} serve {cfg}"] },

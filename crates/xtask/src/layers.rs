@@ -77,6 +77,7 @@ pub(crate) const LAYERS: &[(&str, &[&str])] = &[
     ("bench", &["base", "jute", "wire"]),
     ("quorate", &["bench", "server", "config", "words", "base", "trace", "inspect", "shell"]),
     ("e2e", &["base", "jute", "wire", "storage", "tree", "node", "auth", "check", "config"]),
+    ("counts", &["base", "jute", "wire", "tree", "storage", "keeper", "node"]),
     ("xtask", &["config", "wire", "words"]),
 ];
 

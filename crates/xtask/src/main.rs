@@ -1,9 +1,11 @@
-//! The project's own tasks: `cargo xtask ci`, `tidy`, `mutants`, `compat`.
+//! The project's own tasks: `cargo xtask ci`, `tidy`, `mutants`, `counts`, `readers`, `compat`.
 
 mod ci;
 mod compat;
+mod counts;
 mod layers;
 mod mutants;
+mod readers;
 mod tidy;
 mod tree;
 
@@ -27,7 +29,11 @@ fn run(args: &[&str]) -> Result<()> {
         ["ci", flags @ ..] => ci::run(flags),
         ["tidy"] => tidy::run(),
         ["mutants", only @ ..] => mutants::run(only),
+        ["counts", args @ ..] => counts::run(args),
+        ["readers", args @ ..] => readers::run(args),
         ["compat"] => compat::write(),
-        _ => bail!("tasks: ci [--no-install] [--only STEP], tidy, mutants [NAME ...], compat"),
+        _ => bail!(
+            "tasks: ci [--no-install] [--only STEP], tidy, mutants [NAME ...], counts [--update] [NAME ...], readers [--scale], compat"
+        ),
     }
 }

@@ -86,9 +86,7 @@ const SECONDS_MAX: u32 = 300;
 /// The tracked and the new files, in a folder below `target`; their times are kept, so that what
 /// did not change is not built again.
 fn copy_tree() -> Result<PathBuf> {
-    let target =
-        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
-    let copy = std::path::absolute(target.join("mutants/tree"))?;
+    let copy = std::path::absolute(tree::target().join("mutants/tree"))?;
     std::fs::create_dir_all(&copy)?;
     let script = format!(
         "git ls-files -z --cached --others --exclude-standard | \

@@ -9,6 +9,11 @@ pub(crate) fn root() -> PathBuf {
     here.ancestors().nth(2).expect("crates/xtask lies two folders below the root").to_owned()
 }
 
+/// The folder that cargo builds into.
+pub(crate) fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from)
+}
+
 /// All files below `dir` whose names end in `suffix`, sorted, without build output.
 pub(crate) fn files(dir: &Path, suffix: &str) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();

@@ -4,12 +4,14 @@ use super::ConnectionTask;
 use crate::counters::Counters;
 use crate::facts;
 use crate::hub::Hub;
+use crate::service::Service;
 use crate::sync::lock;
 use base::{SessionId, Zxid};
-use keeper::{Connection, Desk, Frame, Submissions, WatchSource, Watches};
+use keeper::{Connection, Desk, Frame, Frames, Submissions, WatchSource, Watches};
 use metrics::Metrics;
 use std::cell::RefCell;
-use std::sync::{Arc, MutexGuard};
+use std::net::SocketAddr;
+use std::sync::MutexGuard;
 use words::{TELNET_INTERRUPT, Word};
 
 thread_local! {
@@ -61,11 +63,10 @@ impl ConnectionTask {
     }
 
     fn cut(&mut self, bytes: &[u8], submissions: &mut Submissions) -> (usize, Cut) {
-        let service = Arc::clone(&self.service);
-        let entry = Arc::clone(&self.entry);
+        // Lent, not cloned: the count of what all workers share would travel between their cores.
+        let ConnectionTask { service, worker, entry, frames, remote, large, .. } = self;
         let tree = service.hub.tree();
         let mut state = entry.lock();
-        let worker = Arc::clone(&self.worker);
         let counters = lock(&worker.counters);
         let mut watches = LazyWatches { hub: &service.hub, guard: None, counters };
         let mut desk = Desk {
@@ -76,7 +77,8 @@ impl ConnectionTask {
             submissions,
         };
         state.connection.resume(&mut desk);
-        let (consumed, cut) = self.cut_frames(bytes, &mut state.connection, &mut desk);
+        let mut cutter = Cutter { service, frames, remote: *remote, large };
+        let (consumed, cut) = cutter.cut_frames(bytes, &mut state.connection, &mut desk);
         let LazyWatches { guard, mut counters, .. } = watches;
         drop(guard);
         counters.connection_did(&state.connection.take_tally());
@@ -85,11 +87,32 @@ impl ConnectionTask {
         // Before the connection is let go: what it submits stays in its order.
         if !submissions.is_empty() {
             service.inbox.submit(submissions);
-            self.worker.kick.notify_one();
+            worker.kick.notify_one();
         }
         (consumed, cut)
     }
 
+    fn answer(&mut self, word: Word, argument: &[u8]) {
+        tracing::debug!("Processing {} command from {}", word.name(), self.remote);
+        let text = if self.service.settings.whitelist.allows(word) {
+            facts::answer(&self.service, word, argument)
+        } else {
+            word.refusal()
+        };
+        self.outgoing.push(&text);
+        self.entry.lock().connection.close();
+    }
+}
+
+/// The parts of a connection's task that are needed while the others are lent.
+struct Cutter<'a> {
+    service: &'a Service,
+    frames: &'a mut Frames,
+    remote: SocketAddr,
+    large: &'a mut u64,
+}
+
+impl Cutter<'_> {
     fn cut_frames(
         &mut self,
         bytes: &[u8],
@@ -137,7 +160,7 @@ impl ConnectionTask {
         }
         match limits.admit_large(frame.len()) {
             Ok(size) => {
-                self.large += size;
+                *self.large += size;
                 true
             }
             Err(()) => {
@@ -172,17 +195,6 @@ impl ConnectionTask {
             (true, true) => throttle.renewed_session_tokens,
             (true, false) => throttle.global_session_tokens,
         }
-    }
-
-    fn answer(&mut self, word: Word, argument: &[u8]) {
-        tracing::debug!("Processing {} command from {}", word.name(), self.remote);
-        let text = if self.service.settings.whitelist.allows(word) {
-            facts::answer(&self.service, word, argument)
-        } else {
-            word.refusal()
-        };
-        self.outgoing.push(&text);
-        self.entry.lock().connection.close();
     }
 }
 

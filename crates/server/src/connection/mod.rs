@@ -8,6 +8,8 @@
 mod feed;
 mod idle;
 mod read;
+#[cfg(test)]
+mod readers;
 mod send;
 
 use crate::service::{Service, Worker};
