@@ -107,6 +107,10 @@ impl DiskFile for SinkFile {
         Ok(())
     }
 
+    fn another(&self) -> io::Result<SinkFile> {
+        Ok(self.clone())
+    }
+
     fn set_len(&mut self, len: u64) -> io::Result<()> {
         self.length.store(len, Ordering::Relaxed);
         Ok(())

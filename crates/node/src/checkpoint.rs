@@ -1,7 +1,9 @@
 //! When a snapshot is due: after so many transactions, or so many bytes of log, each with a
-//! random part so that the servers of an ensemble do not take theirs together.
+//! random part so that the servers of an ensemble do not take theirs together. One that is due
+//! while another is written, or so soon after it that snapshots would take more than a fifth of the
+//! time, is skipped.
 
-use base::Rng;
+use base::{Rng, Time};
 
 /// The limits between two snapshots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,10 +56,52 @@ impl Checkpoint {
     }
 }
 
+/// Whether a snapshot that is due may be taken.
+#[derive(Debug, Default)]
+pub(crate) struct Snapshots {
+    /// When the one under way began.
+    began: Option<Time>,
+    not_before: Time,
+}
+
+impl Snapshots {
+    /// Begins one, unless it is skipped.
+    pub(crate) fn begin(&mut self, now: Time) -> bool {
+        let may_begin = self.began.is_none() && now >= self.not_before;
+        if may_begin {
+            self.began = Some(now);
+        }
+        may_begin
+    }
+
+    /// The one under way has ended, well or not.
+    pub(crate) fn end(&mut self, now: Time) {
+        if let Some(began) = self.began.take() {
+            self.not_before = now + REST * now.since(began);
+        }
+    }
+}
+
+/// After a snapshot there is none for so many times as long as it took.
+const REST: u32 = 4;
+
 #[cfg(test)]
 mod tests {
-    use super::{Checkpoint, CheckpointConfig};
-    use base::Rng;
+    use super::{Checkpoint, CheckpointConfig, REST, Snapshots};
+    use base::{Rng, Time};
+    use std::time::Duration;
+
+    #[test]
+    fn snapshots_take_a_bounded_part_of_the_time() {
+        let at = |ms: u64| Time::ZERO + Duration::from_millis(ms);
+        let mut snapshots = Snapshots::default();
+        assert!(snapshots.begin(at(100)));
+        assert!(!snapshots.begin(at(150)), "one at a time");
+        snapshots.end(at(200));
+        let rest = 100 * u64::from(REST);
+        assert!(!snapshots.begin(at(200 + rest - 1)), "too soon");
+        assert!(snapshots.begin(at(200 + rest)));
+    }
 
     #[test]
     fn a_snapshot_is_due_after_half_to_all_of_the_limit() {

@@ -5,7 +5,7 @@
 //! apply section ([`Shared::write`]), before anybody can read what they tell of.
 //! Invariant: nothing is applied before the record that it waits for is durable.
 
-use crate::checkpoint::{Checkpoint, CheckpointConfig};
+use crate::checkpoint::{Checkpoint, CheckpointConfig, Snapshots};
 use crate::shared::Shared;
 use base::{Lsn, Machine, Rng, Time, WallTime, Zxid};
 use broadcast::{Context, Decision, Item, Solo, View};
@@ -103,7 +103,7 @@ pub struct Member<S> {
     checkpoint: Checkpoint,
     gated: VecDeque<Gated>,
     durable: Lsn,
-    snapshot_under_way: bool,
+    snapshots: Snapshots,
     /// What connections submitted from inside the apply section.
     follow_up: Submissions,
     /// A batch that was drained, for the host to fill again.
@@ -137,16 +137,16 @@ impl<S: Shared> Member<S> {
             checkpoint: Checkpoint::new(config.checkpoint, rng),
             gated: VecDeque::new(),
             durable: Lsn::ZERO,
-            snapshot_under_way: false,
+            snapshots: Snapshots::default(),
             follow_up: Submissions::default(),
             spare: Submissions::default(),
             proposals: Vec::new(),
             engine_out,
             events: Vec::new(),
         };
-        member.perform_engine(out);
+        member.perform_engine(now, out);
         if replayed {
-            member.take_snapshot(out);
+            member.take_snapshot(now, out);
         }
         member
     }
@@ -207,15 +207,15 @@ impl<S: Shared> Member<S> {
             let input = broadcast::Input::Proposed { context, at, item };
             self.engine.handle(now, input, &mut self.engine_out);
         }
-        self.perform_engine(out);
+        self.perform_engine(now, out);
     }
 
-    fn perform_engine(&mut self, out: &mut Vec<Output>) {
+    fn perform_engine(&mut self, now: Time, out: &mut Vec<Output>) {
         let mut engine_out = std::mem::take(&mut self.engine_out);
         for output in engine_out.drain(..) {
             match output {
                 broadcast::Output::Persist { lsn, at, record } => {
-                    self.persist(lsn, at, record, out);
+                    self.persist(now, lsn, at, record, out);
                 }
                 broadcast::Output::Deliver { at, item, after, .. } => {
                     self.gated.push_back(Gated { at, item, after });
@@ -235,22 +235,19 @@ impl<S: Shared> Member<S> {
         self.engine_out = engine_out;
     }
 
-    fn persist(&mut self, lsn: Lsn, at: Zxid, record: Item, out: &mut Vec<Output>) {
+    fn persist(&mut self, now: Time, lsn: Lsn, at: Zxid, record: Item, out: &mut Vec<Output>) {
         let size = u64::try_from(record.len()).unwrap_or(u64::MAX);
         out.push(Output::Append { lsn, at, record });
         if self.checkpoint.logged(size) {
             out.push(Output::Roll);
-            self.take_snapshot(out);
+            self.take_snapshot(now, out);
         }
     }
 
-    fn take_snapshot(&mut self, out: &mut Vec<Output>) {
-        if self.snapshot_under_way {
-            out.push(Output::Event(Event::SnapshotSkipped));
-        } else {
-            self.snapshot_under_way = true;
-            out.push(Output::TakeSnapshot);
-        }
+    fn take_snapshot(&mut self, now: Time, out: &mut Vec<Output>) {
+        let began = self.snapshots.begin(now);
+        let skipped = Output::Event(Event::SnapshotSkipped);
+        out.push(if began { Output::TakeSnapshot } else { skipped });
     }
 
     /// Applies what its gate lets through, a bounded number at a time so that readers get their
@@ -258,7 +255,7 @@ impl<S: Shared> Member<S> {
     fn durable(&mut self, now: Time, upto: Lsn, wall: WallTime, out: &mut Vec<Output>) {
         self.durable = self.durable.max(upto);
         self.engine.handle(now, broadcast::Input::Durable { upto }, &mut self.engine_out);
-        self.perform_engine(out);
+        self.perform_engine(now, out);
         while self.gated.front().is_some_and(|gated| gated.after <= self.durable) {
             self.apply_section(now);
         }
@@ -308,15 +305,15 @@ impl<S: Shared> Machine for Member<S> {
             Input::Durable { upto, wall } => self.durable(now, upto, wall, out),
             Input::DiskFailed { reason } => {
                 self.disk_failed(now, reason);
-                self.perform_engine(out);
+                self.perform_engine(now, out);
                 self.answer_ready(now);
             }
             Input::SnapshotTaken { zxid } => {
-                self.snapshot_under_way = false;
+                self.snapshots.end(now);
                 self.events.push(Event::SnapshotTaken { zxid });
             }
             Input::SnapshotFailed { zxid, reason } => {
-                self.snapshot_under_way = false;
+                self.snapshots.end(now);
                 self.events.push(Event::SnapshotFailed { zxid, reason });
             }
         }

@@ -34,6 +34,9 @@ impl Counters {
         for (latency, distribution) in
             [(&tally.reads_waited, readlatency), (&tally.writes, updatelatency)]
         {
+            if latency.count == 0 {
+                continue; // as most are, most of the time
+            }
             for (each, times) in spread(latency) {
                 traffic.latency.record_many(each, times);
                 distribution.record_many(each, times);
@@ -47,8 +50,11 @@ impl Counters {
 pub(crate) fn spread(latency: &Latency) -> [(u64, u64); 3] {
     let Latency { count, sum, min, max } = *latency;
     let others = count.saturating_sub(2);
-    let divisor = u32::try_from(others).unwrap_or(u32::MAX).max(1);
-    let mean = millis(sum.saturating_sub(min + max) / divisor);
+    let mean = if others == 0 {
+        0
+    } else {
+        millis(sum.saturating_sub(min + max) / u32::try_from(others).unwrap_or(u32::MAX))
+    };
     [(millis(min), count.min(1)), (millis(max), u64::from(count > 1)), (mean, others)]
 }
 

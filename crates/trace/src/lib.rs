@@ -125,7 +125,9 @@ impl Event {
             Event::SnapshotStarted { .. } => "snapshot started",
             Event::SnapshotTaken { .. } => "snapshot taken",
             Event::SnapshotFailed { .. } => "snapshot failed; the log still holds everything",
-            Event::SnapshotSkipped => "a snapshot is due but one is still being written",
+            Event::SnapshotSkipped => {
+                "a snapshot is due while one is being written, or too soon after one"
+            }
             Event::DiskFailed { .. } => {
                 "the journal failed: writes are refused, reads go on; mend the disk and restart"
             }

@@ -14,26 +14,53 @@ use tokio::time::{Instant, Sleep, sleep_until};
 /// has rung.
 #[derive(Debug, Default)]
 pub(super) struct Idle {
-    sleep: Option<Pin<Box<Sleep>>>,
+    timer: Option<Timer>,
+}
+
+#[derive(Debug)]
+struct Timer {
+    sleep: Pin<Box<Sleep>>,
+    /// When it rings.
+    rings: Time,
+    /// Whether the task is woken then.
+    is_armed: bool,
 }
 
 impl Idle {
     /// Ready once `deadline` has passed.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, clock: &Clock, deadline: Time) -> Poll<()> {
         let at = || Instant::from_std(clock.instant(deadline));
-        let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(at())));
-        while sleep.as_mut().poll(cx).is_ready() {
+        let timer = self.timer.get_or_insert_with(|| Timer {
+            sleep: Box::pin(sleep_until(at())),
+            rings: deadline,
+            is_armed: false,
+        });
+        // Mostly the task was woken by something else, and the timer goes on as it is.
+        if timer.is_armed && timer.rings <= deadline && clock.now() < timer.rings {
+            return Poll::Pending;
+        }
+        timer.is_armed = false;
+        loop {
+            // It may have been set for a longer time-out than there is now.
+            if timer.rings > deadline {
+                timer.set(deadline, at());
+            }
+            if timer.sleep.as_mut().poll(cx).is_pending() {
+                timer.is_armed = true;
+                return Poll::Pending;
+            }
             if deadline <= clock.now() {
                 return Poll::Ready(());
             }
-            sleep.as_mut().reset(at());
+            timer.set(deadline, at());
         }
-        // It may have been set for a longer time-out than there is now.
-        if sleep.deadline() > at() {
-            sleep.as_mut().reset(at());
-            return sleep.as_mut().poll(cx);
-        }
-        Poll::Pending
+    }
+}
+
+impl Timer {
+    fn set(&mut self, rings: Time, at: Instant) {
+        self.sleep.as_mut().reset(at);
+        self.rings = rings;
     }
 }
 

@@ -104,7 +104,7 @@ impl ConnectionTask {
             is_closed || self.service.is_stopping() || (self.at_end && !self.has_backlog);
         if takes_no_more {
             let is_done = sent_all && (is_closed || outstanding == 0);
-            return if is_done { self.end(cx) } else { self.wait(cx, sent_all) };
+            return if is_done { Turn::End } else { self.wait(cx, sent_all) };
         }
         if sent_all && self.outgoing.take_resume_due() {
             return self.feed(&[]).into();

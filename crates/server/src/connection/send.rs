@@ -1,6 +1,6 @@
 //! Sending: one write for all that waits, and the socket's readiness only if that blocks.
 
-use super::{ConnectionTask, Turn};
+use super::ConnectionTask;
 use crate::sync::lock;
 use keeper::OUTBOX_PAUSE_BYTES;
 use std::io;
@@ -58,13 +58,6 @@ impl ConnectionTask {
             let counters = &mut lock(&self.worker.counters).metrics.counters;
             counters.response_bytes += bytes.len() as u64;
         }
-    }
-
-    /// Says that nothing more comes, so that what was sent arrives before the connection is gone.
-    pub(super) fn end(&mut self, cx: &mut Context<'_>) -> Turn {
-        // It cannot block, and the peer may be gone: either way this is the end.
-        let _ = Pin::new(&mut self.stream).poll_shutdown(cx);
-        Turn::End
     }
 }
 
