@@ -66,15 +66,20 @@ fn write(set: &mut Keyed<Summary>, txn: &Txn<'_>) {
 /// Only the namespace has to be text; a path that is not is none.
 fn count(set: &mut Keyed<Summary>, path: &[u8], bytes: usize) {
     let Some(rest) = path.strip_prefix(b"/").filter(|rest| !rest.is_empty()) else { return };
-    let namespace = rest.split(|byte| *byte == b'/').next().unwrap_or(rest);
     let size = (path.len() + bytes) as u64;
-    if let Some(summary) = set.last(namespace) {
+    if let Some(summary) = set.last_if(|last| is_in(rest, last.as_bytes())) {
         return summary.record(size);
     }
+    let namespace = rest.split(|byte| *byte == b'/').next().unwrap_or(rest);
     let Ok(namespace) = std::str::from_utf8(namespace) else { return };
     if let Some(summary) = set.of(namespace) {
         summary.record(size);
     }
+}
+
+/// Whether the first component of `rest` is `namespace`.
+fn is_in(rest: &[u8], namespace: &[u8]) -> bool {
+    rest.starts_with(namespace) && rest.get(namespace.len()).is_none_or(|next| *next == b'/')
 }
 
 /// Bytes of a stat: six longs and five ints.

@@ -32,10 +32,11 @@ impl<T: Default> Keyed<T> {
         self.values.get_mut(self.last).map(|(_, value)| value)
     }
 
-    /// The value of `key` if that was asked for last: for a caller to whom a key costs something.
-    pub fn last(&mut self, key: &[u8]) -> Option<&mut T> {
+    /// The value that was asked for last, if its key is the right one: for a caller to whom making
+    /// a key costs something.
+    pub fn last_if(&mut self, is_right: impl FnOnce(&str) -> bool) -> Option<&mut T> {
         let (last, value) = self.values.get_mut(self.last)?;
-        if last.as_bytes() == key { Some(value) } else { None }
+        if is_right(last) { Some(value) } else { None }
     }
 
     fn place(&mut self, key: &str) -> Option<usize> {
@@ -106,8 +107,8 @@ mod tests {
         }
         assert!(set.of("one more").is_none());
         assert_eq!(set.of("7"), Some(&mut 1));
-        assert_eq!(set.last(b"7"), Some(&mut 1));
-        assert_eq!(set.last(b"8"), None);
+        assert_eq!(set.last_if(|key| key == "7"), Some(&mut 1));
+        assert_eq!(set.last_if(|key| key == "8"), None);
         assert_eq!(set.iter().count(), KEYS_MAX);
     }
 

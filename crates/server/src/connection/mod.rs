@@ -59,6 +59,25 @@ enum Turn {
     End,
 }
 
+/// What a task needs to know of its connection to decide what comes next.
+#[derive(Clone, Copy, Debug)]
+struct Look {
+    is_closed: bool,
+    /// Requests that wait for their reply.
+    outstanding: usize,
+    wants_more: bool,
+}
+
+impl Look {
+    fn at(connection: &Connection) -> Look {
+        Look {
+            is_closed: connection.is_closed(),
+            outstanding: connection.outstanding(),
+            wants_more: connection.wants_more(),
+        }
+    }
+}
+
 impl ConnectionTask {
     /// A task for a socket that the limits have let in.
     pub(crate) fn new(
@@ -91,12 +110,11 @@ impl ConnectionTask {
     }
 
     fn turn(&mut self, cx: &mut Context<'_>) -> Turn {
-        let Ok(sent_all) = self.send(cx) else { return Turn::End };
-        let (is_closed, outstanding) = {
-            let state = self.entry.lock();
-            self.wants_more = state.connection.wants_more();
-            (state.connection.is_closed(), state.connection.outstanding())
-        };
+        let Ok(sent) = self.send(cx) else { return Turn::End };
+        let sent_all = sent.is_some();
+        let look = sent.unwrap_or_else(|| Look::at(&self.entry.lock().connection));
+        let Look { is_closed, outstanding, wants_more } = look;
+        self.wants_more = wants_more;
         if outstanding == 0 {
             self.service.limits.large_done(std::mem::take(&mut self.large));
         }

@@ -1,6 +1,6 @@
 //! Sending: one write for all that waits, and the socket's readiness only if that blocks.
 
-use super::ConnectionTask;
+use super::{ConnectionTask, Look};
 use crate::sync::lock;
 use keeper::OUTBOX_PAUSE_BYTES;
 use std::io;
@@ -30,8 +30,9 @@ impl Outgoing {
 }
 
 impl ConnectionTask {
-    /// Sends what there is; says whether all of it is sent.
-    pub(super) fn send(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
+    /// Sends what there is, and tells how the connection was when there was no more; `None` if the
+    /// socket takes no more now. Both under one lock: an answer that comes after it is not yet seen.
+    pub(super) fn send(&mut self, cx: &mut Context<'_>) -> io::Result<Option<Look>> {
         loop {
             let Outgoing { bytes, sent, resume_due } = &mut self.outgoing;
             while *sent < bytes.len() {
@@ -39,7 +40,7 @@ impl ConnectionTask {
                     Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
                     Poll::Ready(Ok(written)) => *sent += written,
                     Poll::Ready(Err(error)) => return Err(error),
-                    Poll::Pending => return Ok(false),
+                    Poll::Pending => return Ok(None),
                 }
             }
             *sent = 0;
@@ -50,7 +51,7 @@ impl ConnectionTask {
             let mut state = self.entry.lock();
             if !state.connection.has_output() {
                 state.is_sending = false;
-                return Ok(true);
+                return Ok(Some(Look::at(&state.connection)));
             }
             state.connection.take_output(bytes);
             drop(state);
