@@ -15,7 +15,8 @@ pub(super) const ROWS: &[Key] = keys! {
         "Snapshots that purging keeps; less than 3 becomes 3";
     Own "autopurge.purgeInterval" Interval, Is("0"), Honoured, "Time between purges; 0 is off";
     Property "snapCount" any_int(Count), Is("100000"), Honoured,
-        "Transactions between two snapshots; less than 2 becomes 2";
+        "Transactions between two snapshots; less than 2 becomes 2. One that is due while another is \
+         written, or before four times as long as that took have passed since, is skipped";
     Property "snapSizeLimitInKb" KIB, Is("4194304"), Honoured,
         "Size of the logs between two snapshots; 0 and less is off";
     Property "txnLogSizeLimitInKb" KIB, Is("-1"), Honoured,
