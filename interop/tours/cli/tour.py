@@ -25,7 +25,8 @@ import threading
 CLI = shlex.split(os.environ.get("CLI", "/usr/share/zookeeper/bin/zkCli.sh"))
 SESSION = pathlib.Path(__file__).with_name("session")
 WAIT = 10
-ROOT = f"/tour-cli-{os.getpid()}"
+# Of one width: some answers tell a place in the whole path.
+ROOT = f"/tour-cli-{os.getpid() % 100000:05}"
 
 # Typed behind each command; its answer, made by the client alone, ends that command's output.
 MARK = "printwatches"
