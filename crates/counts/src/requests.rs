@@ -79,14 +79,7 @@ pub(crate) fn frames(request: Request, count: usize) -> Vec<u8> {
 
 /// Appends the frame that opens a session.
 pub(crate) fn connect(out: &mut Vec<u8>) {
-    let request = ConnectRequest {
-        protocol_version: 0,
-        last_zxid_seen: 0,
-        timeout_ms: 30_000,
-        session_id: 0,
-        password: &[0; 16],
-        read_only: Some(false),
-    };
+    let request = ConnectRequest::new_session(30_000);
     frame(out, |out| request.encode(out));
 }
 

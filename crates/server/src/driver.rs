@@ -146,12 +146,10 @@ impl Driver {
         // More to prepare is better than waiting.
         let waits = if inbox.is_pending() { Waits::No } else { Waits::Yes };
         let Some(upto) = self.end_commit(waits) else { return };
-        if self.batch.records >= OVERLAPPED_MIN
-            && let Some(upto) = self.begin_commit()
-        {
-            return self.durable(upto);
-        }
-        self.durable(upto);
+        let is_large = self.batch.records >= OVERLAPPED_MIN;
+        // What the next batch has made durable at once covers this one.
+        let next = if is_large { self.begin_commit() } else { None };
+        self.durable(next.unwrap_or(upto));
     }
 
     fn durable(&mut self, upto: Lsn) {

@@ -1,8 +1,9 @@
 //! What the member and the connections share: tree, watches, connections.
 //!
-//! Order of locks: tree, then the table, watches, one connection, counters, inbox. A task that
-//! holds the tree's read side, its own connection and its worker's counters may take the watches,
-//! because whoever writes has the tree for itself. Connections are woken when the tree is free again.
+//! Order of locks: tree, then the table, watches, these counters, one connection, its worker's
+//! counters, inbox. A task that holds the tree's read side, its own connection and its worker's
+//! counters may take the watches, because whoever writes has the tree for itself. Connections are
+//! woken when the tree is free again.
 
 use crate::counters::Counters;
 use crate::service::Worker;

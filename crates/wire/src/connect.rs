@@ -22,6 +22,22 @@ pub struct ConnectRequest<'a> {
     pub read_only: Option<bool>,
 }
 
+impl ConnectRequest<'static> {
+    /// What a client opens a new session with: it has seen nothing, and wants a server that takes
+    /// writes. The time-out that it asks for is in ms.
+    #[must_use]
+    pub const fn new_session(timeout_ms: i32) -> Self {
+        ConnectRequest {
+            protocol_version: 0,
+            last_zxid_seen: 0,
+            timeout_ms,
+            session_id: 0,
+            password: &[0; PASSWORD_SIZE],
+            read_only: Some(false),
+        }
+    }
+}
+
 impl<'a> ConnectRequest<'a> {
     /// Reads the frame's payload. What follows the last field is ignored.
     ///

@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
-use wire::{ConnectRequest, PASSWORD_SIZE};
+use wire::ConnectRequest;
 
 /// How far a connection has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -198,14 +198,7 @@ fn closed() -> io::Error {
 /// The frame that asks for a new session.
 pub(crate) fn handshake(timeout_ms: u32) -> Vec<u8> {
     let mut body = Vec::new();
-    let request = ConnectRequest {
-        protocol_version: 0,
-        last_zxid_seen: 0,
-        timeout_ms: i32::try_from(timeout_ms).unwrap_or(i32::MAX),
-        session_id: 0,
-        password: &[0; PASSWORD_SIZE],
-        read_only: Some(false),
-    };
+    let request = ConnectRequest::new_session(i32::try_from(timeout_ms).unwrap_or(i32::MAX));
     request.encode(&mut body);
     let mut frame = Vec::new();
     jute::put_buffer(&mut frame, Some(&body));

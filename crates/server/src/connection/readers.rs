@@ -60,14 +60,7 @@ impl Reader {
     }
 
     fn open_session(&mut self) {
-        let request = ConnectRequest {
-            protocol_version: 0,
-            last_zxid_seen: 0,
-            timeout_ms: 30_000,
-            session_id: 0,
-            password: &[0; 16],
-            read_only: Some(false),
-        };
+        let request = ConnectRequest::new_session(30_000);
         let mut frame = Vec::new();
         framed(&mut frame, |out| request.encode(out));
         self.write(&frame);
