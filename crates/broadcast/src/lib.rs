@@ -6,13 +6,15 @@
 //! and the driver holds it back until [`Input::Durable`] covers that. The driver owes gates and
 //! order, no more.
 //!
-//! The vocabulary of links, reconfiguration and state transfer comes with the first engine that
-//! has peers.
+//! Links are connections: FIFO and gap-free while they last, and they promise nothing from one to
+//! the next. What travels on them are bytes; each engine cuts them into its own frames.
 
 mod contract;
 mod solo;
+mod truths;
+mod view;
 
-pub use contract::{
-    Context, Decision, Engine, Input, Item, Membership, Output, Reads, Refusal, Truths, View,
-};
+pub use contract::{Addresses, Channel, Context, Input, Item, LinkId, Output, Proposal, Record};
 pub use solo::Solo;
+pub use truths::{Engine, Membership, Reads, Truths};
+pub use view::{Decision, ReadLevel, Refusal, View};

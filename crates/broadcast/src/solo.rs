@@ -3,9 +3,9 @@
 //! A proposal is persisted and, once that is durable, delivered. Invariant: what is delivered is
 //! durable, in the order of the proposals, without a gap.
 
-use crate::contract::{
-    Context, Decision, Engine, Input, Item, Membership, Output, Reads, Refusal, Truths, View,
-};
+use crate::contract::{Input, Output, Proposal, Record};
+use crate::truths::{Engine, Membership, Reads, Truths};
+use crate::view::{Decision, Refusal, View};
 use base::{Lsn, Machine, Time, Zxid};
 
 /// One member, no peers.
@@ -25,7 +25,8 @@ impl Solo {
         Solo { last, lsn: Lsn::ZERO, failed: false }
     }
 
-    fn propose(&mut self, context: Context, at: Zxid, item: Item, out: &mut Vec<Output>) {
+    fn propose(&mut self, proposal: Proposal, out: &mut Vec<Output>) {
+        let Proposal { context, at, item } = proposal;
         let refusal = if self.failed {
             Some(Refusal::DiskFailed)
         } else if at <= self.last {
@@ -39,8 +40,8 @@ impl Solo {
         }
         self.last = at;
         self.lsn = Lsn(self.lsn.0 + 1);
-        let (lsn, record) = (self.lsn, item.clone());
-        out.push(Output::Persist { lsn, at, record });
+        let (lsn, record) = (self.lsn, Record::Entry { at, item: item.clone() });
+        out.push(Output::Persist { lsn, record });
         out.push(Output::Deliver { at, context: Some(context), item, after: lsn });
     }
 }
@@ -51,9 +52,10 @@ impl Machine for Solo {
 
     fn handle(&mut self, _now: Time, input: Input, out: &mut Vec<Output>) {
         match input {
-            Input::TimerExpired | Input::Durable { .. } => {}
-            Input::Proposed { context, at, item } => self.propose(context, at, item, out),
-            Input::ReadRequested { context } => {
+            Input::Proposed(proposals) => {
+                proposals.into_iter().for_each(|proposal| self.propose(proposal, out));
+            }
+            Input::ReadRequested { context, .. } => {
                 out.push(Output::ReadReady { context, at_least: Zxid::ZERO });
             }
             Input::DiskFailed { .. } => {
@@ -62,6 +64,21 @@ impl Machine for Solo {
                     out.push(Output::View(View::Silent));
                 }
             }
+            Input::TimerExpired
+            | Input::Durable { .. }
+            // There is nobody to have a link to, and nobody who asks for them.
+            | Input::Forward { .. }
+            | Input::Answer { .. }
+            | Input::Heartbeat { .. }
+            | Input::LinkUp { .. }
+            | Input::LinkDown { .. }
+            | Input::Received { .. }
+            | Input::ListenFailed { .. }
+            | Input::SnapshotInstalled { .. }
+            | Input::SnapshotRefused { .. }
+            | Input::ResetDone { .. }
+            | Input::ResetFailed { .. }
+            | Input::LogRead { .. } => {}
         }
     }
 
@@ -83,14 +100,15 @@ impl Engine for Solo {
 #[cfg(test)]
 mod tests {
     use super::Solo;
-    use crate::contract::{Context, Decision, Input, Output, Refusal, View};
+    use crate::contract::{Context, Input, Output, Proposal, Record};
+    use crate::view::{Decision, Refusal, View};
     use base::{Lsn, Machine, Time, Zxid};
     use bytes::Bytes;
 
     fn propose(solo: &mut Solo, at: i64) -> Vec<Output> {
         let mut out = Vec::new();
         let item = Bytes::from_static(b"item");
-        let input = Input::Proposed { context: Context(9), at: Zxid(at), item };
+        let input = Input::Proposed(vec![Proposal { context: Context(9), at: Zxid(at), item }]);
         solo.handle(Time::ZERO, input, &mut out);
         out
     }
@@ -101,7 +119,10 @@ mod tests {
         let mut solo = Solo::recover(Zxid(4), &mut out);
         assert_eq!(out, [Output::View(View::Primary { last: Zxid(4) })]);
         let out = propose(&mut solo, 5);
-        assert!(matches!(out[0], Output::Persist { lsn: Lsn(1), at: Zxid(5), .. }));
+        let Output::Persist { lsn: Lsn(1), record: Record::Entry { at: Zxid(5), .. } } = &out[0]
+        else {
+            panic!("{out:?}")
+        };
         assert!(matches!(out[1], Output::Deliver { at: Zxid(5), after: Lsn(1), .. }));
     }
 

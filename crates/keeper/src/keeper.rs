@@ -15,7 +15,6 @@ use crate::reaper::Reaper;
 use crate::session::{Expiry, SessionIds};
 use crate::{Config, Ids};
 use base::{ConnectionId, SessionId, Time, WallTime, Zxid};
-use bytes::Bytes;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use trace::Event;
@@ -39,15 +38,6 @@ pub struct Keeper {
     ready: Vec<Ready>,
     events: Vec<Event>,
     no_ids: Ids,
-}
-
-/// A transaction for the order.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Proposal {
-    /// The place that it names.
-    pub at: Zxid,
-    /// Its bytes, as logs hold them.
-    pub item: Bytes,
 }
 
 /// What was prepared and is not yet answered.

@@ -23,6 +23,7 @@ mod watches;
 #[cfg(test)]
 mod tests;
 
+pub use broadcast::Proposal;
 pub use clients::Clients;
 pub use config::{Config, ReaperConfig};
 pub use connection::{
@@ -30,7 +31,7 @@ pub use connection::{
     WatchSource,
 };
 pub use frames::{Frame, FrameError, Frames};
-pub use keeper::{Keeper, Proposal, Section};
+pub use keeper::{Keeper, Section};
 pub use session::{Expiry, Liveness, SessionIds, password};
 pub use submission::{Ask, Ids, Origin, Submission, Submissions};
 pub use throttle::{ConnectThrottle, ThrottleConfig};

@@ -50,7 +50,7 @@ impl<D: Disk> Journal<D> {
                 self.log.roll()?;
                 Ok(None)
             }
-            other @ (Output::TakeSnapshot | Output::Event(_)) => Ok(Some(other)),
+            other => Ok(Some(other)),
         }
     }
 

@@ -7,6 +7,7 @@
 //! tree that a member starts on. The engine is chosen here and nowhere else.
 
 mod checkpoint;
+mod contract;
 mod journal;
 mod member;
 mod recovery;
@@ -14,8 +15,9 @@ mod shared;
 mod snapshot;
 
 pub use checkpoint::CheckpointConfig;
+pub use contract::{Input, Output};
 pub use journal::{Journal, Progress};
-pub use member::{Config, Input, Member, Output};
+pub use member::{Config, Member};
 pub use recovery::{RecoverError, Recovered, recover, recover_telling};
 pub use shared::Shared;
 pub use snapshot::{SnapshotOptions, SnapshotTask};

@@ -6,10 +6,11 @@
 //! Invariant: nothing is applied before the record that it waits for is durable.
 
 use crate::checkpoint::{Checkpoint, CheckpointConfig, Snapshots};
+use crate::contract::{Input, Output};
 use crate::shared::Shared;
 use base::{Lsn, Machine, Rng, Time, WallTime, Zxid};
-use broadcast::{Context, Decision, Item, Solo, View};
-use keeper::{Keeper, Proposal, Section, Submissions};
+use broadcast::{Decision, Item, Proposal, Record, Solo, View};
+use keeper::{Keeper, Section, Submissions};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use trace::Event;
@@ -21,69 +22,6 @@ pub struct Config {
     pub keeper: Arc<keeper::Config>,
     /// When snapshots are due.
     pub checkpoint: CheckpointConfig,
-}
-
-/// Facts.
-#[derive(Debug)]
-pub enum Input {
-    /// Connections ask for something, in this order.
-    Submitted {
-        /// What.
-        submissions: Submissions,
-        /// The wall time, which new nodes get.
-        wall: WallTime,
-    },
-    /// `now` reached the deadline.
-    TimerExpired {
-        /// The wall time.
-        wall: WallTime,
-    },
-    /// Everything is durable up to here.
-    Durable {
-        /// The last durable record.
-        upto: Lsn,
-        /// The wall time, for what connections submit in turn.
-        wall: WallTime,
-    },
-    /// The journal has failed.
-    DiskFailed {
-        /// Why, for people.
-        reason: String,
-    },
-    /// The snapshot that was asked for is complete.
-    SnapshotTaken {
-        /// Its name's zxid.
-        zxid: Zxid,
-    },
-    /// The snapshot that was asked for could not be written.
-    SnapshotFailed {
-        /// Its name's zxid.
-        zxid: Zxid,
-        /// Why, for people.
-        reason: String,
-    },
-}
-
-/// Commands, to be performed in order.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Output {
-    /// Append to the journal. The host makes it durable when it has performed all outputs, and
-    /// answers with [`Input::Durable`].
-    Append {
-        /// The record's number.
-        lsn: Lsn,
-        /// The transaction's place.
-        at: Zxid,
-        /// The record.
-        record: Item,
-    },
-    /// Begin a new log file with the next record.
-    Roll,
-    /// Take a snapshot beside the service; answered by [`Input::SnapshotTaken`] or
-    /// [`Input::SnapshotFailed`].
-    TakeSnapshot,
-    /// Something happened.
-    Event(Event),
 }
 
 /// A delivery behind its gate.
@@ -202,11 +140,11 @@ impl<S: Shared> Member<S> {
     }
 
     fn propose(&mut self, now: Time, out: &mut Vec<Output>) {
-        for Proposal { at, item } in self.proposals.drain(..) {
-            let context = Context(at.0 as u64);
-            let input = broadcast::Input::Proposed { context, at, item };
-            self.engine.handle(now, input, &mut self.engine_out);
+        if self.proposals.is_empty() {
+            return;
         }
+        let input = broadcast::Input::Proposed(std::mem::take(&mut self.proposals));
+        self.engine.handle(now, input, &mut self.engine_out);
         self.perform_engine(now, out);
     }
 
@@ -214,14 +152,12 @@ impl<S: Shared> Member<S> {
         let mut engine_out = std::mem::take(&mut self.engine_out);
         for output in engine_out.drain(..) {
             match output {
-                broadcast::Output::Persist { lsn, at, record } => {
-                    self.persist(now, lsn, at, record, out);
-                }
+                broadcast::Output::Persist { lsn, record } => self.persist(now, lsn, record, out),
                 broadcast::Output::Deliver { at, item, after, .. } => {
                     self.gated.push_back(Gated { at, item, after });
                 }
                 broadcast::Output::View(View::Primary { last }) => self.keeper.become_primary(last),
-                broadcast::Output::View(View::Silent) => {
+                broadcast::Output::View(View::Silent | View::Apart | View::Replica { .. }) => {
                     self.gated.clear();
                     self.keeper.become_silent();
                 }
@@ -230,12 +166,21 @@ impl<S: Shared> Member<S> {
                     self.keeper.become_silent();
                 }
                 broadcast::Output::ReadReady { .. } => {}
+                _ => {}
             }
         }
         self.engine_out = engine_out;
     }
 
-    fn persist(&mut self, now: Time, lsn: Lsn, at: Zxid, record: Item, out: &mut Vec<Output>) {
+    fn persist(&mut self, now: Time, lsn: Lsn, record: Record, out: &mut Vec<Output>) {
+        let (at, record) = match record {
+            Record::Entry { at, item } => (at, item),
+            Record::Truncate { to } => return out.push(Output::Truncate { lsn, to }),
+            Record::Register { name, value } => {
+                return out.push(Output::Register { lsn, name, value });
+            }
+            Record::Text { name, text } => return out.push(Output::Text { lsn, name, text }),
+        };
         let size = u64::try_from(record.len()).unwrap_or(u64::MAX);
         out.push(Output::Append { lsn, at, record });
         if self.checkpoint.logged(size) {
@@ -316,6 +261,7 @@ impl<S: Shared> Machine for Member<S> {
                 self.snapshots.end(now);
                 self.events.push(Event::SnapshotFailed { zxid, reason });
             }
+            _ => {}
         }
         self.keeper.take_events(&mut self.events);
         out.extend(self.events.drain(..).map(Output::Event));

@@ -211,7 +211,7 @@ impl Driver {
                 Ok(Some(Output::TakeSnapshot)) => self.snapshot_due = true,
                 Ok(Some(Output::Event(event))) => self.happened(&event),
                 // The journal is gone: the member knows, or will in a moment.
-                Ok(Some(Output::Append { .. } | Output::Roll)) => {}
+                Ok(Some(_)) => {}
                 Err(error) => failure = Some(error),
             }
         }

@@ -48,6 +48,17 @@ pub struct Tree {
     pub(crate) removals: u32,
 }
 
+impl std::fmt::Debug for Tree {
+    /// A tree is large: how many nodes it has, and where it stands.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (nodes, last_zxid) = (self.node_count(), self.last_zxid());
+        f.debug_struct("Tree")
+            .field("nodes", &nodes)
+            .field("last_zxid", &last_zxid)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Tree {
     /// An empty tree: the root, `/zookeeper`, and `/zookeeper/quota` and `/zookeeper/config`.
     #[must_use]

@@ -1,11 +1,12 @@
 //! From requests to proposals.
 
-use super::{Asked, Inflight, Keeper, Proposal, Ready, millis};
+use super::{Asked, Inflight, Keeper, Ready, millis};
 use crate::prepare::Preparation;
 use crate::session::password;
 use crate::submission::{Ask, Submission, Submissions};
 use crate::{Clients, Ids};
 use base::{ConnectionId, SessionId, Time, WallTime, Zxid};
+use broadcast::{Context, Proposal};
 use bytes::Bytes;
 use jute::{Encode, put_int};
 use trace::Event;
@@ -38,7 +39,7 @@ impl Batch {
         self.ends.into_iter().map(move |(at, end)| {
             let item = all.slice(start..end);
             start = end;
-            Proposal { at, item }
+            Proposal { context: Context(at.0.cast_unsigned()), at, item }
         })
     }
 }

@@ -1,9 +1,10 @@
 //! A house with a keeper, a tree, and connections whose two ends are byte vectors.
 
 use crate::connection::{Connection, Desk};
-use crate::keeper::{Keeper, Proposal, Section};
+use crate::keeper::{Keeper, Section};
 use crate::{Clients, Config, Submissions, Watches};
 use base::{ConnectionId, SessionId, Time, WallTime};
+use broadcast::Proposal;
 use jute::{Decode, Reader, put_buffer, put_int, put_string};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -184,7 +185,7 @@ impl House {
     }
 
     pub(super) fn deliver_all(&mut self) {
-        while let Some(Proposal { at, item }) = self.order.pop_front() {
+        while let Some(Proposal { at, item, .. }) = self.order.pop_front() {
             self.delivered += 1;
             self.in_section(|keeper, section| keeper.apply(section, at, &item));
             self.prepare();
