@@ -4,6 +4,10 @@
 //! one event. Messages are constant, what varies is in the fields, and no event carries payloads
 //! or credentials.
 
+mod ensemble;
+
+pub use ensemble::{Ensemble, SyncMethod};
+
 use base::{SessionId, Zxid};
 use std::fmt;
 
@@ -91,6 +95,8 @@ pub enum Event {
         /// The node that has the quota.
         path: String,
     },
+    /// Something between the members of an ensemble.
+    Ensemble(Ensemble),
 }
 
 impl Event {
@@ -110,6 +116,7 @@ impl Event {
             | Event::SessionRefused { .. }
             | Event::SessionClosed { .. }
             | Event::NodeReaped { .. } => Level::Debug,
+            Event::Ensemble(event) => event.level(),
         }
     }
 
@@ -134,6 +141,7 @@ impl Event {
             Event::DigestMismatch { .. } => "digests are not matching",
             Event::NodeReaped { .. } => "reaping an empty container or an expired node",
             Event::QuotaExceeded { .. } => "soft quota exceeded",
+            Event::Ensemble(event) => event.message(),
         }
     }
 }
@@ -160,6 +168,7 @@ impl fmt::Display for Event {
                 write!(f, " path={path:?}")
             }
             Event::SnapshotSkipped => Ok(()),
+            Event::Ensemble(event) => event.fields(f),
         }
     }
 }

@@ -1,0 +1,91 @@
+//! A learner that serves: entry by entry.
+
+use super::queue::follows;
+use super::{Learning, Lost, data_of, is_observer};
+use crate::core::Core;
+use base::{Lsn, Zxid};
+use broadcast::{Item, Output};
+use bytes::Bytes;
+use wire::quorum::{Activation, Packet, PacketKind, put_packet};
+
+impl Learning {
+    pub(super) fn active(
+        &mut self,
+        core: &mut Core,
+        kind: PacketKind,
+        frame: &Bytes,
+        packet: &Packet<'_>,
+        out: &mut Vec<Output>,
+    ) -> Result<(), Lost> {
+        let at = Zxid(packet.zxid);
+        match kind {
+            PacketKind::Proposal => append(core, at, data_of(frame, packet.data)?, out),
+            PacketKind::Commit | PacketKind::CommitAndActivate => commit(core, at, out),
+            PacketKind::Inform => {
+                append(core, at, data_of(frame, packet.data)?, out)?;
+                commit(core, at, out)
+            }
+            PacketKind::InformAndActivate => {
+                let activation = Activation::decode_with_txn(packet.data);
+                let activation = activation.map_err(|error| format!("its packet: {error}"))?;
+                append(core, at, frame.slice_ref(activation.txn), out)?;
+                commit(core, at, out)
+            }
+            PacketKind::Ping => {
+                self.pings.push_back(packet.zxid);
+                out.push(Output::HeartbeatDue { link: self.link });
+                Ok(())
+            }
+            PacketKind::Revalidate | PacketKind::Sync => {
+                out.push(Output::Answered { letter: frame.clone() });
+                Ok(())
+            }
+            // Nothing that a leader says to one who serves.
+            PacketKind::Request
+            | PacketKind::Ack
+            | PacketKind::NewLeader
+            | PacketKind::FollowerInfo
+            | PacketKind::UpToDate
+            | PacketKind::Diff
+            | PacketKind::Trunc
+            | PacketKind::Snap
+            | PacketKind::ObserverInfo
+            | PacketKind::LeaderInfo
+            | PacketKind::AckEpoch => Ok(()),
+        }
+    }
+
+    /// Entries became durable: those that came as proposals are acknowledged.
+    pub(crate) fn durable(&mut self, core: &Core, entries: &[Zxid], out: &mut Vec<Output>) {
+        if !self.is_active() || is_observer(core) {
+            return;
+        }
+        let mut frame = Vec::new();
+        for at in entries.iter().filter(|at| **at > self.acknowledged) {
+            put_packet(&mut frame, PacketKind::Ack, at.0, None);
+        }
+        if !frame.is_empty() {
+            self.send(frame, Lsn::ZERO, out);
+        }
+    }
+}
+
+fn append(core: &mut Core, at: Zxid, item: Item, out: &mut Vec<Output>) -> Result<(), Lost> {
+    let last = core.history.last();
+    if !follows(last, at) {
+        return Err(format!("proposal {at} does not go on from {last}"));
+    }
+    core.history.append(at, item, None, out);
+    Ok(())
+}
+
+fn commit(core: &mut Core, at: Zxid, out: &mut Vec<Output>) -> Result<(), Lost> {
+    match core.history.undecided().next().map(|entry| entry.at) {
+        Some(next) if next == at => {
+            core.history.commit(at, out);
+            Ok(())
+        }
+        Some(next) => Err(format!("commit of {at}, but {next} is next")),
+        None => Err(format!("commit of {at}, which was not proposed")),
+    }
+}
