@@ -86,11 +86,7 @@ impl Ensemble {
         self.addresses(of, PeerAddress::quorum)
     }
 
-    fn addresses(
-        &self,
-        of: NodeId,
-        which: impl Fn(&PeerAddress) -> Address,
-    ) -> Option<Addresses> {
+    fn addresses(&self, of: NodeId, which: impl Fn(&PeerAddress) -> Address) -> Option<Addresses> {
         let server = self.committed.server(sid(of));
         let server = server.or_else(|| self.next.as_ref().and_then(|next| next.server(sid(of))))?;
         Some(server.addresses().iter().map(|peer| which(peer).to_string()).collect())

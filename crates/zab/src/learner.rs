@@ -18,13 +18,13 @@ use crate::inbound::Inbound;
 use base::{Lsn, NodeId, Time, Zxid};
 use broadcast::{LinkId, Output};
 use bytes::Bytes;
-use jute::Encode;
+use jute::{Decode, Encode, Reader};
 use queue::Queue;
 use std::collections::VecDeque;
 use std::time::Duration;
 use trace::SyncMethod;
 use wire::quorum::{
-    LearnerInfo, Packet, PacketKind, Role, packet_len, put_packet, put_packet_with_data,
+    Activation, LearnerInfo, Packet, PacketKind, Role, packet_len, put_packet, put_packet_with_data,
 };
 
 /// Following a leader.
@@ -178,12 +178,7 @@ impl Learning {
     }
 
     /// The link is gone, or could not be made.
-    pub(crate) fn link_down(
-        &mut self,
-        core: &Core,
-        reason: String,
-        now: Time,
-    ) -> Result<(), Lost> {
+    pub(crate) fn link_down(&mut self, core: &Core, reason: String, now: Time) -> Result<(), Lost> {
         if self.stage != Stage::Dialling || now.since(self.began) > DIAL_MAX {
             return Err(reason);
         }
@@ -279,6 +274,12 @@ pub(crate) fn is_observer(core: &Core) -> bool {
 fn data_of(frame: &Bytes, data: Option<&[u8]>) -> Result<Bytes, Lost> {
     let data = data.ok_or("a proposal has no transaction")?;
     Ok(frame.slice_ref(data))
+}
+
+/// What an activation's data says.
+fn activation(data: Option<&[u8]>) -> Result<Activation<'_>, Lost> {
+    let data = data.ok_or("an activation has no data")?;
+    Activation::decode(&mut Reader::new(data)).map_err(|error| format!("its packet: {error}"))
 }
 
 /// Time before the second trial to connect: a leader opens its port at once.

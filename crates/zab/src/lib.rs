@@ -20,6 +20,9 @@ mod leader;
 mod learner;
 mod status;
 
+#[cfg(test)]
+mod tests;
+
 pub use config::{Config, Durable, Limits, ReadLogLimit};
 pub use engine::Zab;
 pub use status::{Role, Status};

@@ -96,9 +96,9 @@ impl Mesh {
 
     /// Whether there is no way to hear of this member: no link, and none is being made.
     pub(crate) fn is_out_of_reach(&self, node: NodeId) -> bool {
-        self.peers.get(&node).is_some_and(|peer| {
-            peer.ready.is_none() && peer.dialled.is_none() && peer.failed
-        })
+        self.peers
+            .get(&node)
+            .is_some_and(|peer| peer.ready.is_none() && peer.dialled.is_none() && peer.failed)
     }
 
     /// Says something to a member: now, or when there is a link.
@@ -115,6 +115,26 @@ impl Mesh {
             Some(link) => out.push(Output::Send { link, frame: message, after: Lsn::ZERO }),
             None => self.dial(core, to, out),
         }
+    }
+
+    /// Answers a member that looks, if there is a link to it.
+    pub(crate) fn answer(
+        &mut self,
+        core: &mut Core,
+        to: NodeId,
+        message: Bytes,
+        out: &mut Vec<Output>,
+    ) {
+        match self.peers.get(&to).and_then(|peer| peer.ready) {
+            Some(link) => out.push(Output::Send { link, frame: message, after: Lsn::ZERO }),
+            None => self.dial(core, to, out), // it asks again
+        }
+    }
+
+    /// Closes all links.
+    pub(crate) fn end(&mut self, out: &mut Vec<Output>) {
+        out.extend(self.links.keys().map(|&link| Output::Close { link }));
+        *self = Mesh::default();
     }
 
     /// The election is over: what was said in it is not said again.

@@ -13,6 +13,3 @@ mod vote;
 pub(crate) use looking::{Decided, Looking};
 pub(crate) use mesh::Mesh;
 pub(crate) use vote::{Heard, Vote, notification};
-
-#[cfg(test)]
-mod tests;

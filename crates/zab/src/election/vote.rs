@@ -72,6 +72,10 @@ impl Heard {
         }
     }
 
+    pub(crate) fn is_looking(&self) -> bool {
+        self.state == State::Looking
+    }
+
     /// Whether both are for the same leader. Settled members need not agree on the zxid or the
     /// round: they may have joined at different times.
     pub(crate) fn agrees(&self, other: &Heard) -> bool {

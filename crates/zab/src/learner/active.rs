@@ -1,12 +1,12 @@
 //! A learner that serves: entry by entry.
 
 use super::queue::follows;
-use super::{Learning, Lost, data_of, is_observer};
+use super::{Learning, Lost, activation, data_of, is_observer};
 use crate::core::Core;
 use base::{Lsn, Zxid};
 use broadcast::{Item, Output};
 use bytes::Bytes;
-use wire::quorum::{Activation, Packet, PacketKind, put_packet};
+use wire::quorum::{Packet, PacketKind, put_packet};
 
 impl Learning {
     pub(super) fn active(
@@ -26,8 +26,7 @@ impl Learning {
                 commit(core, at, out)
             }
             PacketKind::InformAndActivate => {
-                let activation = Activation::decode_with_txn(packet.data);
-                let activation = activation.map_err(|error| format!("its packet: {error}"))?;
+                let activation = activation(packet.data)?;
                 append(core, at, frame.slice_ref(activation.txn), out)?;
                 commit(core, at, out)
             }
@@ -80,7 +79,8 @@ fn append(core: &mut Core, at: Zxid, item: Item, out: &mut Vec<Output>) -> Resul
 }
 
 fn commit(core: &mut Core, at: Zxid, out: &mut Vec<Output>) -> Result<(), Lost> {
-    match core.history.undecided().next().map(|entry| entry.at) {
+    let next = core.history.undecided().next().map(|entry| entry.at);
+    match next {
         Some(next) if next == at => {
             core.history.commit(at, out);
             Ok(())

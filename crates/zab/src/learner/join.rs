@@ -1,14 +1,12 @@
 //! From the leader's epoch to its history.
 
-use super::{Learning, Lost, Stage, data_of, is_observer};
+use super::{Learning, Lost, Stage, activation, data_of, is_observer};
 use crate::core::{Core, epoch_start, tell};
 use base::{Lsn, Time, Zxid};
 use broadcast::{Item, LinkId, Output, View};
 use bytes::Bytes;
 use trace::{Ensemble as Event, SyncMethod};
-use wire::quorum::{
-    Activation, Membership, Packet, PacketKind, Rules, encode_epoch_ack, put_packet,
-};
+use wire::quorum::{Membership, Packet, PacketKind, Rules, encode_epoch_ack, put_packet};
 
 impl Learning {
     /// LEADERINFO: promises the epoch, unless a later one was promised.
@@ -161,8 +159,7 @@ impl Learning {
                 self.queue.decide(at)
             }
             PacketKind::InformAndActivate => {
-                let activation = Activation::decode_with_txn(packet.data);
-                let activation = activation.map_err(|error| format!("its packet: {error}"))?;
+                let activation = activation(packet.data)?;
                 self.queue.push(last, at, frame.slice_ref(activation.txn))?;
                 self.queue.decide(at)
             }
