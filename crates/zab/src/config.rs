@@ -51,6 +51,8 @@ pub struct Limits {
     pub force_snapshot: bool,
     /// Whether the log on disk may serve learners that are far behind.
     pub read_log: ReadLogLimit,
+    /// The last counter of an epoch that is given out, or a little more: then a new one begins.
+    pub counter_max: u32,
     /// How long a leader that is not established waits for a voter that looks again.
     pub epoch_wait: Option<Duration>,
 }
@@ -81,6 +83,7 @@ impl Default for Limits {
             packet_size_max: 4 << 20,
             force_snapshot: false,
             read_log: ReadLogLimit::Host,
+            counter_max: 0xffff_0000,
             epoch_wait: None,
         }
     }

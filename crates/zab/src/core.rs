@@ -29,6 +29,8 @@ pub(crate) struct Core {
     pub(crate) elected_round: i64,
     /// Whether the state cannot be brought back to what a leader wants: it is to be fetched whole.
     pub(crate) wants_snapshot: bool,
+    /// Who leads without an election when this member's role ends.
+    pub(crate) designated: Option<NodeId>,
     links: u64,
 }
 
@@ -50,6 +52,7 @@ impl Core {
             elected: Vote::NONE,
             elected_round: 0,
             wants_snapshot: false,
+            designated: None,
             links: 0,
         }
     }

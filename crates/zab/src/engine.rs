@@ -2,7 +2,7 @@
 
 use crate::config::{Config, Durable};
 use crate::core::{Core, tell};
-use crate::election::{Decided, Looking, Mesh, notification};
+use crate::election::{Decided, Looking, Mesh, Vote, notification};
 use crate::leader::Leading;
 use crate::learner::{Learning, is_observer};
 use crate::status::{self, Status};
@@ -13,8 +13,9 @@ use broadcast::{
     Reads, Refusal, Truths, View,
 };
 use bytes::Bytes;
+use std::collections::BTreeSet;
 use trace::Ensemble as Event;
-use wire::quorum::{Membership as Configuration, Rules, ServerState};
+use wire::quorum::ServerState;
 
 /// One member's engine.
 #[derive(Clone, Debug)]
@@ -112,6 +113,12 @@ impl Zab {
         }
         self.core.history.forget_contexts();
         out.push(Output::View(View::Apart));
+        if let Some(leader) = self.core.designated.take() {
+            let (epoch, zxid) = self.core.standing();
+            self.core.round += 1;
+            let vote = Vote { leader, zxid, epoch };
+            return self.decided(Some(Decided { vote, supporters: BTreeSet::new() }), now, out);
+        }
         let looking = Looking::begin(&mut self.core, &mut self.mesh, now, out);
         self.role = Role::Looking(looking);
         self.look_again(now, out);
@@ -277,9 +284,12 @@ impl Zab {
         }
     }
 
-    fn propose(&mut self, proposals: Vec<Proposal>, out: &mut Vec<Output>) {
+    fn propose(&mut self, proposals: Vec<Proposal>, now: Time, out: &mut Vec<Output>) {
         match &mut self.role {
-            Role::Leading(leading) => leading.propose(&mut self.core, proposals, out),
+            Role::Leading(leading) => {
+                let ended = leading.propose(&mut self.core, proposals, out);
+                self.ended(ended, now, out);
+            }
             Role::Learning(_) | Role::Looking(_) | Role::Silent => {
                 let decision = Decision::Rejected(Refusal::NotPrimary);
                 let refuse =
@@ -302,7 +312,10 @@ impl Zab {
     fn durable(&mut self, upto: Lsn, now: Time, out: &mut Vec<Output>) {
         let entries = self.core.history.durable(upto);
         match &mut self.role {
-            Role::Leading(leading) => leading.durable(&mut self.core, now, out),
+            Role::Leading(leading) => {
+                let ended = leading.durable(&mut self.core, now, out);
+                self.ended(ended, now, out);
+            }
             Role::Learning(learning) => learning.durable(&self.core, &entries, out),
             Role::Looking(_) | Role::Silent => {}
         }
@@ -340,15 +353,11 @@ impl Zab {
         if !self.core.reconfig || !matches!(self.role, Role::Looking(_)) {
             return;
         }
-        let rules = Rules { multi_address: self.core.multi_address, ..Rules::DEFAULT };
-        let Ok(membership) = Configuration::parse(text, &rules) else { return };
-        let ensemble = &mut self.core.ensemble;
-        let changed = !ensemble.committed.has_same_members(&membership);
-        let version = membership.version();
-        if !ensemble.activate(membership) {
+        let Some(membership) = self.core.parse_configuration(text) else { return };
+        let changed = !self.core.ensemble.committed.has_same_members(&membership);
+        if !self.core.activate(membership, out) {
             return;
         }
-        tell(Event::ConfigurationChanged { version }, out);
         if changed {
             self.mesh.listen(&self.core, out);
             let looking = Looking::begin(&mut self.core, &mut self.mesh, now, out);
@@ -370,7 +379,7 @@ impl Machine for Zab {
         }
         match input {
             Input::TimerExpired => self.expired(now, out),
-            Input::Proposed(proposals) => self.propose(proposals, out),
+            Input::Proposed(proposals) => self.propose(proposals, now, out),
             Input::ReadRequested { context, level } => self.read(context, level, out),
             Input::Forward { letter } => {
                 if let Role::Learning(learning) = &self.role {

@@ -18,6 +18,7 @@ mod history;
 mod inbound;
 mod leader;
 mod learner;
+mod reconfiguration;
 mod status;
 
 #[cfg(test)]
@@ -25,6 +26,7 @@ mod tests;
 
 pub use config::{Config, Durable, Limits, ReadLogLimit};
 pub use engine::Zab;
+pub use reconfiguration::{CONFIGURATION, NEXT_CONFIGURATION};
 pub use status::{Role, Status};
 
 use broadcast::Channel;

@@ -154,7 +154,7 @@ impl Leading {
         }
         let promised = self.promised.iter().copied().collect();
         tell(Event::EpochAgreed { epoch: self.epoch, promised }, out);
-        self.propose_configuration(core);
+        self.propose_configuration(core, out);
         self.phase = Phase::Synchronization(core.install(self.epoch, out));
         self.until = now + core.limits.init_time();
         let links: Vec<LinkId> = self.learners.keys().copied().collect();
@@ -164,10 +164,10 @@ impl Leading {
     }
 
     /// The first epoch with changeable membership gives the configuration its first version.
-    fn propose_configuration(&self, core: &mut Core) {
+    fn propose_configuration(&self, core: &mut Core, out: &mut Vec<Output>) {
         if core.reconfig && core.ensemble.last_seen().version() == 0 {
             let first = core.ensemble.committed.clone().with_version(self.start().0);
-            core.ensemble.see(first);
+            core.see(first, out);
         }
     }
 }

@@ -82,7 +82,7 @@ impl Leading {
             }
             Plan::Snap | Plan::ReadLog => {
                 // The state is at what is decided and on this disk; the rest follows.
-                let at = last.min(applied(core, self.phase));
+                let at = last.min(applied(core));
                 put_packet(&mut frame, PacketKind::Snap, at.0, None);
                 let frame = std::mem::take(&mut frame).into();
                 out.push(Output::Send { link, frame, after: Lsn::ZERO });
@@ -156,10 +156,7 @@ impl Leading {
         core.history.begin_epoch(self.start());
         core.elected.epoch = self.epoch;
         if let Some(next) = core.ensemble.next().cloned().filter(|_| core.reconfig) {
-            let version = next.version();
-            if core.ensemble.activate(next) {
-                tell(Event::ConfigurationChanged { version }, out);
-            }
+            core.activate(next, out);
         }
         let supporters = self.installed.iter().copied().collect();
         tell(Event::Established { epoch: self.epoch, supporters }, out);
@@ -195,15 +192,8 @@ fn decided(core: &Core, phase: Phase) -> (Zxid, usize) {
 }
 
 /// Where the state is for sure: delivered, and through its gate.
-fn applied(core: &Core, phase: Phase) -> Zxid {
-    let committed = core.history.committed();
-    match core.history.entries().iter().find(|entry| !core.history.is_durable(entry.lsn)) {
-        // At the beginning of an epoch the state's place is no entry.
-        None => committed,
-        Some(entry) if entry.at > committed => committed,
-        Some(_) if phase == Phase::Broadcast => core.history.synced(),
-        Some(_) => core.history.synced(),
-    }
+fn applied(core: &Core) -> Zxid {
+    core.history.committed().min(core.history.synced())
 }
 
 fn method_of(plan: Plan) -> SyncMethod {

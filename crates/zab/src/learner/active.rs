@@ -3,6 +3,7 @@
 use super::queue::follows;
 use super::{Learning, Lost, activation, data_of, is_observer};
 use crate::core::Core;
+use crate::ensemble::node;
 use base::{Lsn, Zxid};
 use broadcast::{Item, Output};
 use bytes::Bytes;
@@ -20,7 +21,11 @@ impl Learning {
         let at = Zxid(packet.zxid);
         match kind {
             PacketKind::Proposal => append(core, at, data_of(frame, packet.data)?, out),
-            PacketKind::Commit | PacketKind::CommitAndActivate => commit(core, at, out),
+            PacketKind::Commit => commit(core, at, out),
+            PacketKind::CommitAndActivate => {
+                let designated = activation(packet.data)?.designated_leader;
+                self.activate(core, at, designated, out)
+            }
             PacketKind::Inform => {
                 append(core, at, data_of(frame, packet.data)?, out)?;
                 commit(core, at, out)
@@ -28,7 +33,7 @@ impl Learning {
             PacketKind::InformAndActivate => {
                 let activation = activation(packet.data)?;
                 append(core, at, frame.slice_ref(activation.txn), out)?;
-                commit(core, at, out)
+                self.activate(core, at, activation.designated_leader, out)
             }
             PacketKind::Ping => {
                 self.pings.push_back(packet.zxid);
@@ -54,6 +59,23 @@ impl Learning {
         }
     }
 
+    /// A configuration takes effect: with another leader or another place this role is over.
+    fn activate(
+        &mut self,
+        core: &mut Core,
+        at: Zxid,
+        designated: i64,
+        out: &mut Vec<Output>,
+    ) -> Result<(), Lost> {
+        let before = core.place(self.leader);
+        commit(core, at, out)?;
+        if node(designated) == self.leader && core.place(self.leader) == before {
+            return Ok(());
+        }
+        core.designate(designated);
+        Err(format!("by the new configuration {designated} leads, or this member's place changed"))
+    }
+
     /// Entries became durable: those that came as proposals are acknowledged.
     pub(crate) fn durable(&mut self, core: &Core, entries: &[Zxid], out: &mut Vec<Output>) {
         if !self.is_active() || is_observer(core) {
@@ -74,7 +96,7 @@ fn append(core: &mut Core, at: Zxid, item: Item, out: &mut Vec<Output>) -> Resul
     if !follows(last, at) {
         return Err(format!("proposal {at} does not go on from {last}"));
     }
-    core.history.append(at, item, None, out);
+    core.append(at, item, None, out);
     Ok(())
 }
 
@@ -82,7 +104,7 @@ fn commit(core: &mut Core, at: Zxid, out: &mut Vec<Output>) -> Result<(), Lost> 
     let next = core.history.undecided().next().map(|entry| entry.at);
     match next {
         Some(next) if next == at => {
-            core.history.commit(at, out);
+            core.commit_next(at, out);
             Ok(())
         }
         Some(next) => Err(format!("commit of {at}, but {next} is next")),

@@ -6,7 +6,7 @@ use base::{Lsn, Time, Zxid};
 use broadcast::{Item, LinkId, Output, View};
 use bytes::Bytes;
 use trace::{Ensemble as Event, SyncMethod};
-use wire::quorum::{Membership, Packet, PacketKind, Rules, encode_epoch_ack, put_packet};
+use wire::quorum::{Packet, PacketKind, encode_epoch_ack, put_packet};
 
 impl Learning {
     /// LEADERINFO: promises the epoch, unless a later one was promised.
@@ -167,8 +167,13 @@ impl Learning {
                 self.new_leader(core, packet, out)
             }
             PacketKind::UpToDate if self.stage == Stage::Installed => {
+                let before = core.place(self.leader);
                 self.up_to_date(core, out);
-                Ok(())
+                if core.place(self.leader) == before {
+                    return Ok(());
+                }
+                core.designate(crate::ensemble::sid(self.leader));
+                Err("this member's place changed with the configuration".to_owned())
             }
             PacketKind::UpToDate | PacketKind::NewLeader => {
                 Err(format!("{kind:?} came out of turn"))
@@ -200,9 +205,9 @@ impl Learning {
         if epoch != self.epoch {
             return Err(format!("NEWLEADER of {epoch:#x} after the epoch {:#x}", self.epoch));
         }
-        self.see_configuration(core, packet.data);
+        self.see_configuration(core, packet.data, out);
         while let Some((at, item)) = self.queue.pop_decided() {
-            core.history.append(at, item, None, out);
+            core.append(at, item, None, out);
         }
         self.acknowledged = core.history.last();
         let lsn = core.install(epoch, out);
@@ -211,12 +216,11 @@ impl Learning {
         Ok(())
     }
 
-    fn see_configuration(&mut self, core: &mut Core, data: Option<&[u8]>) {
+    fn see_configuration(&mut self, core: &mut Core, data: Option<&[u8]>, out: &mut Vec<Output>) {
         let Some(text) = data.filter(|data| core.reconfig && data.len() > 1) else { return };
-        let rules = Rules { multi_address: core.multi_address, ..Rules::DEFAULT };
         let text = String::from_utf8_lossy(text);
-        if let Ok(membership) = Membership::parse(&text, &rules) {
-            core.ensemble.see(membership.clone());
+        if let Some(membership) = core.parse_configuration(&text) {
+            core.see(membership.clone(), out);
             self.configuration = Some(membership);
         }
     }
@@ -232,10 +236,7 @@ impl Learning {
         self.stage = Stage::Active;
         core.elected.epoch = self.epoch;
         if let Some(membership) = self.configuration.take() {
-            let version = membership.version();
-            if core.ensemble.activate(membership) {
-                tell(Event::ConfigurationChanged { version }, out);
-            }
+            core.activate(membership, out);
         }
         self.acknowledge_epoch(Lsn::ZERO, out);
         core.history.commit(core.history.last(), out);
@@ -243,9 +244,9 @@ impl Learning {
         tell(Event::Joined { leader, epoch, method }, out);
         out.push(Output::View(View::Replica { primary: leader }));
         while let Some((at, item, is_decided)) = self.queue.pop() {
-            core.history.append(at, item, None, out);
+            core.append(at, item, None, out);
             if is_decided {
-                core.history.commit(at, out);
+                core.commit_next(at, out);
             }
         }
         debug_assert!(!is_observer(core) || core.history.undecided().next().is_none());
