@@ -90,6 +90,11 @@ pub enum Event {
         /// Which.
         path: String,
     },
+    /// The primary wrote a letter that says nothing: it is not looked at.
+    LetterRefused {
+        /// Why.
+        reason: &'static str,
+    },
     /// A write exceeded a soft quota.
     QuotaExceeded {
         /// The node that has the quota.
@@ -105,9 +110,10 @@ impl Event {
     pub fn level(&self) -> Level {
         match self {
             Event::SnapshotFailed { .. } | Event::DiskFailed { .. } => Level::Error,
-            Event::SnapshotSkipped | Event::DigestMismatch { .. } | Event::QuotaExceeded { .. } => {
-                Level::Warn
-            }
+            Event::SnapshotSkipped
+            | Event::DigestMismatch { .. }
+            | Event::LetterRefused { .. }
+            | Event::QuotaExceeded { .. } => Level::Warn,
             Event::SnapshotStarted { .. }
             | Event::SnapshotTaken { .. }
             | Event::SessionExpired { .. } => Level::Info,
@@ -140,6 +146,7 @@ impl Event {
             }
             Event::DigestMismatch { .. } => "digests are not matching",
             Event::NodeReaped { .. } => "reaping an empty container or an expired node",
+            Event::LetterRefused { .. } => "the primary wrote a letter that says nothing",
             Event::QuotaExceeded { .. } => "soft quota exceeded",
             Event::Ensemble(event) => event.message(),
         }
@@ -164,6 +171,7 @@ impl fmt::Display for Event {
             | Event::DigestMismatch { zxid } => write!(f, " zxid={zxid}"),
             Event::SnapshotFailed { zxid, reason } => write!(f, " zxid={zxid} reason={reason:?}"),
             Event::DiskFailed { reason } => write!(f, " reason={reason:?}"),
+            Event::LetterRefused { reason } => write!(f, " reason={reason:?}"),
             Event::NodeReaped { path } | Event::QuotaExceeded { path } => {
                 write!(f, " path={path:?}")
             }
