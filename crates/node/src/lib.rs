@@ -9,17 +9,20 @@
 
 mod checkpoint;
 mod contract;
+mod engine;
 mod journal;
 mod member;
 mod recovery;
+mod sends;
 mod shared;
 mod snapshot;
 mod transfer;
 
 pub use checkpoint::CheckpointConfig;
 pub use contract::{Input, Output};
+pub use engine::EngineConfig;
 pub use journal::{Journal, Progress};
-pub use member::{Config, Member};
+pub use member::{Config, Member, Start};
 pub use recovery::{RecoverError, Recovered, recover, recover_telling};
 pub use shared::Shared;
 pub use snapshot::{SnapshotOptions, SnapshotTask};

@@ -35,8 +35,6 @@ pub(crate) struct Driver {
     published: Arc<Published>,
     clock: Clock,
     sync_warning: Duration,
-    /// Sessions do not expire before this: after a stall their clients' bytes are read first.
-    expiry_not_before: Time,
     snapshot_due: bool,
 }
 
@@ -83,7 +81,6 @@ impl Driver {
             published,
             clock,
             sync_warning,
-            expiry_not_before: Time::ZERO,
             snapshot_due: false,
         };
         driver.perform();
@@ -112,7 +109,8 @@ impl Driver {
         inbox.member_has(self.member.keeper().outstanding());
         let ended = self.clock.now();
         if ended.since(started) > STALL {
-            self.expiry_not_before = ended + GRACE;
+            // Sessions do not expire before their clients' bytes are read.
+            self.member.hold_expiry(ended + GRACE);
         }
         timer
     }
@@ -173,7 +171,7 @@ impl Driver {
 
     /// When the member wants to be told that time has passed.
     pub(crate) fn deadline(&self) -> Option<Time> {
-        self.member.deadline().map(|deadline| deadline.max(self.expiry_not_before))
+        self.member.deadline()
     }
 
     /// Ends the journal: for a server that stops, when nothing is to be written any more.

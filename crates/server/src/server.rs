@@ -24,7 +24,7 @@ use crate::threads;
 use base::Rng;
 use config::Config;
 use metrics::Metrics;
-use node::{Member, RecoverError, Recovered};
+use node::{Member, RecoverError, Recovered, Start};
 use socket2::SockRef;
 use std::io;
 use std::net::{Shutdown, SocketAddr, TcpListener};
@@ -294,7 +294,7 @@ where
     let member = Member::recover(
         SharedHub(Arc::clone(&hub)),
         &settings.member(),
-        restored.replayed > 0,
+        Start { replayed: restored.replayed > 0, ..Start::default() },
         clock.now(),
         clock.wall(),
         rng.fork(),

@@ -2,7 +2,7 @@
 
 use config::{Config, DigestAlgorithm, SnapshotCompression};
 use keeper::ThrottleConfig;
-use node::{CheckpointConfig, SnapshotOptions};
+use node::{CheckpointConfig, EngineConfig, SnapshotOptions};
 use std::sync::Arc;
 use std::time::Duration;
 use storage::{Compression, Dirs, LogOptions, ReadOptions, RecoveryOptions};
@@ -83,7 +83,13 @@ impl Settings {
             txns: u64::from(storage.snapshot_after_txns),
             log_bytes: storage.snapshot_after_log_bytes,
         };
-        node::Config { keeper: Arc::clone(&self.keeper), checkpoint }
+        node::Config {
+            keeper: Arc::clone(&self.keeper),
+            checkpoint,
+            engine: EngineConfig::Solo,
+            tree: self.tree(),
+            field_size_max: self.keeper.field_size_max,
+        }
     }
 
     pub(crate) fn throttle(&self) -> ThrottleConfig {
