@@ -76,7 +76,7 @@ impl Server {
     /// What is wrong with it.
     pub fn parse(id: i64, spec: &str, rules: &Rules) -> Result<Server, Problem> {
         let wrong = || Problem::BadSpec(spec.to_owned());
-        let mut parts = spec.trim_end_matches(';').split(';').map(str::trim);
+        let mut parts = spec.trim_end_matches(';').split(';');
         let peers: Vec<&str> = parts.next().unwrap_or_default().split('|').collect();
         let mut client_address = || match parts.next() {
             None | Some("") => Ok(None),
@@ -92,7 +92,7 @@ impl Server {
         let mut role = None;
         let mut addresses = Vec::new();
         for peer in peers {
-            let (address, its_role) = parse_peer(peer.trim(), spec)?;
+            let (address, its_role) = parse_peer(peer, spec)?;
             if role.is_some() && its_role.is_some() && role != its_role {
                 return Err(Problem::MixedRoles);
             }
@@ -182,7 +182,7 @@ fn parse_peer(text: &str, spec: &str) -> Result<(PeerAddress, Option<Role>), Pro
         [quorum, election, role] => (quorum, election, Some(role)),
         _ => return Err(wrong()),
     };
-    if host.is_empty() {
+    if host.is_empty() || host.contains(char::is_whitespace) {
         return Err(wrong());
     }
     let Address { host, port: quorum_port } = Address::new(host, parse_port(quorum)?);
@@ -206,6 +206,6 @@ fn parse_client(text: &str) -> Result<Address, Problem> {
 }
 
 fn parse_port(text: &str) -> Result<u16, Problem> {
-    let number: i32 = text.trim().parse().map_err(|_| Problem::BadPort(text.to_owned()))?;
+    let number: i32 = text.parse().map_err(|_| Problem::BadPort(text.to_owned()))?;
     u16::try_from(number).map_err(|_| Problem::PortOutOfRange(number))
 }

@@ -1,6 +1,8 @@
 //! Properties of what members say: it reads back, a piece that is cut is waited for, and what
 //! cannot become right is refused at once.
 
+mod recorded;
+
 use super::*;
 use crate::Id;
 use jute::{Decode, Encode, Error, Reader};
@@ -81,7 +83,7 @@ proptest! {
         let bytes = bytes_of(&request);
         prop_assert_eq!(ForwardedRequest::decode(&mut Reader::new(&bytes)), Ok(request));
         let mut packet = Vec::new();
-        put_request(&mut packet, &request, &[]);
+        put_request(&mut packet, &request, Some(&[]));
         let mut same = Vec::new();
         put_packet_with_ids(&mut same, PacketKind::Request, -1, Some(&bytes), &[]);
         prop_assert_eq!(packet, same);
