@@ -204,8 +204,9 @@ impl Membership {
             }
             self.hierarchy.get_or_insert_default().weights.insert(id, weight);
         } else if key == "version" {
-            let version = i64::from_str_radix(value, 16);
-            self.version = version.map_err(|_| Problem::NotANumber(value.to_owned()))?;
+            // Printed, a negative version would be no version.
+            let version = i64::from_str_radix(value, 16).ok().filter(|version| *version >= 0);
+            self.version = version.ok_or_else(|| Problem::NotANumber(value.to_owned()))?;
         } else {
             return Err(Problem::UnknownKey);
         }

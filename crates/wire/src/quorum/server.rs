@@ -5,7 +5,7 @@
 //! of client addresses always there.
 //! Source: `QuorumPeer.QuorumServer` of the reference.
 
-use super::address::{Address, Bracketed, split_host};
+use super::address::{Address, Bracketed, parse_address, split_host};
 use super::problem::{Problem, Rules};
 use std::fmt;
 
@@ -182,10 +182,8 @@ fn parse_peer(text: &str, spec: &str) -> Result<(PeerAddress, Option<Role>), Pro
         [quorum, election, role] => (quorum, election, Some(role)),
         _ => return Err(wrong()),
     };
-    if host.is_empty() || host.contains(char::is_whitespace) {
-        return Err(wrong());
-    }
-    let Address { host, port: quorum_port } = Address::new(host, parse_port(quorum)?);
+    let address = parse_address(host, parse_port(quorum)?);
+    let Address { host, port: quorum_port } = address.ok_or_else(wrong)?;
     let election_port = parse_port(election)?;
     if quorum_port == election_port {
         return Err(Problem::SamePorts(quorum_port));
@@ -199,10 +197,8 @@ fn parse_peer(text: &str, spec: &str) -> Result<(PeerAddress, Option<Role>), Pro
 /// Reads `[host:]port`.
 fn parse_client(text: &str) -> Result<Address, Problem> {
     let (host, port) = split_host(text).unwrap_or((Address::ANY_HOST, text));
-    if host.is_empty() {
-        return Err(Problem::BadSpec(text.to_owned()));
-    }
-    Ok(Address::new(host, parse_port(port)?))
+    let address = parse_address(host, parse_port(port)?);
+    address.ok_or_else(|| Problem::BadSpec(text.to_owned()))
 }
 
 fn parse_port(text: &str) -> Result<u16, Problem> {
