@@ -46,6 +46,11 @@ proptest! {
             Some(ids) => put_packet_with_ids(&mut bytes, kind, zxid, data.as_deref(), ids),
             None => put_packet(&mut bytes, kind, zxid, data.as_deref()),
         }
+        if let (None, Some(data)) = (&ids, &data) {
+            let mut same = Vec::new();
+            put_packet_with_data(&mut same, kind, zxid, |out| out.extend_from_slice(data));
+            prop_assert_eq!(&same, &bytes);
+        }
         is_found(&bytes, |bytes| packet_len(bytes, LIMIT));
         is_found(&bytes, |whole| packet_len(whole, bytes.len()));
         prop_assert!(packet_len(&bytes, bytes.len() - 1).is_err());

@@ -207,6 +207,30 @@ fn a_follower_joins_with_what_it_missed() {
 }
 
 #[test]
+fn an_old_leader_joins_and_cuts_what_it_alone_has() {
+    assert_eq!(
+        transcript(recorded!("trunc.learner")),
+        [
+            "FollowerInfo 100000000 server 2, configuration 100000000",
+            "AckEpoch 100000006 Some(1)",
+            "Ack 200000000",
+            "Ack 200000000",
+            "Ping 200000000 0 touched"
+        ]
+    );
+    assert_eq!(
+        transcript(recorded!("trunc.leader")),
+        [
+            "LeaderInfo 200000000",
+            "Trunc 100000005",
+            "NewLeader 200000000 configuration 100000000",
+            "UpToDate ffffffffffffffff",
+            "Ping 200000000"
+        ]
+    );
+}
+
+#[test]
 fn an_observer_is_informed() {
     assert_eq!(
         transcript(recorded!("observer.learner")),
