@@ -107,7 +107,8 @@ fn storage_exit_code(error: &storage::Error) -> u8 {
         | Error::NoSnapshot(_)
         | Error::NoValidSnapshot { .. }
         | Error::NotInLog { .. }
-        | Error::BadFile { .. } => 1,
+        | Error::BadFile { .. }
+        | Error::Superseded { .. } => 1,
     }
 }
 
