@@ -103,7 +103,7 @@ impl Replica {
         }
         let op = op.number();
         let request = ForwardedRequest { session_id: session.0, cxid: xid, op, body };
-        put_request(&mut out.letters, &request, &submission.ids);
+        put_request(&mut out.letters, &request, Some(&submission.ids));
         if origin.op == OpCode::Sync {
             self.syncs.push_back(session);
             let number = self.synced + self.syncs.len() as u64;
