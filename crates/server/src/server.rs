@@ -14,7 +14,7 @@ use crate::inbox::Inbox;
 use crate::journalist::{self, Journalist};
 use crate::ledger::DiskLedger;
 use crate::limits::Limits;
-use crate::listener::{self, Accepted};
+use crate::listener;
 use crate::published::Published;
 use crate::purge::Purge;
 use crate::service::{Service, Worker};
@@ -34,7 +34,6 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use storage::{Disk, Finding, RestoreError, Restored, TxnLog};
 use tokio::sync::Notify;
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 /// What a server is told beside its configuration.
 #[derive(Clone, Debug)]
@@ -116,9 +115,8 @@ fn storage_exit_code(error: &storage::Error) -> u8 {
 #[allow(missing_debug_implementations)]
 pub struct Server {
     service: Arc<Service>,
-    listener: Arc<TcpListener>,
+    listener: TcpListener,
     address: SocketAddr,
-    acceptor: JoinHandle<()>,
     workers: Vec<JoinHandle<()>>,
     journalist: JoinHandle<()>,
     purge: Option<Purge>,
@@ -158,12 +156,11 @@ impl Server {
         let workers = worker_count(options.workers);
         let service = assemble(&disk, settings, clock, recovered, workers)?;
         let purge = start_purge(disk, &service).map_err(StartError::System)?;
-        let listener = Arc::new(listener);
         let journalist = journalist::start(&service).map_err(StartError::System)?;
-        let (acceptor, workers) = start_threads(&service, &listener).map_err(StartError::System)?;
+        let workers = threads::start(&service, &listener).map_err(StartError::System)?;
         tracing::info!(address = %listener::shown(address), workers = workers.len(), "serving");
         let locks = Vec::new();
-        Ok(Server { service, listener, address, acceptor, workers, journalist, purge, locks })
+        Ok(Server { service, listener, address, workers, journalist, purge, locks })
     }
 
     /// Where it listens.
@@ -172,16 +169,21 @@ impl Server {
         self.address
     }
 
+    /// How many connections each worker has.
+    #[cfg(test)]
+    pub(crate) fn shares(&self) -> Vec<usize> {
+        self.service.workers.iter().map(|worker| worker.open()).collect()
+    }
+
     /// Stops: what was taken is made durable, answered and sent, for a bounded time.
     pub fn stop(self) {
-        let Server { service, listener, acceptor, workers, journalist, purge, locks, .. } = self;
+        let Server { service, listener, workers, journalist, purge, locks, .. } = self;
         tracing::info!("stopping: no more connections or requests are taken");
         service.stopping.store(true, Ordering::SeqCst);
-        // Makes the acceptor's call return.
-        if let Err(error) = SockRef::from(&*listener).shutdown(Shutdown::Both) {
+        // Nobody is let in any more, and who waits to be is told at once.
+        if let Err(error) = SockRef::from(&listener).shutdown(Shutdown::Both) {
             tracing::debug!(%error, "the listener could not be shut down");
         }
-        let _ = acceptor.join();
         let until = Instant::now() + DRAIN_MAX;
         loop {
             service.settle();
@@ -372,24 +374,6 @@ where
         .purge_interval
         .map(|interval| Purge::start(disk, service.settings.dirs(), retain, interval))
         .transpose()
-}
-
-type Threads = (JoinHandle<()>, Vec<JoinHandle<()>>);
-
-fn start_threads(service: &Arc<Service>, listener: &Arc<TcpListener>) -> io::Result<Threads> {
-    let channels: Vec<(UnboundedSender<Accepted>, UnboundedReceiver<Accepted>)> =
-        service.workers.iter().map(|_| unbounded_channel()).collect();
-    let (to, from): (Vec<_>, Vec<_>) = channels.into_iter().unzip();
-    let workers = from
-        .into_iter()
-        .enumerate()
-        .map(|(number, accepted)| threads::start(service, number, accepted))
-        .collect::<io::Result<Vec<_>>>()?;
-    let (service, listener) = (Arc::clone(service), Arc::clone(listener));
-    let acceptor = std::thread::Builder::new()
-        .name("acceptor".to_owned())
-        .spawn(move || listener::run(&listener, &service, &to))?;
-    Ok((acceptor, workers))
 }
 
 /// How long a stop waits for clients to take their answers.

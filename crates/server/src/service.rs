@@ -12,7 +12,8 @@ use crate::settings::Settings;
 use crate::snapshots::Snapshots;
 use crate::sync::{StopOnPanic, lock, must};
 use crate::wakes::Wakes;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::ops::Deref;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, TryLockError};
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -50,6 +51,40 @@ pub(crate) struct Worker {
     pub(crate) wakes: Wakes,
     /// What its connections count.
     pub(crate) counters: Mutex<Counters>,
+    /// How many connections it has.
+    open: AtomicUsize,
+}
+
+impl Worker {
+    /// How many connections it has, with those that are on their way to it.
+    pub(crate) fn open(&self) -> usize {
+        self.open.load(Ordering::Relaxed)
+    }
+}
+
+/// A connection's place with its worker, which counts it until this is dropped.
+pub(crate) struct Seat(Arc<Worker>);
+
+impl Seat {
+    /// One more connection for `worker`.
+    pub(crate) fn take(worker: &Arc<Worker>) -> Seat {
+        worker.open.fetch_add(1, Ordering::Relaxed);
+        Seat(Arc::clone(worker))
+    }
+}
+
+impl Deref for Seat {
+    type Target = Arc<Worker>;
+
+    fn deref(&self) -> &Arc<Worker> {
+        &self.0
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Service {

@@ -3,28 +3,52 @@
 
 use crate::connection::ConnectionTask;
 use crate::driver::Pace;
-use crate::listener::Accepted;
-use crate::service::{Service, Worker};
+use crate::listener::{Acceptor, Dealt};
+use crate::service::{Seat, Service, Worker};
 use std::io;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use tokio::net::TcpStream;
 use tokio::runtime::Builder;
-use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{Instant, timeout_at};
 
-/// Starts the worker of that number; the first also keeps the member's time.
+/// Starts the workers, and accepts from `listener` with them.
 pub(crate) fn start(
     service: &Arc<Service>,
+    listener: &TcpListener,
+) -> io::Result<Vec<JoinHandle<()>>> {
+    let channels: Vec<(UnboundedSender<Dealt>, UnboundedReceiver<Dealt>)> =
+        service.workers.iter().map(|_| unbounded_channel()).collect();
+    let (to, from): (Vec<_>, Vec<_>) = channels.into_iter().unzip();
+    let start = |(number, dealt)| start_worker(service, number, listener, &to, dealt);
+    from.into_iter().enumerate().map(start).collect()
+}
+
+/// Starts the worker of that number; the first also keeps the member's time.
+fn start_worker(
+    service: &Arc<Service>,
     number: usize,
-    accepted: UnboundedReceiver<Accepted>,
+    listener: &TcpListener,
+    to: &[UnboundedSender<Dealt>],
+    dealt: UnboundedReceiver<Dealt>,
 ) -> io::Result<JoinHandle<()>> {
     let runtime = Builder::new_current_thread().enable_io().enable_time().build()?;
+    let acceptor = {
+        let _guard = runtime.enter();
+        Acceptor::is_for(number)
+            .then(|| Acceptor::new(service, number, listener, to))
+            .transpose()?
+    };
     let service = Arc::clone(service);
     let worker = Arc::clone(&service.workers[number]);
     std::thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
         runtime.block_on(async {
-            tokio::spawn(take_in(Arc::clone(&service), Arc::clone(&worker), accepted));
+            if let Some(acceptor) = acceptor {
+                tokio::spawn(acceptor.run());
+            }
+            tokio::spawn(take_in_dealt(Arc::clone(&service), dealt));
             tokio::spawn(wake(Arc::clone(&worker)));
             tokio::spawn(drive(Arc::clone(&service), Arc::clone(&worker)));
             if number == 0 {
@@ -35,23 +59,21 @@ pub(crate) fn start(
     })
 }
 
-async fn take_in(
-    service: Arc<Service>,
-    worker: Arc<Worker>,
-    mut accepted: UnboundedReceiver<Accepted>,
-) {
-    while let Some((stream, remote)) = accepted.recv().await {
+async fn take_in_dealt(service: Arc<Service>, mut dealt: UnboundedReceiver<Dealt>) {
+    while let Some(Dealt { stream, remote, seat }) = dealt.recv().await {
         match TcpStream::from_std(stream) {
-            Ok(stream) => {
-                let (service, worker) = (Arc::clone(&service), Arc::clone(&worker));
-                tokio::spawn(ConnectionTask::new(service, worker, stream, remote));
-            }
+            Ok(stream) => take_in(&service, seat, stream, remote),
             Err(error) => {
                 tracing::warn!(%remote, %error, "a connection could not be taken in");
                 service.limits.leave(remote.ip());
             }
         }
     }
+}
+
+/// Gives a connection its task, on the thread of the worker that it was dealt to.
+pub(crate) fn take_in(service: &Arc<Service>, seat: Seat, stream: TcpStream, remote: SocketAddr) {
+    tokio::spawn(ConnectionTask::new(Arc::clone(service), seat, stream, remote));
 }
 
 async fn wake(worker: Arc<Worker>) {

@@ -9,7 +9,7 @@
 
 use super::{ConnectionTask, feed::Fed};
 use crate::server;
-use crate::service::Service;
+use crate::service::{Seat, Service};
 use jute::Encode;
 use std::borrow::Cow;
 use std::future::Future;
@@ -51,7 +51,7 @@ impl Reader {
             sockets().unwrap()
         };
         service.limits.enter(remote.ip()).unwrap();
-        let worker = Arc::clone(&service.workers[number]);
+        let worker = Seat::take(&service.workers[number]);
         let task = ConnectionTask::new(Arc::clone(service), worker, stream, remote);
         let service = Arc::clone(service);
         let mut reader = Reader { service, runtime, task, client, replies: Vec::new() };
