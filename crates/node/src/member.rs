@@ -199,7 +199,7 @@ impl<S: Shared> Member<S> {
     }
 
     fn send(&mut self, now: Time, out: &mut Vec<Output>) {
-        let Member { engine, outgoing, engine_out, .. } = self;
+        let Member { engine, keeper, outgoing, engine_out, .. } = self;
         if outgoing.is_empty() {
             return;
         }
@@ -219,6 +219,7 @@ impl<S: Shared> Member<S> {
         }
         for keeper::Refused { link, reason } in refused.drain(..) {
             out.push(Output::Close { link });
+            keeper.link_lost(link);
             tell(broadcast::Input::LinkDown { link, reason: reason.to_owned() });
         }
     }
@@ -400,7 +401,12 @@ impl<S: Shared> Machine for Member<S> {
             Input::Received { link, bytes, wall } => {
                 self.told(now, wall, broadcast::Input::Received { link, bytes }, out);
             }
-            Input::LinkDown { link, .. } => self.keeper.link_lost(link),
+            Input::LinkDown { link, reason } => {
+                self.keeper.link_lost(link);
+                let input = broadcast::Input::LinkDown { link, reason };
+                self.engine.handle(now, input, &mut self.engine_out);
+                self.settle(now, out);
+            }
             // Nothing that an engine without peers asked for.
             Input::LinkUp { .. }
             | Input::ListenFailed { .. }

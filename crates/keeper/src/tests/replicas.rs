@@ -139,6 +139,21 @@ fn a_sync_is_answered_when_all_that_was_proposed_before_is_here() {
 }
 
 #[test]
+fn a_sync_behind_a_write_waits_for_its_letter() {
+    let mut ensemble = Ensemble::new();
+    let client = ensemble.session(1);
+    ensemble.send(client, request(1, OpCode::Create, create("/x", b"", 0)));
+    ensemble.send(client, request(2, OpCode::Sync, path("/")));
+    ensemble.carry_from(1);
+    ensemble.decide();
+    ensemble.receive(1);
+    assert_eq!(ensemble.got(client), [(1, 0)]);
+    ensemble.answer_read();
+    ensemble.receive(1);
+    assert_eq!(ensemble.got(client), [(2, 0)]);
+}
+
+#[test]
 fn what_comes_behind_a_sync_answers_it_and_its_letter_counts_for_no_other() {
     let mut ensemble = Ensemble::new();
     let (a, b) = (ensemble.session(1), ensemble.session(1));
@@ -219,12 +234,20 @@ fn a_write_that_waited_too_long_is_not_forwarded_and_refused_in_its_turn() {
     ensemble.run();
     let throttled = ErrorCode::ThrottledOp.number();
     assert_eq!(ensemble.got(client), [(1, 0), (2, throttled), (3, 0)]);
-    ensemble[1].hold = true;
-    ensemble.send(client, request(4, OpCode::Create, create("/y", b"", 0)));
-    ensemble[1].now += Duration::from_millis(6);
-    ensemble[1].hold = false;
-    ensemble.send(client, request(-2, OpCode::Ping, |_| {}));
-    assert_eq!(ensemble.got(client), [(4, throttled), (-2, 0)], "nothing is ahead of it");
+    for ahead in [0, 1] {
+        for xid in 0..ahead {
+            ensemble.send(client, request(xid, OpCode::SetData, set("/x", b"")));
+        }
+        ensemble[1].hold = true;
+        ensemble.send(client, request(4, OpCode::Create, create("/y", b"", 0)));
+        ensemble[1].now += Duration::from_millis(6);
+        ensemble[1].hold = false;
+        ensemble.send(client, request(-2, OpCode::Ping, |_| {}));
+        let expected = [(0, 0), (4, throttled), (-2, 0)];
+        assert_eq!(ensemble[1].keeper.outstanding(), 2 * ahead as usize);
+        ensemble.run();
+        assert_eq!(ensemble.got(client), expected[1 - ahead as usize..]);
+    }
     assert!(ensemble[0].tree.find("/y").is_none());
 }
 

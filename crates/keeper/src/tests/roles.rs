@@ -17,6 +17,7 @@ fn a_session_goes_on_at_another_member_and_not_where_it_was() {
         let new = ensemble.reconnect(old, to);
         ensemble.run();
         assert_eq!(ensemble[to].established(new.slot), (old.id, old.password), "{from} to {to}");
+        assert!(ensemble.is_closed(old) || from != 0, "the primary knows at once");
         if !ensemble.is_closed(old) {
             ensemble.send(old, request(2, OpCode::SetData, set("/e", b"old")));
             ensemble.run();
@@ -31,6 +32,39 @@ fn a_session_goes_on_at_another_member_and_not_where_it_was() {
         assert_eq!(got[0].data(), b"");
         ensemble.check_agreement();
     }
+}
+
+#[test]
+fn what_a_session_wrote_elsewhere_answers_nothing_here() {
+    let mut ensemble = Ensemble::new();
+    let old = ensemble.session(1);
+    ensemble.send(old, request(7, OpCode::Create, create("/old", b"", 0)));
+    ensemble.carry_from(1);
+    let new = ensemble.reconnect(old, 2);
+    ensemble.carry_from(2);
+    ensemble.receive(2);
+    ensemble[2].established(new.slot);
+    ensemble.send(new, request(1, OpCode::Create, create("/new", b"", 0)));
+    ensemble.decide();
+    ensemble.receive(2);
+    assert!(ensemble[2].tree.find("/old").is_some());
+    assert_eq!(ensemble.got(new), []);
+    ensemble.run();
+    assert_eq!((ensemble.got(new), ensemble.got(old)), (vec![(1, 0)], vec![(7, 0)]));
+}
+
+#[test]
+fn a_session_whose_end_is_under_way_goes_on_nowhere() {
+    let mut ensemble = Ensemble::new();
+    let old = ensemble.session(1);
+    ensemble.send(old, request(1, OpCode::CloseSession, |_| {}));
+    ensemble.carry_from(1);
+    let new = ensemble.reconnect(old, 2);
+    ensemble.carry_from(2);
+    ensemble.receive(2);
+    assert!(ensemble[2].is_refused(new.slot));
+    ensemble.run();
+    assert_eq!(ensemble.got(old), [(1, 0)]);
 }
 
 #[test]
