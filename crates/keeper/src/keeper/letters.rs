@@ -36,8 +36,8 @@ pub struct Letter {
 }
 
 impl Keeper {
-    /// The primary takes letters of replicas, in order; without being primary it takes none. After
-    /// a bad one it looks at no more of that link's.
+    /// The primary takes letters of replicas, in order; without being primary it takes none, and
+    /// they are lost ([`Keeper::is_primary`]). After a bad one it looks at no more of that link's.
     pub fn forwarded(
         &mut self,
         tree: &Tree,
