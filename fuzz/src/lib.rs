@@ -11,6 +11,7 @@ mod config;
 mod files;
 mod frames;
 mod house;
+mod peers;
 mod records;
 mod requests;
 mod service;
@@ -67,6 +68,10 @@ pub const TARGETS: &[Target] = &[
     heavy("jvm_flags", config::jvm_flags, 1 << 20, 1024),
     target("four_letter_word", words::word),
     target("access_list", access::list),
+    target("quorum_packets", peers::packets),
+    target("quorum_opening", peers::opening),
+    target("quorum_notifications", peers::notifications),
+    heavy("membership_text", peers::membership, 1 << 20, 2048),
     heavy("quota_text", trees::quota_text, 2 << 20, 1024),
 ];
 
