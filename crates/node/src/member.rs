@@ -224,7 +224,8 @@ impl<S: Shared> Member<S> {
     fn told(&mut self, now: Time, wall: WallTime, input: broadcast::Input, out: &mut Vec<Output>) {
         self.engine.handle(now, input, &mut self.engine_out);
         self.settle(now, out);
-        if !self.letters.is_empty() {
+        // Letters may come before what was delivered is durable, and this is primary with it.
+        while !self.letters.is_empty() && self.keeper.is_primary() {
             let letters = std::mem::take(&mut self.letters);
             let Member { shared, keeper, outgoing, .. } = self;
             shared.read(|tree| keeper.forwarded(tree, now, wall, &letters, outgoing));
