@@ -9,17 +9,22 @@ use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use tokio::net::TcpStream;
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Instant, timeout_at};
+
+/// A worker's runtime. It takes tasks from now on, and runs them once its worker is started.
+pub(crate) fn runtime() -> io::Result<Runtime> {
+    Builder::new_current_thread().enable_io().enable_time().build()
+}
 
 /// Starts the worker of that number; the first also keeps the member's time.
 pub(crate) fn start(
     service: &Arc<Service>,
     number: usize,
+    runtime: Runtime,
     accepted: UnboundedReceiver<Accepted>,
 ) -> io::Result<JoinHandle<()>> {
-    let runtime = Builder::new_current_thread().enable_io().enable_time().build()?;
     let service = Arc::clone(service);
     let worker = Arc::clone(&service.workers[number]);
     std::thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
@@ -32,6 +37,8 @@ pub(crate) fn start(
             }
             worker.end.notified().await;
         });
+        // The look-up of a member's name may take longer than anybody waits for.
+        runtime.shutdown_background();
     })
 }
 
