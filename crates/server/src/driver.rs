@@ -12,12 +12,13 @@ use crate::clock::Clock;
 use crate::counters::{Counters, millis};
 use crate::events;
 use crate::failure::Failure;
-use crate::hub::SharedHub;
+use crate::hub::{Hub, SharedHub};
 use crate::inbox::{Inbox, Waiting};
 use crate::ledger::{Ledger, Waits};
 use crate::peers::{Fact, Peers};
 use crate::published::Published;
 use crate::reads::Read;
+use crate::tree_source::TreeSource;
 use base::{Lsn, Machine, Time};
 use broadcast::LinkId;
 use keeper::Submissions;
@@ -34,6 +35,7 @@ pub(crate) struct Driver {
     journal: Option<Box<dyn Ledger>>,
     /// A journal that failed: its end may wait for the disk, so that is left to the server's.
     failed_journal: Option<Box<dyn Ledger>>,
+    hub: Arc<Hub>,
     peers: Peers,
     outputs: Vec<Output>,
     /// Memory of the list of facts.
@@ -61,6 +63,7 @@ pub(crate) struct Parts {
     /// What came of its recovery.
     pub(crate) outputs: Vec<Output>,
     pub(crate) journal: Box<dyn Ledger>,
+    pub(crate) hub: Arc<Hub>,
     pub(crate) peers: Peers,
     pub(crate) clock: Clock,
     /// A commit that takes longer is worth a warning.
@@ -95,12 +98,13 @@ pub(crate) enum Pace {
 impl Driver {
     /// A driver, which performs the outputs of the recovery.
     pub(crate) fn new(parts: Parts) -> Driver {
-        let Parts { member, outputs, journal, peers, .. } = parts;
+        let Parts { member, outputs, journal, hub, peers, .. } = parts;
         let Parts { clock, sync_warning, published, failure, .. } = parts;
         let mut driver = Driver {
             member,
             journal: Some(journal),
             failed_journal: None,
+            hub,
             peers,
             outputs,
             facts: Vec::new(),
@@ -230,12 +234,12 @@ impl Driver {
         self.failed_journal = None;
     }
 
-    /// What is to be read from the disk, once all before it is there; asking takes the answer.
+    /// What is to be read from the disk; asking takes the answer. A state only when all before it
+    /// is there.
     pub(crate) fn take_reads_due(&mut self) -> Vec<Read> {
-        if self.reads_due.is_empty() || self.has_more() {
-            return Vec::new();
-        }
-        std::mem::take(&mut self.reads_due)
+        let has_more = self.has_more();
+        let is_due = |read: &mut Read| !has_more || matches!(read, Read::Log { .. });
+        self.reads_due.extract_if(.., is_due).collect()
     }
 
     /// Whether a snapshot is to be begun; asking takes the answer.
@@ -307,7 +311,8 @@ impl Driver {
     }
 
     fn send_snapshot(&mut self, link: LinkId) {
-        self.peers.fail(link, "no snapshot can be sent".to_owned());
+        let source = TreeSource::begin(&self.hub);
+        self.peers.send_source(link, Box::new(source));
     }
 
     /// Makes durable what was appended; `None` if there is nothing.

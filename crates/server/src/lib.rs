@@ -32,6 +32,7 @@ mod snapshots;
 mod sync;
 mod table;
 mod threads;
+mod tree_source;
 mod wakes;
 
 pub use data_dir::LockError;

@@ -111,6 +111,7 @@ fn storage_exit_code(error: &storage::Error) -> u8 {
         | Error::NoSnapshot(_)
         | Error::NoValidSnapshot { .. }
         | Error::NotInLog { .. }
+        | Error::Superseded { .. }
         | Error::BadFile { .. } => 1,
     }
 }
@@ -325,6 +326,7 @@ where
         member,
         outputs,
         journal: Box::new(journal),
+        hub: Arc::clone(&hub),
         peers: Peers::new(Arc::new(home)),
         clock,
         sync_warning: settings.config.storage.sync_warning,

@@ -94,3 +94,37 @@ async fn keep_time(service: Arc<Service>, worker: Arc<Worker>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{keep_time, runtime};
+    use crate::server;
+    use std::path::Path;
+    use std::sync::Arc;
+    use std::time::Duration;
+    use storage::Disk;
+    use storage::simulated::SimulatedDisk;
+    use tokio::task::yield_now;
+    use tokio::time::timeout;
+
+    #[test]
+    fn an_idle_member_is_told_of_a_deadline_that_came_earlier_than_the_last() {
+        let (disk, runtime) = (SimulatedDisk::default(), runtime().unwrap());
+        let dir = Path::new("/data");
+        disk.create_dir_all(dir).unwrap();
+        let config = crate::tests::config(dir, &[]);
+        let runtimes = std::slice::from_ref(&runtime);
+        let service = server::assemble_for_tests(&disk, config, runtimes).unwrap();
+        let worker = Arc::clone(&service.workers[0]);
+        runtime.block_on(async {
+            service.deadline.set(Some(service.clock.now() + Duration::from_hours(1)));
+            tokio::spawn(keep_time(Arc::clone(&service), Arc::clone(&worker)));
+            yield_now().await;
+            let near = service.clock.now() + Duration::from_millis(5);
+            assert!(service.deadline.set(Some(near)));
+            service.earlier.notify_one();
+            let told = timeout(Duration::from_mins(1), worker.kick.notified()).await;
+            assert!(told.is_ok() && service.clock.now() >= near && service.inbox.is_pending());
+        });
+    }
+}

@@ -102,13 +102,6 @@ impl Peers {
         }
     }
 
-    /// Ends a link that cannot go on; the member is told.
-    pub(crate) fn fail(&self, link: LinkId, reason: String) {
-        if let Some(open) = self.open.get(&link) {
-            open.link.fail(reason);
-        }
-    }
-
     /// Dials; a link comes up, or goes down.
     pub(crate) fn dial(&mut self, link: LinkId, channel: Channel, to: Addresses) {
         let place = self.home.place();

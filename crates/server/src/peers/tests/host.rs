@@ -10,6 +10,7 @@ use node::Input;
 use std::collections::VecDeque;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::runtime::Runtime;
@@ -107,22 +108,22 @@ impl Host {
 
     /// Why that link goes down next.
     pub(super) fn down(&mut self, expected: LinkId) -> String {
-        match self.next() {
-            Input::LinkDown { link, reason } if link == expected => reason,
-            other => panic!("{other:?}"),
-        }
+        let news = self.next();
+        let Input::LinkDown { link, reason } = news else { panic!("not down: {news:?}") };
+        assert_eq!(link, expected);
+        reason
     }
 
     /// The bytes that come next, until there are so many.
     pub(super) fn receive(&mut self, from: LinkId, size: usize) -> Vec<u8> {
         let mut all = Vec::new();
         while all.len() < size {
-            match self.next() {
-                Input::Received { link, bytes, wall: WallTime(7) } if link == from => {
-                    all.extend_from_slice(&bytes);
-                }
-                other => panic!("after {} bytes: {other:?}", all.len()),
-            }
+            let news = self.next();
+            let Input::Received { link, bytes, wall } = news else {
+                panic!("after {} bytes: {news:?}", all.len())
+            };
+            assert_eq!((link, wall), (from, WallTime(7)));
+            all.extend_from_slice(&bytes);
         }
         assert_eq!(all.len(), size);
         all
@@ -151,10 +152,12 @@ fn addresses(texts: &[&str]) -> Addresses {
     texts.iter().map(|text| (*text).to_owned()).collect()
 }
 
-/// An address of loopback that no other test process uses, with a port that was free.
+/// An address of loopback that no other test uses, with a port that was free.
 pub(super) fn free_address() -> String {
+    static GIVEN: AtomicU8 = AtomicU8::new(1);
     let [.., high, low] = std::process::id().to_be_bytes();
-    let listener = TcpListener::bind((Ipv4Addr::new(127, high, low, 1), 0)).unwrap();
+    let address = Ipv4Addr::new(127, high, low, GIVEN.fetch_add(1, Ordering::Relaxed));
+    let listener = TcpListener::bind((address, 0)).unwrap();
     listener.local_addr().unwrap().to_string()
 }
 
