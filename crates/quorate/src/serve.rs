@@ -81,11 +81,20 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
         }
         Err(error) => return fail(error.exit_code(), &error.to_string()),
     };
-    let signal = signals.wait();
-    tracing::info!(signal, "told to stop");
+    let failure = server.failure();
+    let end = signals.wait_beside(failure.wait());
     signals.exit_at_next();
-    server.stop();
-    ExitCode::SUCCESS
+    match end {
+        Ok(signal) => {
+            tracing::info!(signal, "told to stop");
+            server.stop();
+            ExitCode::SUCCESS
+        }
+        Err(reason) => {
+            server.stop();
+            fail(FAILURE, &reason)
+        }
+    }
 }
 
 /// Puts the sources together: JVM flags, then the file, then the command line.

@@ -50,7 +50,12 @@ pub(crate) fn bind(listen: &Listen) -> io::Result<net::TcpListener> {
     Err(last)
 }
 
-fn bind_to(address: SocketAddr, backlog: i32, keepalive: bool) -> io::Result<net::TcpListener> {
+/// Listens on one address.
+pub(crate) fn bind_to(
+    address: SocketAddr,
+    backlog: i32,
+    keepalive: bool,
+) -> io::Result<net::TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED) {
         socket.set_only_v6(false)?;
@@ -194,14 +199,14 @@ async fn accept_failed(error: &io::Error, log: &mut Quiet) {
 
 /// Keeps a log line that clients can provoke from filling the disk.
 #[derive(Debug, Default)]
-struct Quiet {
+pub(crate) struct Quiet {
     last: Option<Instant>,
     more: u64,
 }
 
 impl Quiet {
     /// Whether to speak now, and how often it was kept silent before.
-    fn speak(&mut self) -> Option<u64> {
+    pub(crate) fn speak(&mut self) -> Option<u64> {
         if self.last.is_some_and(|last| last.elapsed() < QUIET) {
             self.more += 1;
             return None;

@@ -8,23 +8,26 @@ use crate::clock::Clock;
 use crate::counters::millis;
 use crate::data_dir::{DirLock, LockError};
 use crate::disk::StdDisk;
-use crate::driver::{Deadline, Driver};
+use crate::driver::{Deadline, Driver, Parts};
+use crate::failure::Failure;
 use crate::hub::{Hub, SharedHub};
 use crate::inbox::Inbox;
 use crate::journalist::{self, Journalist};
 use crate::ledger::DiskLedger;
 use crate::limits::Limits;
 use crate::listener;
+use crate::peers::{Home, Peers, Place};
 use crate::published::Published;
 use crate::purge::Purge;
-use crate::service::{Service, Worker};
+use crate::reads::{Read, Reads};
+use crate::service::Service;
 use crate::settings::Settings;
 use crate::snapshots::Snapshots;
 use crate::threads;
 use base::Rng;
 use config::Config;
 use metrics::Metrics;
-use node::{Member, RecoverError, Recovered, Start};
+use node::{Input, Member, RecoverError, Recovered, Start};
 use socket2::SockRef;
 use std::io;
 use std::net::{Shutdown, SocketAddr, TcpListener};
@@ -33,6 +36,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use storage::{Disk, Finding, RestoreError, Restored, TxnLog};
+use tokio::runtime::Runtime;
 use tokio::sync::Notify;
 
 /// What a server is told beside its configuration.
@@ -153,11 +157,14 @@ impl Server {
         settings.config.listen.port = address.port();
         let clock = Clock::start();
         let recovered = recover(&disk, &settings)?;
-        let workers = worker_count(options.workers);
-        let service = assemble(&disk, settings, clock, recovered, workers)?;
+        let runtimes = (0..worker_count(options.workers)).map(|_| threads::runtime());
+        let runtimes = runtimes.collect::<io::Result<Vec<_>>>().map_err(StartError::System)?;
+        let places: Vec<Place> = runtimes.iter().map(place).collect();
+        let service = assemble(&disk, settings, clock, recovered, places)?;
         let purge = start_purge(disk, &service).map_err(StartError::System)?;
         let journalist = journalist::start(&service).map_err(StartError::System)?;
-        let workers = threads::start(&service, &listener).map_err(StartError::System)?;
+        let workers = threads::start(&service, runtimes, &listener);
+        let workers = workers.map_err(StartError::System)?;
         tracing::info!(address = %listener::shown(address), workers = workers.len(), "serving");
         let locks = Vec::new();
         Ok(Server { service, listener, address, workers, journalist, purge, locks })
@@ -173,6 +180,12 @@ impl Server {
     #[cfg(test)]
     pub(crate) fn shares(&self) -> Vec<usize> {
         self.service.workers.iter().map(|worker| worker.open()).collect()
+    }
+
+    /// Tells when the server has to be stopped because it cannot go on.
+    #[must_use]
+    pub fn failure(&self) -> Failure {
+        self.service.failure.clone()
     }
 
     /// Stops: what was taken is made durable, answered and sent, for a bounded time.
@@ -202,7 +215,9 @@ impl Server {
         service.look(Driver::close);
         drop(purge);
         drop(locks);
-        tracing::info!("Exiting normally");
+        if !service.failure.has_come() {
+            tracing::info!("Exiting normally");
+        }
     }
 }
 
@@ -282,7 +297,7 @@ fn assemble<D>(
     settings: Settings,
     clock: Clock,
     (recovered, took): (Recovered, Took),
-    workers: usize,
+    places: Vec<Place>,
 ) -> Result<Arc<Service>, StartError>
 where
     D: Disk + Send + Sync + 'static,
@@ -304,24 +319,38 @@ where
         &mut outputs,
     );
     let journal = DiskLedger::start(disk.clone(), log).map_err(StartError::System)?;
-    let journal = Box::new(journal);
-    let sync_warning = settings.config.storage.sync_warning;
     let published = Arc::new(Published::default());
     published.counters(|counters| count_start(&mut counters.metrics, &took, restored.replayed));
-    let driver = Driver::new(member, journal, outputs, clock, sync_warning, Arc::clone(&published));
+    let (inbox, failure) = (Arc::new(Inbox::default()), Failure::default());
+    let workers = places.iter().map(|place| Arc::clone(&place.worker)).collect();
+    let home = Home::new(Arc::clone(&inbox), places, settings.peers());
+    let driver = Driver::new(Parts {
+        member,
+        outputs,
+        journal: Box::new(journal),
+        hub: Arc::clone(&hub),
+        peers: Peers::new(Arc::new(home)),
+        clock,
+        sync_warning: settings.config.storage.sync_warning,
+        published: Arc::clone(&published),
+        failure: failure.clone(),
+    });
+    let reads = Reads::new(read);
     let service = Arc::new(Service {
         limits: Limits::new(&settings, clock, rng.fork()),
         clock,
         settings,
         hub,
-        inbox: Inbox::default(),
+        inbox,
         driver: Mutex::new(driver),
         published,
         journalist: Journalist::default(),
         deadline: Deadline::default(),
         earlier: Notify::new(),
         snapshots,
-        workers: (0..workers).map(|_| Arc::new(Worker::default())).collect(),
+        reads,
+        failure,
+        workers,
         stopping: AtomicBool::new(false),
         trace_mask: AtomicI64::new(TRACE_MASK),
     });
@@ -334,14 +363,14 @@ where
 pub(crate) fn assemble_for_tests<D>(
     disk: &D,
     config: Config,
-    workers: usize,
+    runtimes: &[Runtime],
 ) -> Result<Arc<Service>, StartError>
 where
     D: Disk + Send + Sync + 'static,
 {
     let settings = Settings::new(config, String::new());
     let recovered = recover(disk, &settings)?;
-    assemble(disk, settings, Clock::start(), recovered, workers)
+    assemble(disk, settings, Clock::start(), recovered, runtimes.iter().map(place).collect())
 }
 
 fn count_start(metrics: &mut Metrics, took: &Took, replayed: u64) {
@@ -355,6 +384,18 @@ fn count_start(metrics: &mut Metrics, took: &Took, replayed: u64) {
 fn seed() -> Result<Rng, StartError> {
     let refused = |error: getrandom::Error| StartError::System(io::Error::other(error));
     getrandom::u64().map(Rng::new).map_err(refused)
+}
+
+/// What there is to read for a member whose engine never asks for it.
+fn read(read: Read) -> Input {
+    match read {
+        Read::State { .. } => Input::ReloadFailed { reason: "not known here".to_owned() },
+        Read::Log { link, .. } => Input::LogRead { link, entries: Vec::new() },
+    }
+}
+
+fn place(runtime: &Runtime) -> Place {
+    Place { runtime: runtime.handle().clone(), worker: Arc::default() }
 }
 
 fn worker_count(asked: usize) -> usize {

@@ -3,11 +3,13 @@
 use crate::clock::Clock;
 use crate::counters::Counters;
 use crate::driver::{Deadline, Driver, Pace};
+use crate::failure::Failure;
 use crate::hub::Hub;
 use crate::inbox::Inbox;
 use crate::journalist::Journalist;
 use crate::limits::Limits;
 use crate::published::Published;
+use crate::reads::Reads;
 use crate::settings::Settings;
 use crate::snapshots::Snapshots;
 use crate::sync::{StopOnPanic, lock, must};
@@ -23,7 +25,7 @@ pub(crate) struct Service {
     pub(crate) clock: Clock,
     pub(crate) settings: Settings,
     pub(crate) hub: Arc<Hub>,
-    pub(crate) inbox: Inbox,
+    pub(crate) inbox: Arc<Inbox>,
     pub(crate) driver: Mutex<Driver>,
     pub(crate) published: Arc<Published>,
     pub(crate) journalist: Journalist,
@@ -32,6 +34,9 @@ pub(crate) struct Service {
     pub(crate) earlier: Notify,
     pub(crate) limits: Limits,
     pub(crate) snapshots: Snapshots,
+    pub(crate) reads: Reads,
+    /// Whether the member asks for the end.
+    pub(crate) failure: Failure,
     pub(crate) workers: Vec<Arc<Worker>>,
     /// Whether the server is being stopped: nothing more is read.
     pub(crate) stopping: AtomicBool,
@@ -140,6 +145,9 @@ impl Service {
         let timer = driver.round(&self.inbox, pace);
         if driver.take_snapshot_due() {
             self.snapshots.start(self);
+        }
+        for read in driver.take_reads_due() {
+            self.reads.start(self, read);
         }
         if self.deadline.set(driver.deadline()) || timer {
             self.earlier.notify_one();

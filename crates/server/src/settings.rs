@@ -1,5 +1,6 @@
 //! From the configuration to what each part is told.
 
+use crate::peers::PeerSettings;
 use config::{Config, DigestAlgorithm, SnapshotCompression};
 use keeper::ThrottleConfig;
 use node::{CheckpointConfig, EngineConfig, SnapshotOptions};
@@ -92,6 +93,11 @@ impl Settings {
         }
     }
 
+    pub(crate) fn peers(&self) -> PeerSettings {
+        let tcp_keepalive = self.config.listen.tcp_keepalive;
+        PeerSettings { connect_timeout: CONNECT_TIMEOUT, tcp_keepalive }
+    }
+
     pub(crate) fn throttle(&self) -> ThrottleConfig {
         let throttle = &self.config.limits.connection_throttle;
         ThrottleConfig {
@@ -156,5 +162,7 @@ fn bytes(count: u32) -> usize {
     usize::try_from(count).unwrap_or(usize::MAX)
 }
 
+/// Time for a connection to another member to be made: the reference's.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The number of a server that is alone.
 const STANDALONE_ID: u8 = 1;
