@@ -97,7 +97,10 @@ impl StartError {
 fn storage_exit_code(error: &storage::Error) -> u8 {
     use storage::Error;
     match error {
-        Error::MissingDir(_) | Error::SnapshotsAmongLogs(_) | Error::LogsAmongSnapshots(_) => 3,
+        Error::MissingDir(_)
+        | Error::LostLogs(_)
+        | Error::SnapshotsAmongLogs(_)
+        | Error::LogsAmongSnapshots(_) => 3,
         Error::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => 3,
         Error::Io { .. }
         | Error::Poisoned
@@ -107,6 +110,8 @@ fn storage_exit_code(error: &storage::Error) -> u8 {
         | Error::NoSnapshot(_)
         | Error::NoValidSnapshot { .. }
         | Error::NotInLog { .. }
+        | Error::TooLate { .. }
+        | Error::Superseded { .. }
         | Error::BadFile { .. } => 1,
     }
 }
