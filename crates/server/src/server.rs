@@ -100,7 +100,10 @@ impl StartError {
 fn storage_exit_code(error: &storage::Error) -> u8 {
     use storage::Error;
     match error {
-        Error::MissingDir(_) | Error::SnapshotsAmongLogs(_) | Error::LogsAmongSnapshots(_) => 3,
+        Error::MissingDir(_)
+        | Error::LostLogs(_)
+        | Error::SnapshotsAmongLogs(_)
+        | Error::LogsAmongSnapshots(_) => 3,
         Error::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => 3,
         Error::Io { .. }
         | Error::Poisoned
@@ -110,8 +113,9 @@ fn storage_exit_code(error: &storage::Error) -> u8 {
         | Error::NoSnapshot(_)
         | Error::NoValidSnapshot { .. }
         | Error::NotInLog { .. }
-        | Error::BadFile { .. }
-        | Error::Superseded { .. } => 1,
+        | Error::TooLate { .. }
+        | Error::Superseded { .. }
+        | Error::BadFile { .. } => 1,
     }
 }
 
