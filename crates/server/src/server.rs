@@ -65,6 +65,9 @@ pub enum StartError {
     /// What is in the data directory was refused.
     #[error("{0}")]
     Recover(#[from] RecoverError),
+    /// The configuration makes it the member of an ensemble.
+    #[error("server.{} is one of several, and ensembles are not built yet: nothing was started", .0.0)]
+    Ensemble(base::NodeId),
     /// An authentication scheme that is enforced does not exist.
     #[error("enforce.auth.schemes: no such scheme: {}", .0.0.as_deref().unwrap_or("(none)"))]
     Auth(auth::UnknownScheme),
@@ -86,7 +89,7 @@ impl StartError {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            StartError::Auth(_) => 2,
+            StartError::Auth(_) | StartError::Ensemble(_) => 2,
             StartError::DataDir(_) => 3,
             StartError::Recover(RecoverError::Restore(RestoreError::Storage(error)))
             | StartError::Recover(RecoverError::Storage(error)) => storage_exit_code(error),
@@ -137,6 +140,9 @@ impl Server {
     /// # Errors
     /// What is in the way, and what to do.
     pub fn start(config: Config, options: Options) -> Result<Server, StartError> {
+        if let Some(ensemble) = &config.ensemble {
+            return Err(StartError::Ensemble(ensemble.me));
+        }
         let storage = &config.storage;
         let mut locks = vec![DirLock::take(&storage.data_dir, storage.dir_autocreate)?];
         if storage.data_log_dir != storage.data_dir {
