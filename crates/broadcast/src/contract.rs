@@ -24,6 +24,12 @@ impl LinkId {
     pub const fn accepted(n: u64) -> LinkId {
         LinkId(n | 1 << 63)
     }
+
+    /// Whether the host accepted it.
+    #[must_use]
+    pub const fn is_accepted(self) -> bool {
+        self.0 >> 63 == 1
+    }
 }
 
 /// What a port is for; each engine numbers its own.

@@ -175,6 +175,10 @@ impl Clients for Table {
             act(found);
         }
     }
+
+    fn look_at_all(&mut self, look: &mut dyn FnMut(&Connection)) {
+        self.0.iter().for_each(|(connection, _)| look(connection));
+    }
 }
 
 /// A tree with [`PARENT`] and so many nodes below it.

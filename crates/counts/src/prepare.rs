@@ -4,7 +4,7 @@ use crate::batch::{Batch, Benchmark};
 use crate::house::{NOW, WALL, tree};
 use crate::requests::Request;
 use base::{ConnectionId, SessionId};
-use keeper::{Config, Ids, Keeper, Origin, Proposal, Submissions};
+use keeper::{Config, Ids, Keeper, Origin, Outgoing, Proposal, Submissions};
 use std::sync::Arc;
 use tree::Tree;
 use wire::{Txn, TxnHeader, TxnRecord};
@@ -31,7 +31,7 @@ struct Preparing {
     tree: Tree,
     keeper: Keeper,
     submissions: Vec<Submissions>,
-    proposals: Vec<Proposal>,
+    outgoing: Outgoing,
     count: usize,
 }
 
@@ -44,7 +44,7 @@ pub(crate) fn transactions(request: Request, count: usize) -> (Tree, Vec<Proposa
     let mut preparing = Preparing::new(request, count);
     preparing.run();
     preparing.check();
-    (preparing.tree, preparing.proposals)
+    (preparing.tree, preparing.outgoing.proposals)
 }
 
 impl Preparing {
@@ -53,26 +53,28 @@ impl Preparing {
         open_session(&mut tree);
         let config = Arc::new(Config::standalone());
         let ids = Arc::new(config.auth.initial_ids([127, 0, 0, 1].into()));
-        let mut keeper = Keeper::recover(config, &tree, NOW, WALL);
-        keeper.become_primary(tree.last_zxid());
+        let mut keeper = Keeper::new(config, WALL);
+        keeper.become_primary(&tree, tree.last_zxid(), NOW);
         let numbers: Vec<usize> = (0..count).collect();
         let submissions = numbers.chunks(ROUND).map(|part| submit(request, part, &ids)).collect();
-        Preparing { tree, keeper, submissions, proposals: Vec::with_capacity(count), count }
+        let mut outgoing = Outgoing::default();
+        outgoing.proposals.reserve(count);
+        Preparing { tree, keeper, submissions, outgoing, count }
     }
 }
 
 impl Batch for Preparing {
     fn run(&mut self) -> usize {
-        let Preparing { tree, keeper, submissions, proposals, .. } = self;
+        let Preparing { tree, keeper, submissions, outgoing, .. } = self;
         for round in submissions {
-            keeper.prepare(tree, NOW, WALL, round, proposals);
+            keeper.prepare(tree, NOW, WALL, round, outgoing);
         }
-        proposals.len()
+        outgoing.proposals.len()
     }
 
     fn check(&mut self) {
-        assert_eq!(self.proposals.len(), self.count);
-        for proposal in &self.proposals {
+        assert_eq!(self.outgoing.proposals.len(), self.count);
+        for proposal in &self.outgoing.proposals {
             let record = TxnRecord::decode(&proposal.item).expect("a transaction");
             let has_failed = matches!(record.txn, Txn::Error(_))
                 || matches!(record.txn, Txn::Multi(multi) if multi.has_failed());

@@ -15,4 +15,14 @@ pub trait Clients {
         self.with(connection, &mut |c| heard = Some(c.last_heard()));
         heard
     }
+
+    /// Shows every connection, in an order that depends on nothing but their ids.
+    fn look_at_all(&mut self, look: &mut dyn FnMut(&Connection));
+
+    /// Like [`Clients::with`], for every connection.
+    fn with_all(&mut self, act: &mut dyn FnMut(&mut Connection)) {
+        let mut ids = Vec::new();
+        self.look_at_all(&mut |connection| ids.push(connection.id()));
+        ids.into_iter().for_each(|id| self.with(id, act));
+    }
 }

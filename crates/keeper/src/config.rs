@@ -12,6 +12,9 @@ pub struct Config {
     pub session_timeout_min: Duration,
     /// Longest session time-out that is granted.
     pub session_timeout_max: Duration,
+    /// Whether there are no other members: then all that was decided is here, and a disk that
+    /// fails leaves reads that miss nothing.
+    pub alone: bool,
     /// The top byte of new session ids: `myid`, or 1 on a standalone server.
     pub server_id: u8,
     /// Longest frame from a client, in bytes (`jute.maxbuffer`).
@@ -56,6 +59,7 @@ impl Config {
             tick,
             session_timeout_min: tick * 2,
             session_timeout_max: tick * 20,
+            alone: true,
             server_id: 1,
             frame_size_max: 0xf_ffff,
             field_size_max: 2 * 0xf_ffff,

@@ -1,52 +1,75 @@
 //! The member's half of the service: what is asked goes into the order, what comes out of it is
 //! applied and answered.
 //!
-//! Invariants: every write that was prepared is answered exactly once, in the order in which it
-//! was prepared; while the journal works, nothing is answered before it is delivered.
+//! A member is primary, replica or apart, as its engine says. The primary turns requests into
+//! transactions, its own clients' and those that replicas forward, and ends sessions that nobody
+//! hears of. A replica forwards what its clients ask, and answers when it applies what came of it.
+//! Apart nobody is served.
+//! Invariants: every write that was prepared or forwarded is answered exactly once, in the order
+//! of its session, or its connection is closed; while the journal works, nothing is answered
+//! before it is delivered; whoever leaves a role closes the connections that it had.
 
 mod apply;
-mod prepare;
+mod batch;
+mod letters;
+mod outgoing;
+mod primary;
+mod replica;
+mod results;
+mod syncs;
+mod waiting;
 
 pub use apply::Section;
-use prepare::BatchSize;
+pub use letters::Letter;
+pub use outgoing::{Outgoing, Refused};
 
-use crate::prepare::Changes;
-use crate::reaper::Reaper;
-use crate::session::{Expiry, SessionIds};
-use crate::{Config, Ids};
+use crate::session::{Expiry, Place, SessionIds, password};
+use crate::submission::{Ask, Submission, Submissions};
+use crate::{Clients, Config};
 use base::{ConnectionId, SessionId, Time, WallTime, Zxid};
-use std::collections::VecDeque;
+use bytes::Bytes;
+use primary::Primary;
+use replica::Replica;
 use std::sync::Arc;
+use std::time::Duration;
 use trace::Event;
 use tree::Tree;
-use wire::OpCode;
+use wire::{ErrorCode, OpCode, PASSWORD_SIZE};
 
 /// The service of one member.
 #[derive(Debug)]
 pub struct Keeper {
-    config: Arc<Config>,
-    expiry: Expiry,
-    session_ids: SessionIds,
-    changes: Changes,
-    reaper: Reaper,
-    /// The last place that was taken.
-    last: Zxid,
-    /// Whether this member may propose. Once it may not, it never may again: the disk has failed.
-    primary: bool,
-    last_batch: BatchSize,
-    inflight: VecDeque<Inflight>,
-    ready: Vec<Ready>,
-    events: Vec<Event>,
-    no_ids: Ids,
+    service: Service,
+    role: Role,
 }
 
-/// What was prepared and is not yet answered.
+/// What this member does.
 #[derive(Debug)]
-enum Inflight {
-    /// Waits for its delivery.
-    Proposed { at: Zxid, origin: Asked },
-    /// Needs no place in the order, only its turn.
-    Answer { origin: Asked, err: i32 },
+enum Role {
+    Primary(Box<Primary>),
+    Replica(Box<Replica>),
+    /// Belongs to nothing: serves nobody.
+    Apart,
+    /// The disk has failed, for good: writes are refused, reads go on.
+    Silent,
+}
+
+/// What all roles work with.
+#[derive(Debug)]
+struct Service {
+    config: Arc<Config>,
+    sessions: Expiry,
+    session_ids: SessionIds,
+    ready: Vec<Ready>,
+    events: Vec<Event>,
+}
+
+/// What requests are prepared against.
+#[derive(Clone, Copy)]
+struct Moment<'a> {
+    tree: &'a Tree,
+    now: Time,
+    wall: WallTime,
 }
 
 /// Who asked, and what.
@@ -60,92 +83,268 @@ struct Asked {
 /// What is to be done to a connection at the next chance.
 #[derive(Debug)]
 enum Ready {
-    Established { connection: ConnectionId, session: SessionId, timeout_ms: i32 },
-    Refused { connection: ConnectionId },
-    Close { connection: ConnectionId },
+    Established {
+        connection: ConnectionId,
+        session: SessionId,
+        timeout_ms: i32,
+    },
+    Refused {
+        connection: ConnectionId,
+    },
+    Close {
+        connection: ConnectionId,
+    },
+    /// Everybody's: the member has left its role.
+    CloseAll,
+    /// Its turn has come, and it needs no place in the order.
+    Answer {
+        origin: Asked,
+        err: i32,
+    },
+    /// A sync, of which this is the request's body.
+    Synced {
+        origin: Asked,
+        body: Box<[u8]>,
+    },
 }
 
 impl Keeper {
-    /// Goes on with a recovered tree. Every session gets its full time-out from `now`.
+    /// A service that serves nobody until it is told its role.
     #[must_use]
-    pub fn recover(config: Arc<Config>, tree: &Tree, now: Time, wall: WallTime) -> Keeper {
-        let mut expiry = Expiry::new(config.tick);
-        for (session, timeout_ms) in tree.sessions() {
-            expiry.track(session, millis(timeout_ms), None, now);
-        }
-        Keeper {
-            expiry,
+    pub fn new(config: Arc<Config>, wall: WallTime) -> Keeper {
+        let service = Service {
+            sessions: Expiry::new(config.tick),
             session_ids: SessionIds::new(config.server_id, wall),
-            changes: Changes::default(),
-            reaper: Reaper::new(config.reaper, now),
-            last: tree.last_zxid(),
-            primary: false,
-            last_batch: BatchSize::default(),
-            inflight: VecDeque::new(),
             ready: Vec::new(),
             events: Vec::new(),
-            no_ids: Ids::default(),
             config,
-        }
+        };
+        Keeper { service, role: Role::Apart }
     }
 
     /// The configuration.
     #[must_use]
     pub fn config(&self) -> &Arc<Config> {
-        &self.config
+        &self.service.config
     }
 
     /// The sessions by deadline.
     #[must_use]
     pub fn expiry(&self) -> &Expiry {
-        &self.expiry
+        &self.service.sessions
     }
 
-    /// How many writes are prepared and not answered.
+    /// How many writes are prepared or forwarded, and not answered.
     #[must_use]
     pub fn outstanding(&self) -> usize {
-        self.inflight.len()
+        match &self.role {
+            Role::Primary(primary) => primary.outstanding(),
+            Role::Replica(replica) => replica.outstanding(),
+            Role::Apart | Role::Silent => 0,
+        }
     }
 
     /// Takes what happened since the last call.
     pub fn take_events(&mut self, into: &mut Vec<Event>) {
-        into.append(&mut self.events);
+        into.append(&mut self.service.events);
     }
 
-    /// This member may propose, from the place after `last` on.
-    pub fn become_primary(&mut self, last: Zxid) {
-        self.last = last;
-        self.primary = true;
+    /// This member may propose, from the place after `last` on. Every session gets its full
+    /// time-out from `now`. The tree must hold all that was delivered before.
+    pub fn become_primary(&mut self, tree: &Tree, last: Zxid, now: Time) {
+        self.leave();
+        self.service.track_all(tree, now);
+        self.role = Role::Primary(Box::new(Primary::new(&self.service.config, last, now)));
     }
 
-    /// This member may not propose any more: the outcome of what is under way is unknown, so its
-    /// connections are closed; everything that is asked from now on is refused.
+    /// This member forwards what is asked to a primary. The tree must hold all that was delivered
+    /// before.
+    pub fn become_replica(&mut self, tree: &Tree, now: Time) {
+        self.leave();
+        self.service.track_all(tree, now);
+        self.role = Role::Replica(Box::default());
+    }
+
+    /// This member belongs to nothing: what is under way is unknown. Sessions go on, elsewhere.
+    pub fn become_apart(&mut self) {
+        self.leave();
+        self.role = Role::Apart;
+    }
+
+    /// The disk has failed: the outcome of what is under way is unknown, so its connections are
+    /// closed. Without other members the rest are read to, and refused what they want to write;
+    /// with others they are better served there.
     pub fn become_silent(&mut self) {
-        self.primary = false;
-        self.changes.clear();
-        for inflight in self.inflight.drain(..) {
-            let (Inflight::Proposed { origin, .. } | Inflight::Answer { origin, .. }) = inflight;
-            self.ready.push(Ready::Close { connection: origin.connection });
+        if !self.service.config.alone {
+            return self.become_apart();
+        }
+        if let Role::Primary(primary) = &mut self.role {
+            primary.abandon(&mut self.service.ready);
+        }
+        self.role = Role::Silent;
+    }
+
+    /// Leaves a role in which clients were served: they come again, here or elsewhere.
+    fn leave(&mut self) {
+        match self.role {
+            Role::Primary(_) | Role::Replica(_) => self.service.ready.push(Ready::CloseAll),
+            Role::Apart | Role::Silent => {}
+        }
+    }
+
+    /// Prepares or forwards what connections ask for, in order.
+    pub fn prepare(
+        &mut self,
+        tree: &Tree,
+        now: Time,
+        wall: WallTime,
+        submissions: &Submissions,
+        out: &mut Outgoing,
+    ) {
+        let service = &mut self.service;
+        match &mut self.role {
+            Role::Primary(primary) => {
+                primary.prepare(service, Moment { tree, now, wall }, submissions, out);
+            }
+            Role::Replica(replica) => replica.forward(service, tree, now, submissions, out),
+            Role::Apart => {
+                submissions.iter().for_each(|(submission, _)| service.turn_away(submission))
+            }
+            Role::Silent => {
+                submissions.iter().for_each(|(submission, _)| service.refuse(submission, now));
+            }
+        }
+    }
+
+    /// Ends the sessions whose time is up and the nodes that are to go.
+    pub fn expire(
+        &mut self,
+        tree: &Tree,
+        now: Time,
+        wall: WallTime,
+        clients: &mut dyn Clients,
+        out: &mut Outgoing,
+    ) {
+        if let Role::Primary(primary) = &mut self.role {
+            primary.expire(&mut self.service, Moment { tree, now, wall }, clients, out);
+        }
+    }
+
+    /// What a replica's clients have been heard to say since it was last asked: each session with
+    /// its time-out, as [`Keeper::heard`] reads it. Empty in other roles.
+    pub fn heartbeat(&mut self, clients: &mut dyn Clients, now: Time) -> Bytes {
+        match &mut self.role {
+            Role::Replica(replica) => replica.heartbeat(clients, now),
+            Role::Primary(_) | Role::Apart | Role::Silent => Bytes::new(),
         }
     }
 
     /// Whether [`Keeper::answer_ready`] has something to do.
     #[must_use]
     pub fn has_ready(&self) -> bool {
-        !self.ready.is_empty() || matches!(self.inflight.front(), Some(Inflight::Answer { .. }))
+        !self.service.ready.is_empty()
+            || match &self.role {
+                Role::Primary(primary) => primary.has_ready(),
+                Role::Replica(_) | Role::Apart | Role::Silent => false,
+            }
     }
 
     /// When it wants [`Keeper::expire`] to be called.
     #[must_use]
     pub fn deadline(&self) -> Option<Time> {
-        if !self.primary {
-            return None; // nothing can be ended any more
-        }
-        let reaper = self.reaper.deadline();
-        Some(self.expiry.deadline().map_or(reaper, |expiry| expiry.min(reaper)))
+        let Role::Primary(primary) = &self.role else {
+            return None; // nothing is ended here
+        };
+        let reaper = primary.reaper_deadline();
+        Some(self.service.sessions.deadline().map_or(reaper, |expiry| expiry.min(reaper)))
     }
 }
 
-fn millis(ms: i32) -> std::time::Duration {
-    std::time::Duration::from_millis(u64::try_from(ms).unwrap_or(0))
+impl Service {
+    /// Forgets where sessions were: each has its full time-out from `now`, on no connection.
+    fn track_all(&mut self, tree: &Tree, now: Time) {
+        self.sessions = Expiry::new(self.config.tick);
+        for (session, timeout_ms) in tree.sessions() {
+            self.sessions.track(session, millis(timeout_ms), Place::default(), now);
+        }
+    }
+
+    /// An id for a new session.
+    fn fresh_session(&mut self, tree: &Tree) -> SessionId {
+        let Service { sessions, session_ids, .. } = self;
+        session_ids.fresh(|id| sessions.get(id).is_some() || tree.session_timeout(id).is_some())
+    }
+
+    /// Whether what the client gave is the session's password; the connection is told if not.
+    fn is_password(&mut self, submission: &Submission, given: Option<[u8; PASSWORD_SIZE]>) -> bool {
+        let is_right = given == Some(password(submission.session));
+        if !is_right {
+            self.refuse_session(submission.session, submission.connection);
+        }
+        is_right
+    }
+
+    /// The session is not for this connection.
+    fn refuse_session(&mut self, session: SessionId, connection: ConnectionId) {
+        self.events.push(Event::SessionRefused { session });
+        self.ready.push(Ready::Refused { connection });
+    }
+
+    /// The session comes back on this connection, and leaves that which it was on.
+    fn renewed(
+        &mut self,
+        session: SessionId,
+        connection: ConnectionId,
+        timeout_ms: i32,
+        now: Time,
+    ) {
+        let before = self.sessions.get(session).and_then(|liveness| liveness.connection);
+        if let Some(before) = before.filter(|before| *before != connection) {
+            self.ready.push(Ready::Close { connection: before });
+        }
+        self.sessions.track(session, millis(timeout_ms), Place::on(connection), now);
+        self.events.push(Event::SessionRenewed { session });
+        self.ready.push(Ready::Established { connection, session, timeout_ms });
+    }
+
+    /// Whether a write has waited too long to be begun.
+    fn is_throttled(&self, op: OpCode, submission: &Submission, now: Time) -> bool {
+        let limit = self.config.throttled_op_wait;
+        op != OpCode::CloseSession
+            && limit.is_some_and(|limit| now.since(submission.arrived) > limit)
+    }
+
+    /// Nobody is served.
+    fn turn_away(&mut self, submission: &Submission) {
+        if !matches!(submission.ask, Ask::Detach { .. }) {
+            self.ready.push(Ready::Close { connection: submission.connection });
+        }
+    }
+
+    /// Nothing is written any more.
+    fn refuse(&mut self, submission: &Submission, now: Time) {
+        let Submission { connection, session, xid, .. } = *submission;
+        match submission.ask {
+            Ask::Write(op) => {
+                let origin = Asked { connection, xid, op };
+                let err = ErrorCode::SystemError.number();
+                self.ready.push(Ready::Answer { origin, err });
+            }
+            Ask::Open { .. } => self.ready.push(Ready::Close { connection }),
+            Ask::Renew { timeout_ms, password } => {
+                if !self.sessions.is_open(session) {
+                    self.refuse_session(session, connection);
+                } else if self.is_password(submission, password) {
+                    self.renewed(session, connection, timeout_ms, now);
+                }
+            }
+            Ask::Detach { last_heard } => {
+                self.sessions.detach(session, connection, last_heard);
+            }
+        }
+    }
+}
+
+fn millis(ms: i32) -> Duration {
+    Duration::from_millis(u64::try_from(ms).unwrap_or(0))
 }

@@ -31,8 +31,8 @@ pub use connection::{
     WatchSource,
 };
 pub use frames::{Frame, FrameError, Frames};
-pub use keeper::{Keeper, Section};
-pub use session::{Expiry, Liveness, SessionIds, password};
+pub use keeper::{Keeper, Letter, Outgoing, Refused, Section};
+pub use session::{Expiry, Liveness, Owner, Place, SessionIds, password};
 pub use submission::{Ask, Ids, Origin, Submission, Submissions};
 pub use throttle::{ConnectThrottle, ThrottleConfig};
 pub use watches::Watches;

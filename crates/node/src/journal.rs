@@ -39,6 +39,7 @@ impl<D: Disk> Journal<D> {
     ///
     /// # Errors
     /// If the disk failed: the member is to be told, and the journal is of no use any more.
+    #[allow(clippy::wildcard_enum_match_arm)] // all that is not the journal's goes back
     pub fn perform(&mut self, output: Output) -> Result<Option<Output>, Error> {
         match output {
             Output::Append { lsn, at, record } => {

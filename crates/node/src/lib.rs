@@ -4,7 +4,8 @@
 //! A host (the server, the simulator) owns the tree behind [`Shared`], feeds a [`Member`] what
 //! connections submit and what the disk answers, and performs its outputs: records go to a
 //! [`Journal`], snapshots are taken step by step by a [`SnapshotTask`]. [`recover`] makes the
-//! tree that a member starts on. The engine is chosen here and nowhere else.
+//! tree that a member starts on; a [`SnapshotSender`] and a [`SnapshotReceiver`] take a tree from
+//! one member to another. The engine is chosen here and nowhere else.
 
 mod checkpoint;
 mod contract;
@@ -13,6 +14,7 @@ mod member;
 mod recovery;
 mod shared;
 mod snapshot;
+mod transfer;
 
 pub use checkpoint::CheckpointConfig;
 pub use contract::{Input, Output};
@@ -21,3 +23,6 @@ pub use member::{Config, Member};
 pub use recovery::{RecoverError, Recovered, recover, recover_telling};
 pub use shared::Shared;
 pub use snapshot::{SnapshotOptions, SnapshotTask};
+pub use transfer::{
+    SnapshotError, SnapshotFault, SnapshotProgress, SnapshotReceiver, SnapshotSender,
+};

@@ -9,11 +9,13 @@ use crate::checkpoint::{Checkpoint, CheckpointConfig, Snapshots};
 use crate::contract::{Input, Output};
 use crate::shared::Shared;
 use base::{Lsn, Machine, Rng, Time, WallTime, Zxid};
-use broadcast::{Decision, Item, Proposal, Record, Solo, View};
-use keeper::{Keeper, Section, Submissions};
+use broadcast::{Context, Decision, Item, LinkId, Record, Solo, View};
+use bytes::Bytes;
+use keeper::{Keeper, Letter, Outgoing, Section, Submissions};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use trace::Event;
+use tree::Tree;
 
 /// What a member is told at its start.
 #[derive(Clone, Debug)]
@@ -24,12 +26,37 @@ pub struct Config {
     pub checkpoint: CheckpointConfig,
 }
 
-/// A delivery behind its gate.
+/// What the engine says to the service, in its order: deliveries wait for the disk, and what
+/// comes behind them waits for them.
 #[derive(Debug)]
-struct Gated {
-    at: Zxid,
-    item: Item,
-    after: Lsn,
+enum Gated {
+    Delivery {
+        at: Zxid,
+        item: Item,
+        after: Lsn,
+    },
+    /// A letter of the primary.
+    Letter(Bytes),
+    Read {
+        context: Context,
+        at_least: Zxid,
+    },
+    BecomePrimary {
+        last: Zxid,
+    },
+    BecomeReplica,
+}
+
+impl Gated {
+    fn after(&self) -> Lsn {
+        match self {
+            Gated::Delivery { after, .. } => *after,
+            Gated::Letter(_)
+            | Gated::Read { .. }
+            | Gated::BecomePrimary { .. }
+            | Gated::BecomeReplica => Lsn::ZERO,
+        }
+    }
 }
 
 /// One member.
@@ -46,7 +73,10 @@ pub struct Member<S> {
     follow_up: Submissions,
     /// A batch that was drained, for the host to fill again.
     spare: Submissions,
-    proposals: Vec<Proposal>,
+    /// What the service wants sent.
+    outgoing: Outgoing,
+    /// Letters of replicas that the service has not seen.
+    letters: Vec<Letter>,
     engine_out: Vec<broadcast::Output>,
     events: Vec<Event>,
 }
@@ -63,9 +93,8 @@ impl<S: Shared> Member<S> {
         rng: Rng,
         out: &mut Vec<Output>,
     ) -> Member<S> {
-        let (keeper, last) = shared.read(|tree| {
-            (Keeper::recover(Arc::clone(&config.keeper), tree, now, wall), tree.last_zxid())
-        });
+        let keeper = Keeper::new(Arc::clone(&config.keeper), wall);
+        let last = shared.read(Tree::last_zxid);
         let mut engine_out = Vec::new();
         let engine = Solo::recover(last, &mut engine_out);
         let mut member = Member {
@@ -78,11 +107,13 @@ impl<S: Shared> Member<S> {
             snapshots: Snapshots::default(),
             follow_up: Submissions::default(),
             spare: Submissions::default(),
-            proposals: Vec::new(),
+            outgoing: Outgoing::default(),
+            letters: Vec::new(),
             engine_out,
             events: Vec::new(),
         };
         member.perform_engine(now, out);
+        member.settle(now, out);
         if replayed {
             member.take_snapshot(now, out);
         }
@@ -125,51 +156,143 @@ impl<S: Shared> Member<S> {
         mut submissions: Submissions,
         out: &mut Vec<Output>,
     ) {
-        let Member { shared, keeper, proposals, .. } = self;
-        shared.read(|tree| keeper.prepare(tree, now, wall, &submissions, proposals));
+        let Member { shared, keeper, outgoing, .. } = self;
+        shared.read(|tree| keeper.prepare(tree, now, wall, &submissions, outgoing));
         submissions.clear();
         self.spare = submissions;
-        self.propose(now, out);
-        self.answer_ready(now);
+        self.settle(now, out);
     }
 
     fn timer_expired(&mut self, now: Time, wall: WallTime, out: &mut Vec<Output>) {
-        let Member { shared, keeper, proposals, .. } = self;
-        shared.with_clients(|tree, clients| keeper.expire(tree, now, wall, clients, proposals));
-        self.propose(now, out);
+        let Member { shared, keeper, outgoing, .. } = self;
+        shared.with_clients(|tree, clients| keeper.expire(tree, now, wall, clients, outgoing));
+        self.told(now, wall, broadcast::Input::TimerExpired, out);
     }
 
-    fn propose(&mut self, now: Time, out: &mut Vec<Output>) {
-        if self.proposals.is_empty() {
+    /// The engine is told something that may bring letters and deliveries.
+    fn told(&mut self, now: Time, wall: WallTime, input: broadcast::Input, out: &mut Vec<Output>) {
+        self.engine.handle(now, input, &mut self.engine_out);
+        self.settle(now, out);
+        if !self.letters.is_empty() {
+            let letters = std::mem::take(&mut self.letters);
+            let Member { shared, keeper, outgoing, .. } = self;
+            shared.read(|tree| keeper.forwarded(tree, now, wall, &letters, outgoing));
+            self.settle(now, out);
+        }
+        self.follow_up(now, wall, out);
+    }
+
+    /// Hands what the service wants sent to the engine, and what the engine says to the service,
+    /// until neither has more to say for now.
+    fn settle(&mut self, now: Time, out: &mut Vec<Output>) {
+        loop {
+            self.send(now, out);
+            self.perform_engine(now, out);
+            while self.gated.front().is_some_and(|gated| gated.after() <= self.durable) {
+                self.pass_gate(now);
+            }
+            self.answer_ready(now);
+            if self.outgoing.is_empty() && self.engine_out.is_empty() {
+                return;
+            }
+        }
+    }
+
+    fn send(&mut self, now: Time, out: &mut Vec<Output>) {
+        let Member { engine, outgoing, engine_out, .. } = self;
+        if outgoing.is_empty() {
             return;
         }
-        let input = broadcast::Input::Proposed(std::mem::take(&mut self.proposals));
-        self.engine.handle(now, input, &mut self.engine_out);
-        self.perform_engine(now, out);
+        let mut tell = |input| engine.handle(now, input, engine_out);
+        let Outgoing { proposals, letters, answers, reads, refused } = outgoing;
+        if !proposals.is_empty() {
+            tell(broadcast::Input::Proposed(std::mem::take(proposals)));
+        }
+        for (context, level) in reads.drain(..) {
+            tell(broadcast::Input::ReadRequested { context, level });
+        }
+        if !letters.is_empty() {
+            tell(broadcast::Input::Forward { letter: Bytes::from(std::mem::take(letters)) });
+        }
+        for (to, letter) in answers.drain(..) {
+            tell(broadcast::Input::Answer { to, letter });
+        }
+        for keeper::Refused { link, reason } in refused.drain(..) {
+            out.push(Output::Close { link });
+            tell(broadcast::Input::LinkDown { link, reason: reason.to_owned() });
+        }
     }
 
     fn perform_engine(&mut self, now: Time, out: &mut Vec<Output>) {
-        let mut engine_out = std::mem::take(&mut self.engine_out);
-        for output in engine_out.drain(..) {
-            match output {
-                broadcast::Output::Persist { lsn, record } => self.persist(now, lsn, record, out),
-                broadcast::Output::Deliver { at, item, after, .. } => {
-                    self.gated.push_back(Gated { at, item, after });
-                }
-                broadcast::Output::View(View::Primary { last }) => self.keeper.become_primary(last),
-                broadcast::Output::View(View::Silent | View::Apart | View::Replica { .. }) => {
-                    self.gated.clear();
-                    self.keeper.become_silent();
-                }
-                broadcast::Output::Outcome { decision, .. } => {
-                    let (Decision::Rejected(_) | Decision::Unknown) = decision;
-                    self.keeper.become_silent();
-                }
-                broadcast::Output::ReadReady { .. } => {}
-                _ => {}
+        while !self.engine_out.is_empty() {
+            let mut engine_out = std::mem::take(&mut self.engine_out);
+            engine_out.drain(..).for_each(|output| self.perform(now, output, out));
+            if self.engine_out.is_empty() {
+                self.engine_out = engine_out;
             }
         }
-        self.engine_out = engine_out;
+    }
+
+    fn perform(&mut self, now: Time, output: broadcast::Output, out: &mut Vec<Output>) {
+        match output {
+            broadcast::Output::Persist { lsn, record } => self.persist(now, lsn, record, out),
+            broadcast::Output::Deliver { at, item, after, .. } => {
+                self.gated.push_back(Gated::Delivery { at, item, after });
+            }
+            broadcast::Output::View(view) => self.view_changed(view),
+            broadcast::Output::Outcome { decision, .. } => {
+                let (Decision::Rejected(_) | Decision::Unknown) = decision;
+                self.keeper.become_silent();
+            }
+            broadcast::Output::ReadReady { context, at_least } => {
+                self.gated.push_back(Gated::Read { context, at_least });
+            }
+            broadcast::Output::Forwarded { from, node, letter } => {
+                self.letters.push(Letter { from, node, bytes: letter });
+            }
+            broadcast::Output::Answered { letter } => self.gated.push_back(Gated::Letter(letter)),
+            broadcast::Output::HeartbeatDue { link } => self.heartbeat(now, link),
+            broadcast::Output::HeartbeatHeard { from, letter, .. } => {
+                self.keeper.heard(from, &letter, now, &mut self.outgoing);
+            }
+            broadcast::Output::Trace(event) => self.events.push(event),
+            // Nothing that an engine without peers asks for.
+            broadcast::Output::Send { .. }
+            | broadcast::Output::Listen { .. }
+            | broadcast::Output::Unlisten { .. }
+            | broadcast::Output::Dial { .. }
+            | broadcast::Output::Close { .. }
+            | broadcast::Output::SendSnapshot { .. }
+            | broadcast::Output::FetchSnapshot { .. }
+            | broadcast::Output::ResetTo { .. }
+            | broadcast::Output::ReadLog { .. }
+            | broadcast::Output::Fatal { .. } => {}
+        }
+    }
+
+    fn view_changed(&mut self, view: View) {
+        match view {
+            // What was delivered before comes first: the service goes on from there.
+            View::Primary { last } => self.gated.push_back(Gated::BecomePrimary { last }),
+            View::Replica { .. } => self.gated.push_back(Gated::BecomeReplica),
+            // At once, so that no more is proposed; what was delivered is still applied.
+            View::Apart => {
+                self.letters.clear();
+                self.keeper.become_apart();
+            }
+            View::Silent => {
+                self.letters.clear();
+                self.gated.clear();
+                self.keeper.become_silent();
+            }
+        }
+    }
+
+    fn heartbeat(&mut self, now: Time, link: LinkId) {
+        let Member { shared, keeper, .. } = self;
+        let letter = shared.with_clients(|_, clients| keeper.heartbeat(clients, now));
+        let input = broadcast::Input::Heartbeat { link, letter };
+        self.engine.handle(now, input, &mut self.engine_out);
     }
 
     fn persist(&mut self, now: Time, lsn: Lsn, record: Record, out: &mut Vec<Output>) {
@@ -199,24 +322,37 @@ impl<S: Shared> Member<S> {
     /// turn, and prepares what that made connections submit.
     fn durable(&mut self, now: Time, upto: Lsn, wall: WallTime, out: &mut Vec<Output>) {
         self.durable = self.durable.max(upto);
-        self.engine.handle(now, broadcast::Input::Durable { upto }, &mut self.engine_out);
-        self.perform_engine(now, out);
-        while self.gated.front().is_some_and(|gated| gated.after <= self.durable) {
-            self.apply_section(now);
-        }
+        self.told(now, wall, broadcast::Input::Durable { upto }, out);
+    }
+
+    /// Prepares what answers made connections submit.
+    fn follow_up(&mut self, now: Time, wall: WallTime, out: &mut Vec<Output>) {
         if !self.follow_up.is_empty() {
             let submissions = std::mem::take(&mut self.follow_up);
             self.submitted(now, wall, submissions, out);
         }
     }
 
-    fn apply_section(&mut self, now: Time) {
-        let Member { shared, keeper, gated, durable, follow_up, .. } = self;
+    fn pass_gate(&mut self, now: Time) {
+        let Member { shared, keeper, gated, durable, follow_up, outgoing, .. } = self;
         shared.write(|tree, watches, clients| {
-            let mut section = Section { tree, watches, clients, submissions: follow_up, now };
+            let submissions = follow_up;
+            let mut section = Section { tree, watches, clients, submissions, outgoing, now };
             for _ in 0..APPLIED_PER_SECTION_MAX {
-                let Some(next) = gated.pop_front_if(|gated| gated.after <= *durable) else { break };
-                keeper.apply(&mut section, next.at, &next.item);
+                let Some(next) = gated.pop_front_if(|gated| gated.after() <= *durable) else {
+                    break;
+                };
+                match next {
+                    Gated::Delivery { at, item, .. } => keeper.apply(&mut section, at, &item),
+                    Gated::Letter(letter) => keeper.answered(&mut section, &letter),
+                    Gated::Read { context, at_least } => {
+                        keeper.read_ready(&mut section, context, at_least);
+                    }
+                    Gated::BecomePrimary { last } => {
+                        keeper.become_primary(section.tree, last, now);
+                    }
+                    Gated::BecomeReplica => keeper.become_replica(section.tree, now),
+                }
             }
         });
     }
@@ -225,9 +361,10 @@ impl<S: Shared> Member<S> {
         if !self.keeper.has_ready() {
             return;
         }
-        let Member { shared, keeper, follow_up, .. } = self;
+        let Member { shared, keeper, follow_up, outgoing, .. } = self;
         shared.write(|tree, watches, clients| {
-            let mut section = Section { tree, watches, clients, submissions: follow_up, now };
+            let submissions = follow_up;
+            let mut section = Section { tree, watches, clients, submissions, outgoing, now };
             keeper.answer_ready(&mut section);
         });
     }
@@ -250,8 +387,7 @@ impl<S: Shared> Machine for Member<S> {
             Input::Durable { upto, wall } => self.durable(now, upto, wall, out),
             Input::DiskFailed { reason } => {
                 self.disk_failed(now, reason);
-                self.perform_engine(now, out);
-                self.answer_ready(now);
+                self.settle(now, out);
             }
             Input::SnapshotTaken { zxid } => {
                 self.snapshots.end(now);
@@ -261,7 +397,16 @@ impl<S: Shared> Machine for Member<S> {
                 self.snapshots.end(now);
                 self.events.push(Event::SnapshotFailed { zxid, reason });
             }
-            _ => {}
+            Input::Received { link, bytes, wall } => {
+                self.told(now, wall, broadcast::Input::Received { link, bytes }, out);
+            }
+            Input::LinkDown { link, .. } => self.keeper.link_lost(link),
+            // Nothing that an engine without peers asked for.
+            Input::LinkUp { .. }
+            | Input::ListenFailed { .. }
+            | Input::Reloaded { .. }
+            | Input::ReloadFailed { .. }
+            | Input::LogRead { .. } => {}
         }
         self.keeper.take_events(&mut self.events);
         out.extend(self.events.drain(..).map(Output::Event));

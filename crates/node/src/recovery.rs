@@ -62,15 +62,20 @@ pub fn recover_telling<D: Disk>(
     let mut target = Target { config: tree, builder: None, tree: None, snapshot_loaded };
     let restored = recovery.restore(&mut target)?;
     let mut tree = target.tree.unwrap_or_else(|| Tree::new(tree));
+    kill_orphans(&mut tree);
+    if restored.outcome != Outcome::Restored {
+        SnapshotTask::take(disk.clone(), &dirs.snapshots(), &tree, snapshot)?;
+    }
+    Ok(Recovered { tree, restored })
+}
+
+/// Ends the sessions that have nodes and are not in the table.
+pub(crate) fn kill_orphans(tree: &mut Tree) {
     let orphans: Vec<SessionId> = tree.orphan_sessions().collect();
     for session in orphans {
         let last = tree.last_zxid();
         tree.kill_session(session, last, &mut |_| {});
     }
-    if restored.outcome != Outcome::Restored {
-        SnapshotTask::take(disk.clone(), &dirs.snapshots(), &tree, snapshot)?;
-    }
-    Ok(Recovered { tree, restored })
 }
 
 /// Builds the tree: from a snapshot's parts, then transaction by transaction.
@@ -116,8 +121,10 @@ impl Restore for Target<'_> {
     fn snapshot_done(&mut self, zxid: Zxid, trailer: &SnapshotTrailer) -> Result<(), Self::Error> {
         let builder = self.builder.take().unwrap_or_else(|| TreeBuilder::new(self.config));
         let mut tree = builder.finish(zxid)?;
-        if let Some(digest) = trailer.digest.filter(|d| d.version == TxnDigest::VERSION) {
-            tree.expect_digest(digest.zxid, digest.tree);
+        match trailer.digest.filter(|digest| digest.version == TxnDigest::VERSION) {
+            Some(digest) => drop(tree.expect_digest(digest.zxid, digest.tree)),
+            // As of a tree that was received and not yet known to be like its sender's.
+            None => tree.expect_fuzzy(),
         }
         self.tree = Some(tree);
         (self.snapshot_loaded)();

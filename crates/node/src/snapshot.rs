@@ -91,8 +91,13 @@ impl<D: Disk> SnapshotTask<D> {
     /// Ends it. `end` is what [`SnapshotTask::end`] saw after the last look.
     ///
     /// # Errors
-    /// If the disk fails.
+    /// If the disk fails, or the tree that was walked has been replaced by another.
     pub fn finish(self, end: End) -> Result<WrittenSnapshot, Error> {
+        if !self.walk.is_done() {
+            let path = self.writer.path().to_owned();
+            self.writer.abort()?;
+            return Err(Error::Superseded { path });
+        }
         let End { digest: (zxid, tree), last_zxid } = end;
         let digest = SnapshotDigest { zxid, version: TxnDigest::VERSION, tree };
         let last_zxid = self.options.last_zxid.then_some(last_zxid);

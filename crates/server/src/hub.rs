@@ -117,4 +117,7 @@ impl Clients for TableClients<'_> {
         let entry = self.entries.get(connection)?;
         Some(entry.lock().connection.last_heard())
     }
+    fn look_at_all(&mut self, look: &mut dyn FnMut(&Connection)) {
+        self.entries.each(|entry| look(&entry.lock().connection));
+    }
 }

@@ -107,6 +107,7 @@ fn keeper_config(config: &Config) -> keeper::Config {
         tick: sessions.tick,
         session_timeout_min: sessions.timeout_min,
         session_timeout_max: sessions.timeout_max,
+        alone: true,
         server_id: STANDALONE_ID,
         frame_size_max,
         field_size_max: frame_size_max.saturating_add(bytes(limits.record_size_extra_bytes)),

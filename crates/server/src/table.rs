@@ -125,4 +125,8 @@ impl Entries<'_> {
         let slot = self.0.slots.get(id.slot as usize)?;
         slot.entry.as_ref().filter(|_| slot.generation == id.generation)
     }
+    /// Shows every connection, in the order of their slots.
+    pub(crate) fn each(&self, look: impl FnMut(&Arc<Entry>)) {
+        self.0.slots.iter().filter_map(|slot| slot.entry.as_ref()).for_each(look);
+    }
 }

@@ -55,4 +55,7 @@ impl Clients for Table {
             act(found);
         }
     }
+    fn look_at_all(&mut self, look: &mut dyn FnMut(&Connection)) {
+        self.connections.values().for_each(look);
+    }
 }

@@ -423,6 +423,7 @@ impl World {
         Ok(())
     }
 
+    #[allow(clippy::wildcard_enum_match_arm)] // a server without peers asks for nothing else
     fn other(&mut self, output: Output) -> Step {
         match output {
             Output::TakeSnapshot => {

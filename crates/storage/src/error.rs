@@ -105,6 +105,12 @@ pub enum Error {
         /// What was looked for.
         zxid: Zxid,
     },
+    /// A snapshot of a tree that another one has taken the place of.
+    #[error("{}: given up, for its tree has been replaced", path.display())]
+    Superseded {
+        /// The file that was to be.
+        path: PathBuf,
+    },
     /// A small file (an epoch, `myid`) does not hold what it must.
     #[error("{}: {what}", path.display())]
     BadFile {

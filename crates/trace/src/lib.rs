@@ -4,6 +4,10 @@
 //! one event. Messages are constant, what varies is in the fields, and no event carries payloads
 //! or credentials.
 
+mod ensemble;
+
+pub use ensemble::{Ensemble, SyncMethod};
+
 use base::{SessionId, Zxid};
 use std::fmt;
 
@@ -86,11 +90,18 @@ pub enum Event {
         /// Which.
         path: String,
     },
+    /// The primary wrote a letter that says nothing: it is not looked at.
+    LetterRefused {
+        /// Why.
+        reason: &'static str,
+    },
     /// A write exceeded a soft quota.
     QuotaExceeded {
         /// The node that has the quota.
         path: String,
     },
+    /// Something between the members of an ensemble.
+    Ensemble(Ensemble),
 }
 
 impl Event {
@@ -99,9 +110,10 @@ impl Event {
     pub fn level(&self) -> Level {
         match self {
             Event::SnapshotFailed { .. } | Event::DiskFailed { .. } => Level::Error,
-            Event::SnapshotSkipped | Event::DigestMismatch { .. } | Event::QuotaExceeded { .. } => {
-                Level::Warn
-            }
+            Event::SnapshotSkipped
+            | Event::DigestMismatch { .. }
+            | Event::LetterRefused { .. }
+            | Event::QuotaExceeded { .. } => Level::Warn,
             Event::SnapshotStarted { .. }
             | Event::SnapshotTaken { .. }
             | Event::SessionExpired { .. } => Level::Info,
@@ -110,6 +122,7 @@ impl Event {
             | Event::SessionRefused { .. }
             | Event::SessionClosed { .. }
             | Event::NodeReaped { .. } => Level::Debug,
+            Event::Ensemble(event) => event.level(),
         }
     }
 
@@ -133,7 +146,9 @@ impl Event {
             }
             Event::DigestMismatch { .. } => "digests are not matching",
             Event::NodeReaped { .. } => "reaping an empty container or an expired node",
+            Event::LetterRefused { .. } => "the primary wrote a letter that says nothing",
             Event::QuotaExceeded { .. } => "soft quota exceeded",
+            Event::Ensemble(event) => event.message(),
         }
     }
 }
@@ -156,10 +171,12 @@ impl fmt::Display for Event {
             | Event::DigestMismatch { zxid } => write!(f, " zxid={zxid}"),
             Event::SnapshotFailed { zxid, reason } => write!(f, " zxid={zxid} reason={reason:?}"),
             Event::DiskFailed { reason } => write!(f, " reason={reason:?}"),
+            Event::LetterRefused { reason } => write!(f, " reason={reason:?}"),
             Event::NodeReaped { path } | Event::QuotaExceeded { path } => {
                 write!(f, " path={path:?}")
             }
             Event::SnapshotSkipped => Ok(()),
+            Event::Ensemble(event) => event.fields(f),
         }
     }
 }

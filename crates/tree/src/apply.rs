@@ -6,6 +6,7 @@
 //! Source: disk format, sections 3, 4 and 13; client protocol, section 10.4.
 
 use crate::change::{Applied, Change, DigestMismatch, OpResult, Results};
+use crate::digest::Expected;
 use crate::foresight::Foreseen;
 use crate::nodes::ROOT;
 use crate::quota::{self, QuotaText};
@@ -72,12 +73,18 @@ impl Tree {
         if zxid <= Zxid::ZERO || zxid < self.last_zxid {
             return None;
         }
-        self.digests.expected = Some((zxid, digest));
+        self.digests.expected = Some(Expected::At(zxid, digest));
         if zxid > self.last_zxid {
             return None;
         }
         let expected = self.digests.applied(zxid, None)?;
         Some(DigestMismatch { expected, actual: self.digests.total() })
+    }
+
+    /// The tree may hold some of what transactions after its last one did, and nobody knows of how
+    /// many: their digests are compared from the first one that agrees on.
+    pub fn expect_fuzzy(&mut self) {
+        self.digests.expected = Some(Expected::RECEIVED);
     }
 
     /// Deletes the ephemeral nodes of a session that a replay left without an owner.
@@ -317,7 +324,7 @@ impl Tree {
         let kind = self.kind(node);
         let data_length = data_size(self.nodes.blob(node).data);
         self.size -= node_size(path, self.nodes.blob(node).data);
-        self.cursor.leave(&self.nodes, node);
+        self.cursors.leave(&self.nodes, node);
         self.owned.remove(kind, node);
         self.removals = self.removals.wrapping_add(1);
         self.digests.set(node, 0);

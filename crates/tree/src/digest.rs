@@ -15,6 +15,9 @@ use wire::{StatPersisted, TxnDigest};
 const LOG_INTERVAL: i64 = 128;
 /// How many are kept.
 const LOG_LENGTH_MAX: usize = 1024;
+/// More transactions than any server applies while it sends its tree: a tree whose digest never
+/// agrees is wrong, and is to be told of at last.
+const FUZZY_TXNS_MAX: u32 = 1_000_000;
 /// Paths that start so are not counted.
 const EXCLUDED: &str = "/zookeeper/";
 
@@ -80,6 +83,20 @@ pub(crate) fn counts(path: &str) -> bool {
     !path.starts_with(EXCLUDED)
 }
 
+/// When a fuzzy tree will be what a transaction's digest says.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Expected {
+    /// At that zxid, with that digest.
+    At(Zxid, u64),
+    /// Nobody knows: at the first digest that agrees, or after so many transactions.
+    Within(u32),
+}
+
+impl Expected {
+    /// A tree that was received: its sender applied a few transactions while it sent it.
+    pub(crate) const RECEIVED: Expected = Expected::Within(FUZZY_TXNS_MAX);
+}
+
 /// The sum, its parts, and what others say it should be.
 pub(crate) struct Digests {
     /// Whether anything is computed.
@@ -89,8 +106,8 @@ pub(crate) struct Digests {
     log: VecDeque<(Zxid, u64)>,
     /// The last transaction outside of a fuzzy range, and the digest after it.
     pub(crate) last: (Zxid, u64),
-    /// Until that zxid the tree is fuzzy; then it has that digest.
-    pub(crate) expected: Option<(Zxid, u64)>,
+    /// How long the tree is fuzzy, if it is.
+    pub(crate) expected: Option<Expected>,
     pub(crate) mismatches: u64,
 }
 
@@ -135,15 +152,24 @@ impl Digests {
         if !self.enabled {
             return None;
         }
-        let mut claimed = claimed;
-        if let Some((until, digest)) = self.expected {
-            if zxid < until {
-                return None;
+        let mut claimed = claimed.filter(|claimed| claimed.version == TxnDigest::VERSION);
+        match &mut self.expected {
+            None => {}
+            Some(Expected::At(until, _)) if zxid < *until => return None,
+            Some(Expected::At(until, digest)) => {
+                // If it was passed, the log has no such transaction: nothing is known of there.
+                if zxid == *until {
+                    claimed = Some(TxnDigest { version: TxnDigest::VERSION, tree: *digest });
+                }
+                self.expected = None;
             }
-            self.expected = None;
-            // If it was passed, the log has no such transaction: nothing is known of that place.
-            if zxid == until {
-                claimed = Some(TxnDigest { version: TxnDigest::VERSION, tree: digest });
+            Some(Expected::Within(left)) => {
+                let agrees = claimed.is_some_and(|claimed| claimed.tree == self.total);
+                if !agrees && *left > 0 {
+                    *left -= 1;
+                    return None;
+                }
+                self.expected = None;
             }
         }
         self.last = (zxid, self.total);
@@ -153,7 +179,7 @@ impl Digests {
             }
             self.log.push_back(self.last);
         }
-        let claimed = claimed.filter(|claimed| claimed.version == TxnDigest::VERSION)?;
+        let claimed = claimed?;
         if claimed.tree == self.total {
             return None;
         }
@@ -164,7 +190,7 @@ impl Digests {
 
 #[cfg(test)]
 mod tests {
-    use super::{DigestPrefix, Digests, digest_of};
+    use super::{DigestPrefix, Digests, Expected, digest_of};
     use base::Zxid;
     use wire::{StatPersisted, TxnDigest};
 
@@ -195,7 +221,7 @@ mod tests {
     fn section_11_nothing_is_compared_before_the_end_of_the_fuzzy_range() {
         let wrong = Some(TxnDigest { version: 2, tree: 5 });
         let mut digests = Digests::new(true);
-        digests.expected = Some((Zxid(3), 0));
+        digests.expected = Some(Expected::At(Zxid(3), 0));
         assert_eq!(digests.applied(Zxid(2), wrong), None);
         assert_eq!(digests.last, (Zxid(0), 0));
         assert_eq!(digests.applied(Zxid(3), None), None, "the expected digest");
@@ -203,10 +229,26 @@ mod tests {
         assert_eq!(digests.applied(Zxid(4), wrong), Some(5));
         assert_eq!(digests.applied(Zxid(5), Some(TxnDigest { version: 1, tree: 5 })), None);
         assert_eq!(digests.mismatches, 1);
-        digests.expected = Some((Zxid(7), 9));
+        digests.expected = Some(Expected::At(Zxid(7), 9));
         assert_eq!(digests.applied(Zxid(7), None), Some(9));
-        digests.expected = Some((Zxid(8), 9));
+        digests.expected = Some(Expected::At(Zxid(8), 9));
         assert_eq!(digests.applied(Zxid(9), None), None, "passed, so not known");
         assert_eq!(digests.mismatches, 2);
+    }
+
+    #[test]
+    fn a_tree_of_unknown_fuzziness_is_compared_from_the_first_digest_that_agrees_on() {
+        let claim = |tree| Some(TxnDigest { version: 2, tree });
+        let mut digests = Digests::new(true);
+        digests.expected = Some(Expected::RECEIVED);
+        assert_eq!(digests.applied(Zxid(1), claim(5)), None);
+        assert_eq!(digests.applied(Zxid(2), None), None);
+        assert_eq!(digests.last, (Zxid(0), 0));
+        assert_eq!(digests.applied(Zxid(3), claim(0)), None, "it agrees");
+        assert_eq!(digests.last, (Zxid(3), 0));
+        assert_eq!(digests.applied(Zxid(4), claim(5)), Some(5));
+        digests.expected = Some(Expected::Within(1));
+        assert_eq!(digests.applied(Zxid(5), claim(6)), None);
+        assert_eq!(digests.applied(Zxid(6), claim(6)), Some(6), "it never will");
     }
 }

@@ -6,7 +6,7 @@ use crate::foresight::Foreseen;
 use crate::nodes::{Nodes, ROOT};
 use crate::owned::{Owned, ReapRules};
 use crate::quota::{self, Quota, QuotaPaths, QuotaText};
-use crate::walk::Cursor;
+use crate::walk::Cursors;
 use base::{SessionId, WallTime, Zxid};
 use std::collections::BTreeMap;
 use wire::{Acl, OwnerKind, OwnerRules, Stat, StatPersisted};
@@ -43,7 +43,7 @@ pub struct Tree {
     pub(crate) last_zxid: Zxid,
     /// Sum over all paths and data; the root counts twice, under both of its names.
     pub(crate) size: u64,
-    pub(crate) cursor: Cursor,
+    pub(crate) cursors: Cursors,
     /// How many nodes were removed, wrapping: hints are only good while it stays.
     pub(crate) removals: u32,
 }
@@ -86,7 +86,7 @@ impl Tree {
             digests: Digests::new(config.digest),
             last_zxid: Zxid::ZERO,
             size: 1,
-            cursor: Cursor::default(),
+            cursors: Cursors::default(),
             removals: 0,
         }
     }

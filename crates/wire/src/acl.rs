@@ -38,6 +38,13 @@ impl Id {
     }
 }
 
+impl Encode for Id {
+    fn encode(&self, out: &mut Vec<u8>) {
+        put_string(out, &self.scheme);
+        put_string(out, &self.id);
+    }
+}
+
 /// One entry of an access list.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Acl {
@@ -64,8 +71,7 @@ impl Acl {
 impl Encode for Acl {
     fn encode(&self, out: &mut Vec<u8>) {
         put_int(out, self.perms);
-        put_string(out, &self.id.scheme);
-        put_string(out, &self.id.id);
+        self.id.encode(out);
     }
 }
 

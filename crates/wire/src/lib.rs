@@ -1,4 +1,4 @@
-//! Every ZooKeeper record that crosses a client socket or stands in a log or snapshot.
+//! Every ZooKeeper record that crosses a socket or stands in a log or snapshot.
 //!
 //! Records are read in place: strings and buffers borrow from the bytes that they came in. What
 //! is read here is well-formed, not yet legal: the order of the legality checks is the keeper's.
@@ -14,6 +14,7 @@ mod multi;
 mod opcode;
 mod owner;
 mod path;
+pub mod quorum;
 mod request;
 mod snapshot;
 mod stat;

@@ -14,6 +14,8 @@ enum Route {
     Read,
     /// By the member.
     Write,
+    /// In its turn, once all is here that was decided elsewhere.
+    Sync,
     /// Not for clients.
     Refused,
 }
@@ -26,7 +28,6 @@ fn route(op: OpCode) -> Route {
         | OpCode::GetAcl
         | OpCode::GetChildren
         | OpCode::GetChildren2
-        | OpCode::Sync
         | OpCode::Ping
         | OpCode::CheckWatches
         | OpCode::RemoveWatches
@@ -47,6 +48,7 @@ fn route(op: OpCode) -> Route {
         | OpCode::Multi
         | OpCode::Reconfig
         | OpCode::CloseSession => Route::Write,
+        OpCode::Sync => Route::Sync,
         // The last two are the server's own. The reference takes them from clients, and lets
         // those delete what they may not, or confuse themselves.
         OpCode::Error | OpCode::Check | OpCode::CreateSession | OpCode::DeleteContainer => {
@@ -69,6 +71,10 @@ impl Connection {
         match op.map(|op| (op, route(op))) {
             Some((op, Route::Read)) => self.take_read(op, header.xid, body, desk),
             Some((op, Route::Write)) => self.take_write(op, header.xid, body, desk),
+            Some((op, Route::Sync)) if desk.config.alone => {
+                self.take_read(op, header.xid, body, desk);
+            }
+            Some((op, Route::Sync)) => self.submit(op, header.xid, body, desk),
             Some((OpCode::Auth, _)) => self.authenticate(header.xid, reader, desk),
             Some((_, Route::Immediate)) => self.answer_sasl(header.xid, reader),
             Some((_, Route::Refused)) | None => {

@@ -1,13 +1,14 @@
 //! From the order to the tree, the watchers and the client that asked.
 
-use super::{Asked, Inflight, Keeper, Ready, millis};
+use super::results::{put_multi_results, put_result, put_synced, read_sync};
+use super::{Asked, Keeper, Outgoing, Ready, Role, millis};
 use crate::connection::{Desk, Reply, Then};
+use crate::session::Place;
 use crate::{Clients, Submissions, Watches, namespaces};
 use base::{ConnectionId, SessionId, Time, Zxid};
-use jute::{Encode, Reader, put_int, put_string};
 use trace::Event;
 use tree::{Change, OpResult, Results, Tree};
-use wire::{CreateTxn, ErrorCode, MULTI_END, MultiHeader, MultiTxn, OpCode, Txn, TxnRecord};
+use wire::{ErrorCode, OpCode, Txn, TxnRecord};
 
 /// What the apply section works on: the member has it to itself.
 #[allow(missing_debug_implementations)]
@@ -20,6 +21,8 @@ pub struct Section<'a> {
     pub clients: &'a mut dyn Clients,
     /// What connections submit when an answer lets them go on.
     pub submissions: &'a mut Submissions,
+    /// What the service wants sent.
+    pub outgoing: &'a mut Outgoing,
     /// The time.
     pub now: Time,
 }
@@ -32,25 +35,33 @@ impl Keeper {
     pub fn apply(&mut self, section: &mut Section<'_>, at: Zxid, item: &[u8]) {
         let record = TxnRecord::decode(item).expect("the order holds transactions only");
         assert_eq!(record.header.zxid, at.0, "a transaction stands where it says it does");
-        let origin = self.take_proposed(at);
+        let session = SessionId(record.header.client_id);
+        let origin = self.take(&record);
+        if !self.service.ready.is_empty() {
+            self.perform_ready(section); // before the change can be seen
+        }
         let applied = {
             let Section { tree, watches, clients, .. } = section;
-            let config = &self.config;
+            let config = &self.service.config;
             let mut notify = |change: Change<'_>| notify(config, watches, *clients, at, change);
-            if origin.is_some() {
-                tree.apply_foreseen(&record, self.changes.foreseen(at), &mut notify)
-            } else {
-                tree.apply(&record, &mut notify)
+            match &self.role {
+                Role::Primary(primary) if origin.is_some() => {
+                    tree.apply_foreseen(&record, primary.foreseen(at), &mut notify)
+                }
+                Role::Primary(_) | Role::Replica(_) | Role::Apart | Role::Silent => {
+                    tree.apply(&record, &mut notify)
+                }
             }
         };
         namespaces::written(section.watches.metrics(), &record.txn, applied.results.ops());
-        self.changes.applied(at);
-        if applied.digest_mismatch.is_some() {
-            self.events.push(Event::DigestMismatch { zxid: at });
+        if let Role::Primary(primary) = &mut self.role {
+            primary.applied(at);
         }
-        let session = SessionId(record.header.client_id);
+        if applied.digest_mismatch.is_some() {
+            self.service.events.push(Event::DigestMismatch { zxid: at });
+        }
         if let Txn::CreateSession { timeout_ms } = record.txn {
-            self.begin_session(session, timeout_ms, section.now);
+            self.begin_session(session, timeout_ms, origin, section.now);
         }
         let ends = matches!(record.txn, Txn::CloseSession { .. });
         let ended = if ends { self.end_session(session) } else { None };
@@ -64,58 +75,83 @@ impl Keeper {
                 }
             });
         }
+        if let (Role::Replica(replica), Some(_)) = (&mut self.role, origin) {
+            replica.release(session, &mut self.service.ready);
+        }
         self.answer_ready(section);
+    }
+
+    /// Takes what waits for this transaction, if somebody here does. What was to be answered
+    /// before it is ready then.
+    fn take(&mut self, record: &TxnRecord<'_>) -> Option<Asked> {
+        let ready = &mut self.service.ready;
+        match &mut self.role {
+            Role::Primary(primary) => primary.take(Zxid(record.header.zxid), ready),
+            Role::Replica(replica) => {
+                let (session, cxid) = (SessionId(record.header.client_id), record.header.cxid);
+                replica.take(session, cxid, &record.txn, ready)
+            }
+            Role::Apart | Role::Silent => None,
+        }
     }
 
     /// Does what needs no place in the order, or whose turn has come.
     pub fn answer_ready(&mut self, section: &mut Section<'_>) {
-        for ready in std::mem::take(&mut self.ready) {
+        if let Role::Primary(primary) = &mut self.role {
+            primary.release(&mut self.service.ready, section.outgoing);
+        }
+        self.perform_ready(section);
+    }
+
+    fn perform_ready(&mut self, section: &mut Section<'_>) {
+        for ready in std::mem::take(&mut self.service.ready) {
+            let clients = &mut *section.clients;
             match ready {
                 Ready::Established { connection, session, timeout_ms } => {
-                    section.clients.with(connection, &mut |c| c.established(session, timeout_ms));
+                    clients.with(connection, &mut |c| c.established(session, timeout_ms));
                 }
-                Ready::Refused { connection } => {
-                    section.clients.with(connection, &mut |c| c.refused());
+                Ready::Refused { connection } => clients.with(connection, &mut |c| c.refused()),
+                Ready::Close { connection } => clients.with(connection, &mut |c| c.close()),
+                Ready::CloseAll => clients.with_all(&mut |c| c.close()),
+                Ready::Answer { origin, err } => {
+                    if err == ErrorCode::ThrottledOp.number() {
+                        section.watches.metrics().counters.throttled_ops += 1;
+                    }
+                    self.answer(section, origin, section.tree.last_zxid(), err, &|_| {});
                 }
-                Ready::Close { connection } => {
-                    section.clients.with(connection, &mut |c| c.close());
-                }
+                Ready::Synced { origin, body } => self.answer_sync(section, origin, &body),
             }
-        }
-        while let Some(Inflight::Answer { origin, err }) = self.inflight.front() {
-            let (origin, err) = (*origin, *err);
-            self.inflight.pop_front();
-            if err == ErrorCode::ThrottledOp.number() {
-                section.watches.metrics().counters.throttled_ops += 1;
-            }
-            let zxid = section.tree.last_zxid();
-            self.answer(section, origin, zxid, err, &|_| {});
         }
     }
 
-    fn begin_session(&mut self, session: SessionId, timeout_ms: i32, now: Time) {
-        if self.expiry.get(session).is_none() {
-            // Opened by another member, or before this one was primary.
-            self.expiry.track(session, millis(timeout_ms), None, now);
+    fn answer_sync(&self, section: &mut Section<'_>, origin: Asked, body: &[u8]) {
+        let zxid = section.tree.last_zxid();
+        match read_sync(body, self.service.config.field_size_max) {
+            Ok(path) => self.answer(section, origin, zxid, 0, &|out| put_synced(&path, out)),
+            Err(code) => self.answer(section, origin, zxid, code.number(), &|_| {}),
         }
-        self.events.push(Event::SessionOpened { session, timeout_ms });
+    }
+
+    fn begin_session(
+        &mut self,
+        session: SessionId,
+        timeout_ms: i32,
+        origin: Option<Asked>,
+        now: Time,
+    ) {
+        let sessions = &mut self.service.sessions;
+        if sessions.get(session).is_none() {
+            // Opened by a replica's client, this one's or another's, or before this was primary.
+            let place = origin.map_or(Place::default(), |origin| Place::on(origin.connection));
+            sessions.track(session, millis(timeout_ms), place, now);
+        }
+        self.service.events.push(Event::SessionOpened { session, timeout_ms });
     }
 
     /// Forgets the session; gives the connection that it was on.
     fn end_session(&mut self, session: SessionId) -> Option<ConnectionId> {
-        self.events.push(Event::SessionClosed { session });
-        self.expiry.remove(session)?.connection
-    }
-
-    fn take_proposed(&mut self, at: Zxid) -> Option<Asked> {
-        match self.inflight.front() {
-            Some(Inflight::Proposed { at: proposed, origin }) if *proposed == at => {
-                let origin = *origin;
-                self.inflight.pop_front();
-                Some(origin)
-            }
-            _ => None, // proposed by another member
-        }
+        self.service.events.push(Event::SessionClosed { session });
+        self.service.sessions.remove(session)?.connection
     }
 
     fn answer_applied(
@@ -127,16 +163,20 @@ impl Keeper {
     ) {
         let zxid = Zxid(record.header.zxid);
         if origin.op == OpCode::CreateSession {
-            let Txn::CreateSession { timeout_ms } = record.txn else { return };
             let session = SessionId(record.header.client_id);
-            let connection = origin.connection;
-            section.clients.with(connection, &mut |c| c.established(session, timeout_ms));
+            section.clients.with(origin.connection, &mut |c| {
+                if let Txn::CreateSession { timeout_ms } = record.txn {
+                    c.established(session, timeout_ms);
+                } else {
+                    c.close(); // the id is that of a session whose end is under way
+                }
+            });
             return;
         }
         let (err, is_multi) = match results {
             Results::One(result) => (result.err, false),
             // A multi's failure is in its results, never in its header.
-            Results::Multi(_) => (0, true),
+            Results::Multi(results) => (moved(results), true),
         };
         self.answer(section, origin, zxid, err, &|out| {
             if is_multi {
@@ -158,13 +198,17 @@ impl Keeper {
         body: &dyn Fn(&mut Vec<u8>),
     ) {
         if origin.connection == ConnectionId::NONE {
-            return; // the member's own
+            return; // the member's own, or a replica's
+        }
+        if err == ErrorCode::SessionMoved.number() {
+            // The client is elsewhere: what it hears from here it would take for an answer there.
+            return section.clients.with(origin.connection, &mut |c| c.close());
         }
         let ends = origin.op == OpCode::CloseSession && err == 0;
         let then = if ends { Then::Close } else { Then::GoOn };
         let reply = Reply { xid: origin.xid, zxid, err, then };
-        let Section { tree, watches, clients, submissions, now } = section;
-        let config = &self.config;
+        let Section { tree, watches, clients, submissions, now, .. } = section;
+        let config = &self.service.config;
         let mut is_there = false;
         clients.with(origin.connection, &mut |connection| {
             is_there = true;
@@ -191,72 +235,8 @@ fn notify(
     }
 }
 
-/// The body of a successful write's reply.
-fn put_result(op: OpCode, txn: &Txn<'_>, result: Option<&OpResult>, out: &mut Vec<u8>) {
-    let stat = || result.and_then(|result| result.stat).unwrap_or_default();
-    match txn {
-        Txn::Create(CreateTxn { path, .. }) => {
-            put_string(out, path);
-            if op != OpCode::Create {
-                stat().encode(out);
-            }
-        }
-        Txn::SetData { .. } | Txn::SetAcl { .. } => stat().encode(out),
-        Txn::Delete { .. }
-        | Txn::Check { .. }
-        | Txn::CreateSession { .. }
-        | Txn::CloseSession { .. }
-        | Txn::Error(_)
-        | Txn::Multi(_) => {}
-    }
-}
-
-fn put_multi_results(multi: &MultiTxn<'_>, results: &[OpResult], out: &mut Vec<u8>) {
-    let failed = results.iter().any(|result| result.err != 0);
-    for ((op, body), result) in multi.parts().zip(results) {
-        if failed {
-            put_error_result(result.err, out);
-        } else {
-            put_sub_result(op, body, result, out);
-        }
-    }
-    MULTI_END.encode(out);
-}
-
-fn put_error_result(err: i32, out: &mut Vec<u8>) {
-    MultiHeader { op: OpCode::Error.number(), done: false, err }.encode(out);
-    put_int(out, err);
-}
-
-/// The result of one operation; only a create's record is looked into, for its path.
-fn put_sub_result(op: i32, body: &[u8], result: &OpResult, out: &mut Vec<u8>) {
-    let header = |op: OpCode, out: &mut Vec<u8>| {
-        MultiHeader { op: op.number(), done: false, err: ErrorCode::Ok.number() }.encode(out);
-    };
-    match OpCode::from_number(op) {
-        Some(OpCode::Create) => {
-            header(OpCode::Create, out);
-            put_path_of(body, out);
-        }
-        // Containers and TTL nodes answer as create2 does.
-        Some(OpCode::Create2 | OpCode::CreateContainer | OpCode::CreateTtl) => {
-            header(OpCode::Create2, out);
-            put_path_of(body, out);
-            result.stat.unwrap_or_default().encode(out);
-        }
-        Some(OpCode::SetData) => {
-            header(OpCode::SetData, out);
-            result.stat.unwrap_or_default().encode(out);
-        }
-        Some(OpCode::Delete) => header(OpCode::Delete, out),
-        Some(OpCode::Check) => header(OpCode::Check, out),
-        // No proposer puts others into a multi.
-        _ => put_error_result(ErrorCode::RuntimeInconsistency.number(), out),
-    }
-}
-
-/// The path that a record begins with, as text: the reply is what the log says.
-fn put_path_of(body: &[u8], out: &mut Vec<u8>) {
-    let path = Reader::new(body).string().ok().flatten();
-    put_string(out, &path.unwrap_or_default());
+/// The error of a multi as a whole: only that its session is elsewhere is one.
+fn moved(results: &[OpResult]) -> i32 {
+    const MOVED: i32 = ErrorCode::SessionMoved.number();
+    if results.iter().any(|result| result.err == MOVED) { MOVED } else { ErrorCode::Ok.number() }
 }

@@ -230,11 +230,6 @@ impl Changes {
         self.digest = undo.digest;
     }
 
-    /// Forgets everything: none of it will ever be applied.
-    pub(crate) fn clear(&mut self) {
-        *self = Changes::default();
-    }
-
     fn find(&self, path: &str) -> Option<&Entry> {
         if self.entries.is_empty() {
             return None;

@@ -32,8 +32,8 @@ pub(crate) struct Preparation<'a> {
     /// The time that nodes get.
     pub(crate) time: WallTime,
     pub(crate) session: SessionId,
-    /// Whether the session takes requests.
-    pub(crate) session_open: bool,
+    /// Whether the session takes requests, and from there.
+    pub(crate) session_state: Result<(), ErrorCode>,
     pub(crate) ids: &'a Ids,
     /// Nodes whose soft quota this request exceeds.
     pub(crate) soft_quota: &'a mut Vec<String>,
@@ -56,7 +56,7 @@ impl Preparation<'_> {
     }
 
     fn check_session(&self) -> Outcome {
-        if self.session_open { Ok(()) } else { Err(ErrorCode::SessionExpired) }
+        self.session_state
     }
 
     fn check_path(&self, path: &str) -> Outcome {

@@ -4,6 +4,6 @@ mod expiry;
 mod id;
 mod password;
 
-pub use expiry::{Expiry, Liveness};
+pub use expiry::{Expiry, Liveness, Owner, Place};
 pub use id::SessionIds;
 pub use password::password;

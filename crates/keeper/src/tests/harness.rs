@@ -2,7 +2,7 @@
 
 use crate::connection::{Connection, Desk};
 use crate::keeper::{Keeper, Section};
-use crate::{Clients, Config, Submissions, Watches};
+use crate::{Clients, Config, Outgoing, Submissions, Watches};
 use base::{ConnectionId, SessionId, Time, WallTime};
 use broadcast::Proposal;
 use jute::{Decode, Reader, put_buffer, put_int, put_string};
@@ -35,6 +35,10 @@ impl Clients for Table<'_> {
         if let Some(connection) = self.0.get_mut(id.slot as usize) {
             act(connection);
         }
+    }
+
+    fn look_at_all(&mut self, look: &mut dyn FnMut(&Connection)) {
+        self.0.iter().for_each(look);
     }
 }
 
@@ -84,8 +88,8 @@ impl House {
         change(&mut config);
         let config = Arc::new(config);
         let tree = Tree::new(tree::Config { digest: true, owners: config.owners });
-        let mut keeper = Keeper::recover(Arc::clone(&config), &tree, Time::ZERO, WallTime(0));
-        keeper.become_primary(tree.last_zxid());
+        let mut keeper = Keeper::new(Arc::clone(&config), WallTime(0));
+        keeper.become_primary(&tree, tree.last_zxid(), Time::ZERO);
         House {
             config,
             tree,
@@ -164,18 +168,18 @@ impl House {
         if self.hold {
             return;
         }
-        let mut out = Vec::new();
+        let mut out = Outgoing::default();
         self.keeper.prepare(&self.tree, self.now, self.wall, &self.inbox, &mut out);
         self.inbox.clear();
-        self.order.extend(out);
+        self.order.extend(out.proposals);
         self.in_section(|keeper, section| keeper.answer_ready(section));
     }
 
     pub(super) fn expire(&mut self) {
-        let mut out = Vec::new();
+        let mut out = Outgoing::default();
         let mut table = Table(&mut self.connections);
         self.keeper.expire(&self.tree, self.now, self.wall, &mut table, &mut out);
-        self.order.extend(out);
+        self.order.extend(out.proposals);
     }
 
     pub(super) fn fail_disk(&mut self) {
@@ -199,6 +203,7 @@ impl House {
             watches: &mut self.watches,
             clients: &mut table,
             submissions: &mut self.inbox,
+            outgoing: &mut Outgoing::default(),
             now: self.now,
         };
         act(&mut self.keeper, &mut section);

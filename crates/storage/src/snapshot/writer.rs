@@ -168,6 +168,12 @@ impl<D: Disk> SnapshotWriter<D> {
         Ok(WrittenSnapshot { path: self.path, len })
     }
 
+    /// The name that it will have.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Gives up and removes what was written.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use super::model::{Kind, List, Op};
 use super::{apply, create, create_as, text, tree};
-use crate::{Config, RestoreError, Tree, TreeBuilder};
+use crate::{Config, RestoreError, Tree, TreeBuilder, Walk};
 use base::Zxid;
 use jute::{Encode, Reader};
 use wire::{Acl, NodeRecord, StatPersisted, perms};
@@ -67,20 +67,53 @@ fn section_18_quotas_are_rebuilt_from_the_nodes() {
     assert_eq!(tree.quotas().map(|quota| quota.path).collect::<Vec<_>>(), ["/a"]);
 }
 
+fn names(tree: &Tree, walk: &mut Walk, nodes_max: usize) -> Vec<String> {
+    let mut names = Vec::new();
+    tree.walk_next(walk, nodes_max, &mut |node| names.push(node.path.into_owned()));
+    names
+}
+
 #[test]
-fn section_9_one_walk_at_a_time_and_large_nodes_end_a_batch() {
+fn large_nodes_end_a_batch() {
     let mut tree = tree();
     for zxid in 1..6 {
         let big = create_as(Kind::Plain, &format!("/big{zxid}"), Some(&vec![1; 700_000]));
         apply(&mut tree, zxid, &big);
     }
-    let mut first = tree.begin_walk();
-    let mut batch = 0;
-    assert!(tree.walk_next(&mut first, usize::MAX, &mut |_| batch += 1));
-    assert!(batch < 9, "two of them are a batch");
-    let second = tree.begin_walk();
-    assert!(!tree.is_current(&first) && tree.is_current(&second));
-    assert!(!tree.walk_next(&mut first, 1, &mut |_| panic!("it is over")));
+    let mut walk = tree.begin_walk();
+    let batch = names(&tree, &mut walk, usize::MAX).len();
+    assert!(batch < 9 && !walk.is_done(), "two of them are a batch");
+}
+
+#[test]
+fn section_9_walks_do_not_disturb_each_other_and_deletes_move_all_of_them() {
+    let mut tree = tree();
+    ["/c", "/b", "/a"].iter().zip(1..).for_each(|(path, zxid)| {
+        apply(&mut tree, zxid, &create(path));
+    });
+    let (mut first, mut second) = (tree.begin_walk(), tree.begin_walk());
+    assert_eq!(names(&tree, &mut first, 2), ["", "/a"]);
+    assert_eq!(names(&tree, &mut second, 1), [""]);
+    let third = tree.begin_walk();
+    apply(&mut tree, 4, &Op::Delete { path: "/a".into() });
+    apply(&mut tree, 5, &Op::Delete { path: "/b".into() });
+    drop(third);
+    assert_eq!(names(&tree, &mut first, 1), ["/c"]);
+    assert_eq!(names(&tree, &mut second, 1), ["/c"]);
+    apply(&mut tree, 6, &Op::Delete { path: "/c".into() });
+    for walk in [&mut first, &mut second] {
+        assert!(names(&tree, walk, 9).iter().all(|name| name.starts_with("/zookeeper")));
+        assert!(walk.is_done());
+    }
+}
+
+#[test]
+fn a_walk_does_not_go_on_over_another_tree() {
+    let mut walk = tree().begin_walk();
+    let other = tree();
+    drop(other.begin_walk());
+    assert!(names(&other, &mut walk, 1).is_empty());
+    assert!(!walk.is_done());
 }
 
 #[test]

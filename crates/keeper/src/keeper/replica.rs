@@ -1,0 +1,225 @@
+//! The replica: what its clients want written is forwarded, and answered when it is applied.
+//!
+//! Letters keep their order on the link, and so do the transactions that they lead to; a lost
+//! link ends the role, and what was forwarded is unknown then.
+//! Source: the reference's `FollowerRequestProcessor`, `CommitProcessor` and `Learner`.
+
+use super::outgoing::{BadLetter, Outgoing};
+use super::waiting::{Queues, Waiting};
+use super::{Asked, Ready, Service};
+use crate::Clients;
+use crate::submission::{Ask, Submission, Submissions};
+use base::{ConnectionId, SessionId, Time};
+use bytes::Bytes;
+use jute::{Decode, Encode, Reader};
+use std::collections::VecDeque;
+use std::time::Duration;
+use tree::Tree;
+use wire::quorum::{
+    ForwardedRequest, Packet, PacketKind, Revalidate, RevalidateReply, put_packet_with_data,
+    put_request, put_touch,
+};
+use wire::{ErrorCode, OpCode, Txn};
+
+/// What a replica knows beyond what everyone does.
+#[derive(Debug, Default)]
+pub(super) struct Replica {
+    queues: Queues,
+    /// Sessions whose syncs the primary has not answered, in the order of the letters.
+    syncs: VecDeque<SessionId>,
+    /// How many syncs it has answered.
+    synced: u64,
+    /// Connections that want to go on with a session, in the order of the letters.
+    renewals: VecDeque<Renewal>,
+    /// When the primary was last told who was heard.
+    told: Time,
+    /// Sessions that were heard since and have no connection any more.
+    left: Vec<(SessionId, Duration)>,
+}
+
+#[derive(Debug)]
+struct Renewal {
+    session: SessionId,
+    connection: ConnectionId,
+    timeout_ms: i32,
+}
+
+impl Replica {
+    pub(super) fn outstanding(&self) -> usize {
+        self.queues.len()
+    }
+
+    /// Forwards what connections ask for, in order.
+    pub(super) fn forward(
+        &mut self,
+        service: &mut Service,
+        tree: &Tree,
+        now: Time,
+        submissions: &Submissions,
+        out: &mut Outgoing,
+    ) {
+        for (submission, body) in submissions.iter() {
+            let Submission { session, connection, .. } = *submission;
+            match submission.ask {
+                Ask::Write(op) => self.write(service, op, submission, body, now, out),
+                Ask::Open { timeout_ms } => {
+                    let session = service.fresh_session(tree);
+                    self.open(session, connection, timeout_ms, out);
+                }
+                Ask::Renew { timeout_ms, password } => {
+                    if service.is_password(submission, password) {
+                        self.renew(session, connection, timeout_ms, out);
+                    }
+                }
+                Ask::Detach { last_heard } => {
+                    let detached = service.sessions.detach(session, connection, last_heard);
+                    if let Some(liveness) = detached.filter(|_| last_heard >= self.told) {
+                        self.left.push((session, liveness.timeout));
+                    }
+                }
+            }
+        }
+    }
+
+    fn write(
+        &mut self,
+        service: &mut Service,
+        op: OpCode,
+        submission: &Submission,
+        body: &[u8],
+        now: Time,
+        out: &mut Outgoing,
+    ) {
+        let Submission { connection, session, xid, .. } = *submission;
+        let origin = Asked { connection, xid, op };
+        if service.is_throttled(op, submission, now) {
+            let err = ErrorCode::ThrottledOp.number();
+            if self.queues.has(session) {
+                self.queues.push(session, Waiting::Answer { origin, err });
+            } else {
+                service.ready.push(Ready::Answer { origin, err });
+            }
+            return;
+        }
+        let op = op.number();
+        let request = ForwardedRequest { session_id: session.0, cxid: xid, op, body };
+        put_request(&mut out.letters, &request, &submission.ids);
+        if origin.op == OpCode::Sync {
+            self.syncs.push_back(session);
+            let number = self.synced + self.syncs.len() as u64;
+            self.queues.push(session, Waiting::Sync { number, origin, body: body.into() });
+        } else {
+            self.queues.push(session, Waiting::Write { origin });
+        }
+    }
+
+    /// A new session: its id is taken now, and is the client's once the order has it.
+    fn open(
+        &mut self,
+        session: SessionId,
+        connection: ConnectionId,
+        timeout_ms: i32,
+        out: &mut Outgoing,
+    ) {
+        let op = OpCode::CreateSession;
+        let (session_id, body) = (session.0, &timeout_ms.to_be_bytes());
+        let request = ForwardedRequest { session_id, cxid: 0, op: op.number(), body };
+        put_packet_with_data(&mut out.letters, PacketKind::Request, -1, |out| request.encode(out));
+        let origin = Asked { connection, xid: 0, op };
+        self.queues.push(session, Waiting::Write { origin });
+    }
+
+    /// A session that the client holds: only the primary knows whether it lives.
+    fn renew(
+        &mut self,
+        session: SessionId,
+        connection: ConnectionId,
+        timeout_ms: i32,
+        out: &mut Outgoing,
+    ) {
+        let question = Revalidate { session_id: session.0, timeout_ms };
+        put_packet_with_data(&mut out.letters, PacketKind::Revalidate, -1, |out| {
+            question.encode(out);
+        });
+        self.renewals.push_back(Renewal { session, connection, timeout_ms });
+    }
+
+    /// Takes a letter of the primary.
+    pub(super) fn answered(
+        &mut self,
+        service: &mut Service,
+        letter: &[u8],
+        now: Time,
+    ) -> Result<(), BadLetter> {
+        let packet = Packet::decode(letter)?;
+        match packet.kind() {
+            Some(PacketKind::Revalidate) => {
+                let mut data = Reader::new(packet.data.unwrap_or_default());
+                self.revalidated(service, RevalidateReply::decode(&mut data)?, now)
+            }
+            Some(PacketKind::Sync) => {
+                let session = self.syncs.pop_front().ok_or(BadLetter("nobody asked for a sync"))?;
+                self.synced += 1;
+                self.release(session, &mut service.ready);
+                Ok(())
+            }
+            Some(_) | None => Err(BadLetter("a letter of a kind that primaries do not write")),
+        }
+    }
+
+    fn revalidated(
+        &mut self,
+        service: &mut Service,
+        reply: RevalidateReply,
+        now: Time,
+    ) -> Result<(), BadLetter> {
+        let session = SessionId(reply.session_id);
+        let asked = self.renewals.iter().position(|renewal| renewal.session == session);
+        let renewal = asked.and_then(|place| self.renewals.remove(place));
+        let Renewal { connection, timeout_ms, .. } =
+            renewal.ok_or(BadLetter("nobody asked for that session"))?;
+        if reply.is_valid {
+            service.renewed(session, connection, timeout_ms, now);
+        } else {
+            service.refuse_session(session, connection);
+        }
+        Ok(())
+    }
+
+    /// Takes the write that this transaction answers; `None` if it is somebody else's.
+    pub(super) fn take(
+        &mut self,
+        session: SessionId,
+        cxid: i32,
+        txn: &Txn<'_>,
+        ready: &mut Vec<Ready>,
+    ) -> Option<Asked> {
+        self.queues.take(session, cxid, txn, ready)
+    }
+
+    /// Moves what the session waits for and whose turn has come.
+    pub(super) fn release(&mut self, session: SessionId, ready: &mut Vec<Ready>) {
+        self.queues.release(session, self.synced, ready);
+    }
+
+    /// Who was heard since the last call, with their time-outs.
+    pub(super) fn heartbeat(&mut self, clients: &mut dyn Clients, now: Time) -> Bytes {
+        let mut touches = Vec::new();
+        for (session, timeout) in self.left.drain(..) {
+            put_touch(&mut touches, session.0, timeout_ms(timeout));
+        }
+        // What is heard at this very moment may be told twice, but never not at all.
+        let since = std::mem::replace(&mut self.told, now);
+        clients.look_at_all(&mut |connection| {
+            if connection.is_open() && connection.last_heard() >= since {
+                let timeout = timeout_ms(connection.timeout());
+                put_touch(&mut touches, connection.session().0, timeout);
+            }
+        });
+        Bytes::from(touches)
+    }
+}
+
+fn timeout_ms(timeout: Duration) -> i32 {
+    i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX)
+}

@@ -1,0 +1,96 @@
+//! Syncs at the primary: each waits for the engine to say what it must see, and for that to be
+//! applied.
+//!
+//! An own client's has its place among the session's writes; a replica's is answered with a
+//! letter, in the order of the questions of all replicas.
+
+use super::outgoing::Outgoing;
+use base::Zxid;
+use broadcast::{Context, LinkId, ReadLevel};
+use bytes::Bytes;
+use std::collections::VecDeque;
+use wire::quorum::{PacketKind, put_packet};
+
+/// All syncs that are not answered.
+#[derive(Debug, Default)]
+pub(super) struct Syncs {
+    asked: u64,
+    own: VecDeque<Sync<Box<[u8]>>>,
+    links: VecDeque<Sync<LinkId>>,
+}
+
+#[derive(Debug)]
+struct Sync<T> {
+    context: Context,
+    /// What must be applied, once the engine has said so.
+    at_least: Option<Zxid>,
+    /// Who is to be told: an own client what it asked, or a replica.
+    asker: T,
+}
+
+impl<T> Sync<T> {
+    fn is_ready(&self, applied: Zxid) -> bool {
+        self.at_least.is_some_and(|at_least| at_least <= applied)
+    }
+}
+
+impl Syncs {
+    /// An own client's, with the request's body.
+    pub(super) fn own(&mut self, body: &[u8]) -> (Context, ReadLevel) {
+        let context = self.next_context();
+        self.own.push_back(Sync { context, at_least: None, asker: body.into() });
+        (context, ReadLevel::Proposed)
+    }
+
+    /// A replica's.
+    pub(super) fn of_link(&mut self, link: LinkId) -> (Context, ReadLevel) {
+        let context = self.next_context();
+        self.links.push_back(Sync { context, at_least: None, asker: link });
+        (context, ReadLevel::Proposed)
+    }
+
+    /// Takes the oldest own one, answered or not.
+    pub(super) fn take_own(&mut self) -> Box<[u8]> {
+        self.own.pop_front().expect("the queue of what is under way has as many").asker
+    }
+
+    /// The engine's answer. One that is not known any more was answered by what came after it.
+    pub(super) fn must_see(&mut self, context: Context, at_least: Zxid) {
+        fn note<T>(syncs: &mut VecDeque<Sync<T>>, context: Context, at_least: Zxid) {
+            if let Some(sync) = syncs.iter_mut().find(|sync| sync.context == context) {
+                sync.at_least = Some(at_least);
+            }
+        }
+        note(&mut self.own, context, at_least);
+        note(&mut self.links, context, at_least);
+    }
+
+    /// Whether the oldest own one waits for nothing.
+    pub(super) fn is_own_ready(&self, applied: Zxid) -> bool {
+        self.own.front().is_some_and(|sync| sync.is_ready(applied))
+    }
+
+    /// Whether a replica is to be told.
+    pub(super) fn has_links_ready(&self, applied: Zxid) -> bool {
+        self.links.front().is_some_and(|sync| sync.is_ready(applied))
+    }
+
+    /// Tells the replicas whose turn has come.
+    pub(super) fn answer_links(&mut self, applied: Zxid, out: &mut Outgoing) {
+        while let Some(sync) = self.links.pop_front_if(|sync| sync.is_ready(applied)) {
+            let mut letter = Vec::new();
+            put_packet(&mut letter, PacketKind::Sync, 0, None);
+            out.answers.push((sync.asker, Bytes::from(letter)));
+        }
+    }
+
+    /// Nobody is at the other end of this link any more.
+    pub(super) fn forget(&mut self, link: LinkId) {
+        self.links.retain(|sync| sync.asker != link);
+    }
+
+    fn next_context(&mut self) -> Context {
+        self.asked += 1;
+        Context(self.asked)
+    }
+}

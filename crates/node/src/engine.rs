@@ -1,0 +1,65 @@
+//! The engine of a member: chosen here, at run time, and nowhere else.
+
+use base::{Machine, Time};
+use broadcast::{Input, Output, Solo};
+use zab::{Durable, Zab};
+
+/// Which engine, with what it is told at its start.
+#[derive(Clone, Debug)]
+pub enum EngineConfig {
+    /// A server alone.
+    Solo,
+    /// ZooKeeper's atomic broadcast: its configuration, and the epochs on this member's disk.
+    Zab(Box<zab::Config>),
+}
+
+/// A running engine.
+#[derive(Debug)]
+pub(crate) enum Engine {
+    Solo(Solo),
+    Zab(Box<Zab>),
+}
+
+impl Engine {
+    /// Goes on with what is durable.
+    pub(crate) fn recover(
+        config: EngineConfig,
+        durable: Durable,
+        now: Time,
+        out: &mut Vec<Output>,
+    ) -> Engine {
+        match config {
+            EngineConfig::Solo => Engine::Solo(Solo::recover(durable.last, out)),
+            EngineConfig::Zab(config) => {
+                Engine::Zab(Box::new(Zab::recover(*config, durable, now, out)))
+            }
+        }
+    }
+
+    /// A member's place among others; `None` if it has none.
+    pub(crate) fn status(&self) -> Option<zab::Status> {
+        match self {
+            Engine::Solo(_) => None,
+            Engine::Zab(zab) => Some(zab.status()),
+        }
+    }
+}
+
+impl Machine for Engine {
+    type Input = Input;
+    type Output = Output;
+
+    fn handle(&mut self, now: Time, input: Input, out: &mut Vec<Output>) {
+        match self {
+            Engine::Solo(solo) => solo.handle(now, input, out),
+            Engine::Zab(zab) => zab.handle(now, input, out),
+        }
+    }
+
+    fn deadline(&self) -> Option<Time> {
+        match self {
+            Engine::Solo(solo) => solo.deadline(),
+            Engine::Zab(zab) => zab.deadline(),
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! What an engine is told at its start.
+
+use base::{NodeId, Zxid};
+use broadcast::Item;
+use std::time::Duration;
+use wire::quorum::Membership;
+
+/// The engine's configuration. Given whole by the caller.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// This member (`myid`).
+    pub me: NodeId,
+    /// The ensemble as committed; version 0 if it never changed.
+    pub committed: Membership,
+    /// A later one that was seen and is not known to be committed.
+    pub last_seen: Option<Membership>,
+    /// Whether the membership changes while it runs (`reconfigEnabled`).
+    pub reconfig: bool,
+    /// Whether several addresses of a member are used (`multiAddress.enabled`).
+    pub multi_address: bool,
+    /// Times and sizes.
+    pub limits: Limits,
+}
+
+/// Times and sizes.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// The unit of the following two (`tickTime`).
+    pub tick: Duration,
+    /// Ticks that a learner may take to join (`initLimit`).
+    pub init: u32,
+    /// Ticks without a sign of life (`syncLimit`).
+    pub sync: u32,
+    /// How long an election waits for a better vote from members that are not heard yet.
+    pub finalize_wait: Duration,
+    /// First time between two rounds of notifications.
+    pub notify_min: Duration,
+    /// Longest time between two rounds of notifications.
+    pub notify_max: Duration,
+    /// Longest time between two trials to connect to a leader.
+    pub connect_retry: Duration,
+    /// How long an observer waits before it looks for a leader.
+    pub observer_wait: Duration,
+    /// Committed entries that are kept for learners.
+    pub recent_entries: usize,
+    /// Bytes of committed entries that are kept for learners.
+    pub recent_bytes: usize,
+    /// Largest packet of a peer in bytes.
+    pub packet_size_max: usize,
+    /// Whether learners always get the whole state (`forceSnapshotSync`).
+    pub force_snapshot: bool,
+    /// Whether the log on disk may serve learners that are far behind.
+    pub read_log: ReadLogLimit,
+    /// The last counter of an epoch that is given out, or a little more: then a new one begins.
+    pub counter_max: u32,
+    /// How long a leader that is not established waits for a voter that looks again.
+    pub epoch_wait: Option<Duration>,
+}
+
+/// Whether the log on disk may serve learners.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadLogLimit {
+    /// Never.
+    Never,
+    /// As the host bounds it.
+    Host,
+}
+
+impl Default for Limits {
+    /// The reference's.
+    fn default() -> Limits {
+        Limits {
+            tick: Duration::from_secs(2),
+            init: 10,
+            sync: 5,
+            finalize_wait: Duration::from_millis(200),
+            notify_min: Duration::from_millis(200),
+            notify_max: Duration::from_mins(1),
+            connect_retry: Duration::from_millis(100),
+            observer_wait: Duration::from_millis(200),
+            recent_entries: 500,
+            recent_bytes: 64 << 20,
+            packet_size_max: 4 << 20,
+            force_snapshot: false,
+            read_log: ReadLogLimit::Host,
+            counter_max: 0xffff_0000,
+            epoch_wait: None,
+        }
+    }
+}
+
+impl Limits {
+    /// How long a learner may take to join.
+    #[must_use]
+    pub fn init_time(&self) -> Duration {
+        self.tick * self.init
+    }
+
+    /// How long a link may be silent.
+    #[must_use]
+    pub fn sync_time(&self) -> Duration {
+        self.tick * self.sync
+    }
+}
+
+/// What a member finds on its disk.
+#[derive(Clone, Debug, Default)]
+pub struct Durable {
+    /// The largest epoch that it promised.
+    pub accepted_epoch: i64,
+    /// The epoch whose initial history it has.
+    pub current_epoch: i64,
+    /// The end of its history: all of it is applied.
+    pub last: Zxid,
+    /// The last entries of it, without a gap.
+    pub recent: Vec<(Zxid, Item)>,
+}
+
+/// The register of the largest promised epoch: also the name of its file.
+pub(crate) const ACCEPTED_EPOCH: &str = "acceptedEpoch";
+/// The register of the installed epoch: also the name of its file.
+pub(crate) const CURRENT_EPOCH: &str = "currentEpoch";

@@ -1,0 +1,217 @@
+//! A member that looks for a leader.
+//!
+//! In: notifications. Out: notifications, and whom to follow. Source: the reference's
+//! `FastLeaderElection`.
+
+use super::count::{Votes, leader_knows, supporters};
+use super::mesh::Mesh;
+use super::vote::{Heard, State, Vote, notification};
+use crate::core::{Core, tell};
+use base::{NodeId, Time};
+use broadcast::Output;
+use std::collections::BTreeSet;
+use std::time::Duration;
+use trace::Ensemble as Event;
+use wire::quorum::ServerState;
+
+/// An election, from one member's side.
+#[derive(Clone, Debug)]
+pub(crate) struct Looking {
+    proposal: Vote,
+    /// Of this round; and those of settled members.
+    received: Votes,
+    /// Those of settled members, of any round.
+    settled: Votes,
+    interval: Duration,
+    /// When everybody is told again.
+    resend_at: Time,
+    /// A quorum agrees; a better vote may come until then.
+    decide_at: Option<Time>,
+}
+
+/// How an election ended.
+#[derive(Clone, Debug)]
+pub(crate) struct Decided {
+    pub(crate) vote: Vote,
+    pub(crate) supporters: BTreeSet<NodeId>,
+}
+
+impl Looking {
+    /// Begins a new round.
+    pub(crate) fn begin(
+        core: &mut Core,
+        mesh: &mut Mesh,
+        now: Time,
+        out: &mut Vec<Output>,
+    ) -> Looking {
+        core.round += 1;
+        let (epoch, zxid) = core.standing();
+        tell(Event::ElectionStarted { round: core.round, zxid, epoch }, out);
+        let interval = core.limits.notify_min;
+        let mut looking = Looking {
+            proposal: Vote::own(core),
+            received: Votes::new(),
+            settled: Votes::new(),
+            interval,
+            resend_at: now + interval,
+            decide_at: None,
+        };
+        looking.propose(core, mesh, out);
+        looking.weigh(core, mesh, now);
+        looking
+    }
+
+    /// When it wants to be asked again.
+    pub(crate) fn deadline(&self) -> Time {
+        self.decide_at.map_or(self.resend_at, |at| at.min(self.resend_at))
+    }
+
+    /// What it says of itself now.
+    pub(crate) fn proposal(&self) -> Vote {
+        self.proposal
+    }
+
+    /// Tells all voters, itself included.
+    fn propose(&mut self, core: &mut Core, mesh: &mut Mesh, out: &mut Vec<Output>) {
+        let message = notification(core, &self.proposal, core.round, ServerState::Looking);
+        for voter in core.ensemble.voters() {
+            if voter == core.me {
+                let vote = self.own(core);
+                self.received.insert(voter, vote);
+            } else {
+                mesh.send(core, voter, message.clone(), out);
+            }
+        }
+    }
+
+    fn own(&self, core: &Core) -> Heard {
+        Heard { vote: self.proposal, round: core.round, state: State::Looking, version: 2 }
+    }
+
+    /// Time has passed.
+    pub(crate) fn expired(
+        &mut self,
+        core: &mut Core,
+        mesh: &mut Mesh,
+        now: Time,
+        out: &mut Vec<Output>,
+    ) -> Option<Decided> {
+        self.weigh(core, mesh, now);
+        if let Some(decided) = self.decided(core, now) {
+            return Some(decided);
+        }
+        if self.resend_at <= now {
+            self.interval = (self.interval * 2).min(core.limits.notify_max);
+            self.resend_at = now + self.interval;
+            self.propose(core, mesh, out);
+        }
+        None
+    }
+
+    /// A voter speaks.
+    pub(crate) fn heard(
+        &mut self,
+        core: &mut Core,
+        mesh: &mut Mesh,
+        from: NodeId,
+        heard: Heard,
+        now: Time,
+        out: &mut Vec<Output>,
+    ) -> Option<Decided> {
+        match heard.state {
+            State::Looking => self.heard_looking(core, mesh, from, heard, out),
+            State::Following | State::Leading => {
+                if let Some(decided) = self.heard_settled(core, from, heard) {
+                    return Some(decided);
+                }
+            }
+            State::Observing => return None,
+        }
+        self.weigh(core, mesh, now);
+        self.decided(core, now)
+    }
+
+    fn heard_looking(
+        &mut self,
+        core: &mut Core,
+        mesh: &mut Mesh,
+        from: NodeId,
+        heard: Heard,
+        out: &mut Vec<Output>,
+    ) {
+        if heard.round < core.round {
+            // It is behind: it is told where we are.
+            let message = notification(core, &self.proposal, core.round, ServerState::Looking);
+            return mesh.send(core, from, message, out);
+        }
+        if heard.vote.zxid.0 == NOT_INITIALISED || !core.ensemble.is_voter(heard.vote.leader) {
+            return;
+        }
+        if heard.round > core.round {
+            core.round = heard.round;
+            self.received.clear();
+            let own = Vote::own(core);
+            self.proposal = if heard.vote.beats(&own, core) { heard.vote } else { own };
+            self.changed(core, mesh, out);
+        } else if heard.vote.beats(&self.proposal, core) {
+            self.proposal = heard.vote;
+            self.changed(core, mesh, out);
+        }
+        self.received.insert(from, heard);
+    }
+
+    fn changed(&mut self, core: &mut Core, mesh: &mut Mesh, out: &mut Vec<Output>) {
+        self.decide_at = None;
+        let Vote { leader, zxid, epoch } = self.proposal;
+        tell(Event::VoteChanged { round: core.round, leader, zxid, epoch }, out);
+        self.propose(core, mesh, out);
+    }
+
+    fn heard_settled(&mut self, core: &mut Core, from: NodeId, heard: Heard) -> Option<Decided> {
+        if !core.ensemble.is_voter(heard.vote.leader) {
+            return None;
+        }
+        let leader = heard.vote.leader;
+        if heard.round == core.round {
+            self.received.insert(from, heard);
+            let supporters = supporters(&self.received, &heard);
+            if core.ensemble.is_quorum(&supporters)
+                && leader_knows(core, &self.received, leader, heard.round)
+            {
+                return Some(Decided { vote: heard.vote, supporters });
+            }
+        }
+        self.settled.insert(from, heard);
+        let supporters = supporters(&self.settled, &heard);
+        if core.ensemble.is_quorum(&supporters)
+            && leader_knows(core, &self.settled, leader, heard.round)
+        {
+            core.round = heard.round;
+            return Some(Decided { vote: heard.vote, supporters });
+        }
+        None
+    }
+
+    /// Whether a quorum agrees, and how long a better vote is waited for.
+    fn weigh(&mut self, core: &Core, mesh: &Mesh, now: Time) {
+        let supporters = supporters(&self.received, &self.own(core));
+        if !core.ensemble.is_quorum(&supporters) {
+            self.decide_at = None;
+            return;
+        }
+        let nobody_else = core.ensemble.voters().iter().all(|voter| {
+            supporters.contains(voter) || *voter == core.me || mesh.is_out_of_reach(*voter)
+        });
+        let latest = if nobody_else { now } else { now + core.limits.finalize_wait };
+        self.decide_at = Some(self.decide_at.map_or(latest, |at| at.min(latest)));
+    }
+
+    fn decided(&self, core: &Core, now: Time) -> Option<Decided> {
+        self.decide_at.filter(|at| *at <= now)?;
+        let supporters = supporters(&self.received, &self.own(core));
+        Some(Decided { vote: self.proposal, supporters })
+    }
+}
+
+/// The zxid of a member that must not take part.
+const NOT_INITIALISED: i64 = -1;

@@ -1,0 +1,454 @@
+//! The engine: one role at a time, over what all roles share.
+
+use crate::config::{Config, Durable};
+use crate::core::{Core, tell};
+use crate::election::{Decided, Looking, Mesh, Vote, notification};
+use crate::leader::Leading;
+use crate::learner::{Learning, is_observer};
+use crate::status::{self, Status};
+use crate::{ELECTION, QUORUM};
+use base::{Lsn, Machine, NodeId, Time};
+use broadcast::{
+    Channel, Context, Decision, Engine, Input, LinkId, Membership, Output, Proposal, ReadLevel,
+    Reads, Refusal, Truths, View,
+};
+use bytes::Bytes;
+use std::collections::BTreeSet;
+use trace::Ensemble as Event;
+use wire::quorum::ServerState;
+
+/// One member's engine.
+#[derive(Clone, Debug)]
+pub struct Zab {
+    core: Core,
+    mesh: Mesh,
+    role: Role,
+}
+
+/// What a member does.
+#[derive(Clone, Debug)]
+enum Role {
+    Looking(Looking),
+    Learning(Box<Learning>),
+    Leading(Box<Leading>),
+    /// Its disk has failed.
+    Silent,
+}
+
+/// What ends a role.
+type Ended = Result<(), String>;
+
+impl Zab {
+    /// Goes on with what is durable: looks for a leader.
+    #[must_use]
+    pub fn recover(config: Config, durable: Durable, now: Time, out: &mut Vec<Output>) -> Zab {
+        let mut core = Core::recover(config, durable);
+        let mut mesh = Mesh::default();
+        mesh.listen(&core, out);
+        out.push(Output::View(View::Apart));
+        let looking = Looking::begin(&mut core, &mut mesh, now, out);
+        let mut zab = Zab { core, mesh, role: Role::Looking(looking) };
+        zab.look_again(now, out);
+        zab
+    }
+
+    /// A member's state, for tools.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        let core = &self.core;
+        let (role, leader, serving) = match &self.role {
+            Role::Looking(_) => (status::Role::Looking, None, false),
+            Role::Learning(learning) => {
+                let observes = is_observer(core);
+                let role = if observes { status::Role::Observing } else { status::Role::Following };
+                (role, Some(learning.leader), learning.is_active())
+            }
+            Role::Leading(leading) => {
+                (status::Role::Leading, Some(core.me), leading.is_established())
+            }
+            Role::Silent => (status::Role::Silent, None, false),
+        };
+        let (followers, observers) = match &self.role {
+            Role::Leading(leading) => leading.active(),
+            Role::Looking(_) | Role::Learning(_) | Role::Silent => Default::default(),
+        };
+        let method = match &self.role {
+            Role::Learning(learning) => learning.method(),
+            Role::Looking(_) | Role::Leading(_) | Role::Silent => None,
+        };
+        let synchronizing = match &self.role {
+            Role::Leading(leading) => leading.is_synchronizing(),
+            Role::Learning(_) => method.is_some() && !serving,
+            Role::Looking(_) | Role::Silent => false,
+        };
+        Status {
+            role,
+            leader,
+            serving,
+            synchronizing,
+            method,
+            accepted_epoch: core.accepted_epoch,
+            current_epoch: core.current_epoch,
+            last: core.history.last(),
+            committed: core.history.committed(),
+            followers,
+            observers,
+            round: core.round,
+        }
+    }
+
+    /// Leaves the role, if it ended, and looks for a leader.
+    fn ended(&mut self, ended: Ended, now: Time, out: &mut Vec<Output>) {
+        let Err(reason) = ended else { return };
+        match &self.role {
+            Role::Learning(learning) => {
+                tell(Event::LeaderLost { leader: learning.leader, reason }, out);
+                learning.end(out);
+            }
+            Role::Leading(leading) => {
+                tell(Event::SteppedDown { epoch: leading.epoch(), reason }, out);
+                leading.end(out);
+            }
+            Role::Looking(_) | Role::Silent => return,
+        }
+        self.core.history.forget_contexts();
+        out.push(Output::View(View::Apart));
+        if let Some(leader) = self.core.designated.take() {
+            let (epoch, zxid) = self.core.standing();
+            self.core.round += 1;
+            let vote = Vote { leader, zxid, epoch };
+            return self.decided(Some(Decided { vote, supporters: BTreeSet::new() }), now, out);
+        }
+        let looking = Looking::begin(&mut self.core, &mut self.mesh, now, out);
+        self.role = Role::Looking(looking);
+        self.look_again(now, out);
+    }
+
+    /// Whether the election is over by what is known already.
+    fn look_again(&mut self, now: Time, out: &mut Vec<Output>) {
+        let Role::Looking(looking) = &mut self.role else { return };
+        if looking.deadline() <= now {
+            let decided = looking.expired(&mut self.core, &mut self.mesh, now, out);
+            self.decided(decided, now, out);
+        }
+    }
+
+    /// Takes the role that an election came to.
+    fn decided(&mut self, decided: Option<Decided>, now: Time, out: &mut Vec<Output>) {
+        let Some(Decided { vote, supporters }) = decided else { return };
+        let core = &mut self.core;
+        (core.elected, core.elected_round) = (vote, core.round);
+        self.mesh.forget();
+        let supporters = supporters.into_iter().collect();
+        let (round, leader) = (core.round, vote.leader);
+        let (zxid, epoch) = (vote.zxid, vote.epoch);
+        tell(Event::ElectionDecided { round, leader, zxid, epoch, supporters }, out);
+        if leader == core.me {
+            self.role = Role::Leading(Box::new(Leading::begin(core, now, out)));
+            return;
+        }
+        match Learning::begin(core, leader, now, out) {
+            Ok(learning) => self.role = Role::Learning(Box::new(learning)),
+            Err(reason) => {
+                tell(Event::LeaderLost { leader, reason }, out);
+                let looking = Looking::begin(core, &mut self.mesh, now, out);
+                self.role = Role::Looking(looking);
+            }
+        }
+    }
+
+    fn expired(&mut self, now: Time, out: &mut Vec<Output>) {
+        self.mesh.expired(&self.core, now, out);
+        let ended = match &mut self.role {
+            Role::Looking(looking) => {
+                if looking.deadline() <= now {
+                    let decided = looking.expired(&mut self.core, &mut self.mesh, now, out);
+                    self.decided(decided, now, out);
+                }
+                Ok(())
+            }
+            Role::Learning(learning) => learning.expired(&mut self.core, now, out),
+            Role::Leading(leading) => leading.expired(&mut self.core, now, out),
+            Role::Silent => Ok(()),
+        };
+        self.ended(ended, now, out);
+    }
+
+    fn link_up(&mut self, link: LinkId, channel: Channel, now: Time, out: &mut Vec<Output>) {
+        if channel == ELECTION {
+            return self.mesh.link_up(&mut self.core, link, out);
+        }
+        match &mut self.role {
+            Role::Leading(leading) if link.is_accepted() => leading.link_up(link, now, out),
+            Role::Learning(learning) if learning.has(link) => {
+                learning.link_up(&self.core, now, out);
+            }
+            Role::Leading(_) | Role::Learning(_) | Role::Looking(_) | Role::Silent => {
+                out.push(Output::Close { link }); // of a role that is over
+            }
+        }
+    }
+
+    fn link_down(&mut self, link: LinkId, reason: String, now: Time, out: &mut Vec<Output>) {
+        if self.mesh.has(link) {
+            self.mesh.link_down(link);
+            // Who is out of reach is not waited for.
+            if let Role::Looking(looking) = &mut self.role {
+                let decided = looking.expired(&mut self.core, &mut self.mesh, now, out);
+                self.decided(decided, now, out);
+            }
+            return;
+        }
+        let ended = match &mut self.role {
+            Role::Learning(learning) if learning.has(link) => {
+                learning.link_down(&self.core, reason, now)
+            }
+            Role::Leading(leading) => leading.link_down(&self.core, link, reason, out),
+            Role::Learning(_) | Role::Looking(_) | Role::Silent => Ok(()),
+        };
+        self.ended(ended, now, out);
+    }
+
+    fn received(&mut self, link: LinkId, bytes: Bytes, now: Time, out: &mut Vec<Output>) {
+        if self.mesh.has(link) {
+            for message in self.mesh.received(&mut self.core, link, bytes, out) {
+                if let Some(text) = &message.configuration {
+                    self.adopt(text, now, out);
+                }
+                self.notified(message.from, message.heard, now, out);
+            }
+            return;
+        }
+        let ended = match &mut self.role {
+            Role::Learning(learning) if learning.has(link) => {
+                learning.received(&mut self.core, bytes, now, out)
+            }
+            Role::Leading(leading) => leading.received(&mut self.core, link, bytes, now, out),
+            Role::Learning(_) | Role::Looking(_) | Role::Silent => Ok(()),
+        };
+        self.ended(ended, now, out);
+    }
+
+    /// A member tells its vote.
+    fn notified(
+        &mut self,
+        from: NodeId,
+        heard: crate::election::Heard,
+        now: Time,
+        out: &mut Vec<Output>,
+    ) {
+        let (state, vote, round) = self.vote();
+        let is_voter = self.core.ensemble.is_voter(from);
+        if let (Role::Looking(looking), true) = (&mut self.role, is_voter) {
+            let (core, mesh) = (&mut self.core, &mut self.mesh);
+            let decided = looking.heard(core, mesh, from, heard, now, out);
+            return self.decided(decided, now, out);
+        }
+        if !is_voter || heard.is_looking() {
+            let message = notification(&self.core, &vote, round, state);
+            self.mesh.answer(&mut self.core, from, message, out);
+        }
+    }
+
+    /// What this member says when it is asked.
+    fn vote(&self) -> (ServerState, crate::election::Vote, i64) {
+        let core = &self.core;
+        let state = match &self.role {
+            Role::Looking(looking) => {
+                return (ServerState::Looking, looking.proposal(), core.round);
+            }
+            Role::Learning(_) if is_observer(core) => ServerState::Observing,
+            Role::Learning(_) => ServerState::Following,
+            Role::Leading(_) => ServerState::Leading,
+            Role::Silent => ServerState::Looking,
+        };
+        (state, core.elected, core.elected_round)
+    }
+
+    fn listen_failed(
+        &mut self,
+        channel: Channel,
+        reason: String,
+        now: Time,
+        out: &mut Vec<Output>,
+    ) {
+        match &mut self.role {
+            Role::Leading(leading) if channel == QUORUM => {
+                leading.listen_failed(reason, now, out);
+            }
+            Role::Leading(_) | Role::Learning(_) | Role::Looking(_) | Role::Silent => {
+                if channel == ELECTION {
+                    self.mesh.listen_failed(reason, now, out);
+                }
+            }
+        }
+    }
+
+    fn propose(&mut self, proposals: Vec<Proposal>, now: Time, out: &mut Vec<Output>) {
+        match &mut self.role {
+            Role::Leading(leading) => {
+                let ended = leading.propose(&mut self.core, proposals, out);
+                self.ended(ended, now, out);
+            }
+            Role::Learning(_) | Role::Looking(_) | Role::Silent => {
+                let decision = Decision::Rejected(Refusal::NotPrimary);
+                let refuse =
+                    |proposal: Proposal| Output::Outcome { context: proposal.context, decision };
+                out.extend(proposals.into_iter().map(refuse));
+            }
+        }
+    }
+
+    fn read(&mut self, context: Context, level: ReadLevel, out: &mut Vec<Output>) {
+        match &mut self.role {
+            Role::Leading(leading) => leading.read(&self.core, context, level, out),
+            Role::Learning(_) | Role::Looking(_) | Role::Silent => {
+                let decision = Decision::Rejected(Refusal::NotPrimary);
+                out.push(Output::Outcome { context, decision });
+            }
+        }
+    }
+
+    fn durable(&mut self, upto: Lsn, now: Time, out: &mut Vec<Output>) {
+        let entries = self.core.history.durable(upto);
+        match &mut self.role {
+            Role::Leading(leading) => {
+                let ended = leading.durable(&mut self.core, now, out);
+                self.ended(ended, now, out);
+            }
+            Role::Learning(learning) => learning.durable(&self.core, &entries, out),
+            Role::Looking(_) | Role::Silent => {}
+        }
+    }
+
+    /// Silent for ever: what is written from now on could not be trusted.
+    fn disk_failed(&mut self, out: &mut Vec<Output>) {
+        match &self.role {
+            Role::Leading(leading) => leading.end(out),
+            Role::Learning(learning) => learning.end(out),
+            Role::Looking(_) => {}
+            Role::Silent => return,
+        }
+        self.role = Role::Silent;
+        out.push(Output::Unlisten { channel: ELECTION });
+        self.mesh.end(out);
+        out.push(Output::View(View::Silent));
+    }
+
+    /// What a state transfer came to, for the learner that waits for it.
+    fn transferred(
+        &mut self,
+        now: Time,
+        out: &mut Vec<Output>,
+        act: impl FnOnce(&mut Learning, &mut Core, &mut Vec<Output>) -> Ended,
+    ) {
+        if let Role::Learning(learning) = &mut self.role {
+            let ended = act(learning, &mut self.core, out);
+            self.ended(ended, now, out);
+        }
+    }
+
+    /// Takes a later configuration that another member has as committed.
+    fn adopt(&mut self, text: &str, now: Time, out: &mut Vec<Output>) {
+        if !self.core.reconfig || !matches!(self.role, Role::Looking(_)) {
+            return;
+        }
+        let Some(membership) = self.core.parse_configuration(text) else { return };
+        let changed = !self.core.ensemble.committed.has_same_members(&membership);
+        if !self.core.activate(membership, out) {
+            return;
+        }
+        if changed {
+            self.mesh.listen(&self.core, out);
+            let looking = Looking::begin(&mut self.core, &mut self.mesh, now, out);
+            self.role = Role::Looking(looking);
+        }
+    }
+}
+
+impl Machine for Zab {
+    type Input = Input;
+    type Output = Output;
+
+    fn handle(&mut self, now: Time, input: Input, out: &mut Vec<Output>) {
+        if matches!(self.role, Role::Silent) {
+            if let Input::LinkUp { link, .. } = input {
+                out.push(Output::Close { link });
+            }
+            return;
+        }
+        match input {
+            Input::TimerExpired => self.expired(now, out),
+            Input::Proposed(proposals) => self.propose(proposals, now, out),
+            Input::ReadRequested { context, level } => self.read(context, level, out),
+            Input::Forward { letter } => {
+                if let Role::Learning(learning) = &self.role {
+                    learning.forward(letter, out);
+                }
+            }
+            Input::Answer { to, letter } => {
+                if let Role::Leading(leading) = &self.role {
+                    leading.answer(to, letter, out);
+                }
+            }
+            Input::Heartbeat { link, letter } => {
+                if let Role::Learning(learning) = &mut self.role
+                    && learning.has(link)
+                {
+                    learning.heartbeat(&letter, out);
+                }
+            }
+            Input::LinkUp { link, channel } => self.link_up(link, channel, now, out),
+            Input::LinkDown { link, reason } => self.link_down(link, reason, now, out),
+            Input::Received { link, bytes } => self.received(link, bytes, now, out),
+            Input::ListenFailed { channel, reason } => {
+                self.listen_failed(channel, reason, now, out);
+            }
+            Input::Durable { upto } => self.durable(upto, now, out),
+            Input::DiskFailed { .. } => self.disk_failed(out),
+            Input::SnapshotInstalled { link, at, rest } => {
+                self.transferred(now, out, |learning, core, out| {
+                    learning.snapshot_installed(core, (link, at), rest, now, out)
+                });
+            }
+            Input::SnapshotRefused { link, reason } => {
+                self.transferred(now, out, |learning, _, _| match learning.has(link) {
+                    true => Err(format!("its state could not be taken: {reason}")),
+                    false => Ok(()),
+                });
+            }
+            Input::ResetDone { recent } => self.transferred(now, out, |learning, core, out| {
+                learning.reset_done(core, recent, now, out)
+            }),
+            Input::ResetFailed { reason } => self.transferred(now, out, |_, core, _| {
+                core.wants_snapshot = true;
+                Err(format!("the state cannot go back: {reason}; the whole state is fetched"))
+            }),
+            Input::LogRead { link, entries } => {
+                if let Role::Leading(leading) = &mut self.role {
+                    leading.log_read(&self.core, link, &entries, out);
+                }
+            }
+        }
+    }
+
+    fn deadline(&self) -> Option<Time> {
+        let role = match &self.role {
+            Role::Looking(looking) => looking.deadline(),
+            Role::Learning(learning) => learning.deadline(&self.core),
+            Role::Leading(leading) => leading.deadline(),
+            Role::Silent => return None,
+        };
+        Some(self.mesh.deadline().map_or(role, |at| at.min(role)))
+    }
+}
+
+impl Engine for Zab {
+    const TRUTHS: Truths = Truths {
+        name: "zab",
+        primary_order: true,
+        fifo_links: true,
+        membership: Membership::ByEntry,
+        reads: Reads::QuorumRound,
+    };
+}

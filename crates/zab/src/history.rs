@@ -1,0 +1,212 @@
+//! A member's history: what its log holds, and how much of it is decided.
+//!
+//! Recent entries are kept in memory: decided ones for learners that come back, and those that are
+//! not decided until they are. Across a change of role nothing is lost: an entry that was logged
+//! and not decided is part of what this member votes with. Deviation: the reference applies such
+//! entries to its tree before it votes, and loads the tree anew if they turn out to be void; here
+//! they wait until a leader has a quorum for them.
+//! Invariant: `entries` has no gap, ends with `last` (or before it, at the beginning of an epoch),
+//! and begins with decided entries.
+
+use base::{Lsn, Zxid};
+use broadcast::{Context, Item, Output, Record};
+use std::collections::VecDeque;
+
+/// An entry of the log.
+#[derive(Clone, Debug, Hash)]
+pub(crate) struct Entry {
+    pub(crate) at: Zxid,
+    pub(crate) item: Item,
+    pub(crate) lsn: Lsn,
+    context: Option<Context>,
+}
+
+/// The history.
+#[derive(Clone, Debug)]
+pub(crate) struct History {
+    entries: VecDeque<Entry>,
+    /// How many of them are delivered.
+    delivered: usize,
+    /// Bytes of those.
+    delivered_bytes: usize,
+    /// The last place that is delivered, or the beginning of an epoch behind it.
+    committed: Zxid,
+    last: Zxid,
+    lsn: Lsn,
+    durable: Lsn,
+    /// Entries that are not durable yet.
+    unsynced: VecDeque<(Lsn, Zxid)>,
+    entries_max: usize,
+    bytes_max: usize,
+}
+
+impl History {
+    /// What was on the disk: all of it is applied.
+    pub(crate) fn recover(
+        last: Zxid,
+        recent: Vec<(Zxid, Item)>,
+        entries_max: usize,
+        bytes_max: usize,
+    ) -> History {
+        let mut history = History {
+            entries: VecDeque::new(),
+            delivered: 0,
+            delivered_bytes: 0,
+            committed: last,
+            last,
+            lsn: Lsn::ZERO,
+            durable: Lsn::ZERO,
+            unsynced: VecDeque::new(),
+            entries_max,
+            bytes_max,
+        };
+        history.remember(recent);
+        history
+    }
+
+    /// Takes decided entries that the log holds.
+    fn remember(&mut self, recent: Vec<(Zxid, Item)>) {
+        for (at, item) in recent {
+            self.delivered_bytes += item.len();
+            self.entries.push_back(Entry { at, item, lsn: Lsn::ZERO, context: None });
+        }
+        self.delivered = self.entries.len();
+        self.trim();
+    }
+
+    /// The end of the history.
+    pub(crate) fn last(&self) -> Zxid {
+        self.last
+    }
+
+    /// The end of what is decided.
+    pub(crate) fn committed(&self) -> Zxid {
+        self.committed
+    }
+
+    /// All entries that are in memory.
+    pub(crate) fn entries(&self) -> &VecDeque<Entry> {
+        &self.entries
+    }
+
+    /// The entries that are not decided.
+    pub(crate) fn undecided(&self) -> impl DoubleEndedIterator<Item = &Entry> {
+        self.entries.range(self.delivered..)
+    }
+
+    /// Appends an entry to the log.
+    pub(crate) fn append(
+        &mut self,
+        at: Zxid,
+        item: Item,
+        context: Option<Context>,
+        out: &mut Vec<Output>,
+    ) {
+        assert!(at > self.last, "{at} comes after {}", self.last);
+        let lsn = self.persist(Record::Entry { at, item: item.clone() }, out);
+        self.unsynced.push_back((lsn, at));
+        self.entries.push_back(Entry { at, item, lsn, context });
+        self.last = at;
+    }
+
+    /// Writes something that is no entry.
+    pub(crate) fn persist(&mut self, record: Record, out: &mut Vec<Output>) -> Lsn {
+        self.lsn = Lsn(self.lsn.0 + 1);
+        out.push(Output::Persist { lsn: self.lsn, record });
+        self.lsn
+    }
+
+    /// The last record.
+    pub(crate) fn lsn(&self) -> Lsn {
+        self.lsn
+    }
+
+    /// Whether this record is durable.
+    pub(crate) fn is_durable(&self, lsn: Lsn) -> bool {
+        lsn <= self.durable
+    }
+
+    /// Takes what the journal reports; gives the entries that are durable now and were not before.
+    pub(crate) fn durable(&mut self, upto: Lsn) -> Vec<Zxid> {
+        self.durable = self.durable.max(upto);
+        let count = self.unsynced.partition_point(|(lsn, _)| *lsn <= self.durable);
+        self.unsynced.drain(..count).map(|(_, at)| at).collect()
+    }
+
+    /// The last entry that is durable here: everything that is not waiting to be is.
+    pub(crate) fn synced(&self) -> Zxid {
+        match self.unsynced.front() {
+            None => self.last,
+            Some((_, first)) => {
+                let behind = self.entries.partition_point(|entry| entry.at < *first);
+                match behind.checked_sub(1).and_then(|before| self.entries.get(before)) {
+                    Some(entry) => entry.at,
+                    None => Zxid::ZERO,
+                }
+            }
+        }
+    }
+
+    /// Decides everything up to this place, which the history holds, and delivers it.
+    pub(crate) fn commit(&mut self, upto: Zxid, out: &mut Vec<Output>) {
+        while let Some(entry) = self.entries.get_mut(self.delivered).filter(|e| e.at <= upto) {
+            let Entry { at, item, lsn, context } = entry.clone();
+            entry.context = None;
+            self.delivered += 1;
+            self.delivered_bytes += item.len();
+            out.push(Output::Deliver { at, context, item, after: lsn });
+        }
+        self.committed = self.committed.max(upto);
+        self.trim();
+    }
+
+    /// The history goes on in a new epoch: everything in it is decided.
+    pub(crate) fn begin_epoch(&mut self, at: Zxid) {
+        assert_eq!(self.delivered, self.entries.len(), "a new epoch begins with a decided history");
+        self.last = at;
+        self.committed = at;
+    }
+
+    /// Cuts what is behind this place; says whether decided entries were among it, so that the
+    /// state has to go back.
+    pub(crate) fn truncate(&mut self, to: Zxid, out: &mut Vec<Output>) -> bool {
+        self.persist(Record::Truncate { to }, out);
+        let kept = self.entries.partition_point(|entry| entry.at <= to);
+        let reaches_decided = to < self.committed;
+        for entry in self.entries.drain(kept..) {
+            if self.delivered > kept {
+                self.delivered -= 1;
+                self.delivered_bytes -= entry.item.len();
+            }
+        }
+        self.unsynced.retain(|(_, at)| *at <= to);
+        self.last = to;
+        self.committed = self.committed.min(to);
+        reaches_decided
+    }
+
+    /// The state is another one: the whole history up to this place.
+    pub(crate) fn reset(&mut self, at: Zxid, recent: Vec<(Zxid, Item)>) {
+        self.entries.clear();
+        self.unsynced.clear();
+        (self.delivered, self.delivered_bytes) = (0, 0);
+        (self.last, self.committed) = (at, at);
+        self.remember(recent);
+    }
+
+    /// Whoever proposed what is not decided is not told any more.
+    pub(crate) fn forget_contexts(&mut self) {
+        self.entries.range_mut(self.delivered..).for_each(|entry| entry.context = None);
+    }
+
+    /// Keeps only as many decided entries as learners are served with.
+    fn trim(&mut self) {
+        while self.delivered > self.entries_max
+            || (self.delivered > 1 && self.delivered_bytes > self.bytes_max)
+        {
+            let Some(entry) = self.entries.pop_front() else { return };
+            self.delivered -= 1;
+            self.delivered_bytes -= entry.item.len();
+        }
+    }
+}

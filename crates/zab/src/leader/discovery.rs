@@ -1,0 +1,176 @@
+//! Discovery: a quorum agrees on an epoch that nobody had before.
+
+use super::peers::{Stage, link_of};
+use super::{Leading, Phase};
+use crate::core::{Core, epoch_start, tell};
+use crate::ensemble::node;
+use base::{NodeId, Time, Zxid};
+use broadcast::{LinkId, Output};
+use trace::Ensemble as Event;
+use wire::quorum::{
+    LearnerInfo, PROTOCOL_VERSION, Packet, PacketKind, decode_epoch_ack, encode_leader_info,
+    put_packet,
+};
+
+impl Leading {
+    /// FOLLOWERINFO or OBSERVERINFO.
+    pub(super) fn info(
+        &mut self,
+        core: &mut Core,
+        link: LinkId,
+        kind: Option<PacketKind>,
+        packet: &Packet<'_>,
+        now: Time,
+        out: &mut Vec<Output>,
+    ) -> Result<(), String> {
+        let observes = match kind {
+            Some(PacketKind::FollowerInfo) => false,
+            Some(PacketKind::ObserverInfo) => true,
+            Some(_) | None => return Err(format!("it began with packet {}", packet.kind)),
+        };
+        let info = LearnerInfo::decode(packet.data).map_err(|error| error.to_string())?;
+        let info = info.ok_or("it did not say its id")?;
+        if info.protocol_version < PROTOCOL_VERSION {
+            return Err(format!("its protocol {:#x} is too old", info.protocol_version));
+        }
+        let committed = core.ensemble.committed.version();
+        if info.config_version > committed {
+            let version = info.config_version;
+            return Err(format!("its configuration {version:x} is later than {committed:x}"));
+        }
+        let who = node(info.server_id);
+        self.take_over(core, who, now, out)?;
+        let Some(learner) = self.learners.get_mut(&link) else { return Ok(()) };
+        (learner.node, learner.observes, learner.stage) = (who, observes, Stage::Registered);
+        let accepted = i64::from(Zxid(packet.zxid).epoch());
+        if self.phase > Phase::Discovery {
+            self.offer(core, link, out);
+            return Ok(());
+        }
+        if !observes && core.ensemble.is_voter(who) {
+            self.connected.insert(who, accepted);
+        }
+        self.discover(core, now, out);
+        Ok(())
+    }
+
+    /// A member that comes again takes the place of its old link, unless that one is alive.
+    fn take_over(
+        &mut self,
+        core: &Core,
+        who: NodeId,
+        now: Time,
+        out: &mut Vec<Output>,
+    ) -> Result<(), String> {
+        if who == core.me {
+            return Err(format!("another server has this one's id {}", who.0));
+        }
+        let Some(old) = link_of(&self.learners, who) else { return Ok(()) };
+        let heard = self.learners.get(&old).map_or(now, |learner| learner.heard);
+        if self.is_established() && now.since(heard) < core.limits.tick {
+            return Err(format!("server {} is here already, and alive", who.0));
+        }
+        self.learners.remove(&old);
+        out.push(Output::Close { link: old });
+        Ok(())
+    }
+
+    /// With a quorum here, proposes the epoch.
+    pub(super) fn discover(&mut self, core: &mut Core, now: Time, out: &mut Vec<Output>) {
+        let here = self.connected.keys().copied().collect();
+        if self.phase != Phase::Discovery || !core.ensemble.is_quorum(&here) {
+            return;
+        }
+        let largest = self.connected.values().copied().max().unwrap_or_default();
+        self.epoch = largest.max(core.accepted_epoch) + 1;
+        tell(Event::EpochProposed { epoch: self.epoch }, out);
+        self.phase = Phase::Promising(core.promise(self.epoch, out));
+        self.until = now + core.limits.init_time();
+        let links: Vec<LinkId> = self.learners.keys().copied().collect();
+        for link in links {
+            self.offer(core, link, out);
+        }
+    }
+
+    /// LEADERINFO, behind this member's own promise.
+    fn offer(&mut self, core: &Core, link: LinkId, out: &mut Vec<Output>) {
+        let registered = |stage| stage == Stage::Registered;
+        let Some(learner) = self.learners.get_mut(&link).filter(|l| registered(l.stage)) else {
+            return;
+        };
+        learner.stage = Stage::Offered;
+        let mut frame = Vec::new();
+        let zxid = epoch_start(self.epoch).0;
+        put_packet(&mut frame, PacketKind::LeaderInfo, zxid, Some(&encode_leader_info()));
+        self.send(link, frame, core.history.lsn(), out);
+    }
+
+    /// ACKEPOCH.
+    pub(super) fn epoch_ack(
+        &mut self,
+        core: &mut Core,
+        link: LinkId,
+        kind: Option<PacketKind>,
+        packet: &Packet<'_>,
+        now: Time,
+        out: &mut Vec<Output>,
+    ) -> Result<(), String> {
+        if kind != Some(PacketKind::AckEpoch) {
+            return Err(format!("packet {} came where ACKEPOCH was to come", packet.kind));
+        }
+        let epoch = decode_epoch_ack(packet.data).map_err(|error| error.to_string())?;
+        let last = Zxid(packet.zxid);
+        let Some(learner) = self.learners.get_mut(&link) else { return Ok(()) };
+        learner.stage = Stage::Promised(last);
+        let (who, observes) = (learner.node, learner.observes);
+        if let Some(epoch) = epoch {
+            let standing = (i64::from(epoch), last);
+            if standing > self.initial {
+                let (own_epoch, own_last) = self.initial;
+                return Err(format!(
+                    "it is ahead: {epoch:#x} and {last} against {own_epoch:#x} and {own_last}"
+                ));
+            }
+            if !observes && core.ensemble.is_voter(who) && last.0 != NOT_INITIALISED {
+                self.promised.insert(who);
+            }
+        }
+        if self.phase >= Phase::Synchronization(base::Lsn::ZERO) {
+            self.synchronize(core, link, out);
+        }
+        self.agree(core, now, out);
+        Ok(())
+    }
+
+    /// With a quorum's promises, its own included, the epoch is agreed.
+    pub(super) fn agree(&mut self, core: &mut Core, now: Time, out: &mut Vec<Output>) {
+        let Phase::Promising(own) = self.phase else { return };
+        if !core.history.is_durable(own) {
+            return;
+        }
+        self.promised.insert(core.me);
+        if !core.ensemble.is_quorum(&self.promised) {
+            return;
+        }
+        let promised = self.promised.iter().copied().collect();
+        tell(Event::EpochAgreed { epoch: self.epoch, promised }, out);
+        self.propose_configuration(core, out);
+        self.phase = Phase::Synchronization(core.install(self.epoch, out));
+        self.until = now + core.limits.init_time();
+        let links: Vec<LinkId> = self.learners.keys().copied().collect();
+        for link in links {
+            self.synchronize(core, link, out);
+        }
+    }
+
+    /// The first epoch with changeable membership gives the configuration its first version.
+    fn propose_configuration(&self, core: &mut Core, out: &mut Vec<Output>) {
+        if core.reconfig && core.ensemble.last_seen().version() == 0 {
+            let first = core.ensemble.committed.clone().with_version(self.start().0);
+            core.see(first, out);
+        }
+    }
+}
+
+/// The zxid of a member that must not take part.
+const NOT_INITIALISED: i64 = -1;

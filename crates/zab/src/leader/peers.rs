@@ -1,0 +1,84 @@
+//! The learners of a leader, each as far as it is.
+
+use crate::inbound::Inbound;
+use base::{NodeId, Time, Zxid};
+use broadcast::LinkId;
+use std::collections::{BTreeMap, VecDeque};
+
+/// One learner's link.
+#[derive(Clone, Debug)]
+pub(crate) struct Learner {
+    pub(super) node: NodeId,
+    pub(super) stage: Stage,
+    pub(super) inbound: Inbound,
+    pub(super) observes: bool,
+    /// When it was last heard, or its link came up.
+    pub(super) heard: Time,
+    /// The end of what it has on its disk, as far as it said.
+    pub(super) acknowledged: Zxid,
+    /// The end of what it was sent as decided when it was synchronized.
+    pub(super) synced_upto: Zxid,
+    /// Rounds of pings that it has not answered.
+    pub(super) pings: VecDeque<u64>,
+    /// The last round that it answered.
+    pub(super) ponged: u64,
+    /// A proposal that it is to acknowledge in time, and since when.
+    pub(super) mark: Option<(Zxid, Time)>,
+}
+
+/// How far a learner is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Stage {
+    /// It has not said who it is.
+    Nameless,
+    /// It has, and waits for the epoch.
+    Registered,
+    /// It was told the epoch.
+    Offered,
+    /// It has answered; its history ends there.
+    Promised(Zxid),
+    /// The log is read for it.
+    ReadingLog(Zxid),
+    /// It was sent what it lacks, and gets all that comes.
+    Synced,
+    /// It has it on its disk.
+    Installed,
+    /// It serves.
+    Active,
+}
+
+impl Learner {
+    pub(super) fn new(now: Time) -> Learner {
+        Learner {
+            node: NodeId(0),
+            stage: Stage::Nameless,
+            inbound: Inbound::default(),
+            observes: false,
+            heard: now,
+            acknowledged: Zxid::ZERO,
+            synced_upto: Zxid::ZERO,
+            pings: VecDeque::new(),
+            ponged: 0,
+            mark: None,
+        }
+    }
+
+    /// Whether it gets all that is proposed or decided.
+    pub(super) fn is_forwarded(&self) -> bool {
+        self.stage >= Stage::Synced
+    }
+
+    /// Whether what it acknowledged counts: it has the initial history.
+    pub(super) fn counts(&self) -> bool {
+        self.stage >= Stage::Installed && !self.observes
+    }
+}
+
+/// All learners by link.
+pub(crate) type Learners = BTreeMap<LinkId, Learner>;
+
+/// The link of a member.
+pub(super) fn link_of(learners: &Learners, node: NodeId) -> Option<LinkId> {
+    let named = |learner: &Learner| learner.stage > Stage::Nameless && learner.node == node;
+    learners.iter().find(|(_, learner)| named(learner)).map(|(link, _)| *link)
+}

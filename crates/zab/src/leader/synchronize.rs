@@ -1,0 +1,205 @@
+//! Synchronization: brings each learner's history to the leader's, and serves when a quorum is
+//! there.
+//!
+//! In one step: the choice, all that is decided, all that is not, and from then on all that comes.
+//! So nothing is missed, whenever a learner comes.
+
+use super::peers::Stage;
+use super::sync::{Plan, choose};
+use super::{Leading, Phase};
+use crate::config::ReadLogLimit;
+use crate::core::{Core, tell};
+use base::{Lsn, Zxid};
+use broadcast::{Item, LinkId, Output, View};
+use trace::{Ensemble as Event, SyncMethod};
+use wire::quorum::{Packet, PacketKind, put_packet};
+
+impl Leading {
+    /// Sends a learner what it lacks, if it waits for that.
+    pub(super) fn synchronize(&mut self, core: &Core, link: LinkId, out: &mut Vec<Output>) {
+        let Some(learner) = self.learners.get_mut(&link) else { return };
+        let Stage::Promised(p) = learner.stage else { return };
+        let (last, decided) = decided(core, self.phase);
+        let plan = if core.limits.force_snapshot {
+            Plan::Snap
+        } else {
+            choose(p, core.history.entries().range(..decided).map(|entry| entry.at), last)
+        };
+        if plan == Plan::ReadLog && core.limits.read_log == ReadLogLimit::Host {
+            learner.stage = Stage::ReadingLog(p);
+            return out.push(Output::ReadLog { link, from: p });
+        }
+        self.send_difference(core, link, (p, plan), &[], out);
+    }
+
+    /// The log was read for a learner.
+    pub(crate) fn log_read(
+        &mut self,
+        core: &Core,
+        link: LinkId,
+        log: &[(Zxid, Item)],
+        out: &mut Vec<Output>,
+    ) {
+        let Some(learner) = self.learners.get_mut(&link) else { return };
+        let Stage::ReadingLog(p) = learner.stage else { return };
+        let (last, decided) = decided(core, self.phase);
+        let recent = core.history.entries().range(..decided);
+        let min = recent.clone().next().map_or(last, |entry| entry.at);
+        // The log joins what is in memory if it holds the first of that.
+        let joins = log.iter().any(|(at, _)| *at >= min);
+        let before = log.partition_point(|(at, _)| *at < min);
+        let log = if joins { &log[..before] } else { &[] };
+        let plan = if log.is_empty() {
+            Plan::Snap
+        } else {
+            let places = log.iter().map(|(at, _)| *at).chain(recent.map(|entry| entry.at));
+            let places: Vec<Zxid> = places.collect();
+            choose(p, places.iter().copied(), last)
+        };
+        self.send_difference(core, link, (p, plan), log, out);
+    }
+
+    /// Sends by plan; `log` holds the entries before those in memory, if the plan counts them.
+    fn send_difference(
+        &mut self,
+        core: &Core,
+        link: LinkId,
+        (p, plan): (Zxid, Plan),
+        log: &[(Zxid, Item)],
+        out: &mut Vec<Output>,
+    ) {
+        let Some(learner) = self.learners.get_mut(&link) else { return };
+        let (last, decided) = decided(core, self.phase);
+        let mut frame = Vec::new();
+        let from = match plan {
+            Plan::Diff { upto, from } => {
+                put_packet(&mut frame, PacketKind::Diff, upto.0, None);
+                from
+            }
+            Plan::Trunc { to, from } => {
+                put_packet(&mut frame, PacketKind::Trunc, to.0, None);
+                from
+            }
+            Plan::Snap | Plan::ReadLog => {
+                // The state is at what is decided and on this disk; the rest follows.
+                let at = last.min(applied(core));
+                put_packet(&mut frame, PacketKind::Snap, at.0, None);
+                let frame = std::mem::take(&mut frame).into();
+                out.push(Output::Send { link, frame, after: Lsn::ZERO });
+                out.push(Output::SendSnapshot { link });
+                log.len() + core.history.entries().partition_point(|entry| entry.at <= at)
+            }
+        };
+        let entries = core.history.entries();
+        let recent = entries.range(..decided).map(|entry| (entry.at, &entry.item));
+        let all = log.iter().map(|(at, item)| (*at, item)).chain(recent);
+        for (at, item) in all.skip(from) {
+            put_packet(&mut frame, PacketKind::Proposal, at.0, Some(item));
+            put_packet(&mut frame, PacketKind::Commit, at.0, None);
+        }
+        if !learner.observes {
+            for entry in entries.range(decided..) {
+                put_packet(&mut frame, PacketKind::Proposal, entry.at.0, Some(&entry.item));
+            }
+        }
+        let text = core.ensemble.last_seen().to_string();
+        let start = crate::core::epoch_start(self.epoch).0;
+        put_packet(&mut frame, PacketKind::NewLeader, start, Some(text.as_bytes()));
+        learner.stage = Stage::Synced;
+        learner.synced_upto = last;
+        let (who, method) = (learner.node, method_of(plan));
+        tell(Event::LearnerSynced { learner: who, method, from: p, upto: last }, out);
+        self.send(link, frame, Lsn::ZERO, out);
+    }
+
+    /// ACK of NEWLEADER.
+    pub(super) fn history_ack(
+        &mut self,
+        core: &mut Core,
+        link: LinkId,
+        kind: Option<PacketKind>,
+        packet: &Packet<'_>,
+        out: &mut Vec<Output>,
+    ) -> Result<(), String> {
+        let start = self.start();
+        let Some(learner) = self.learners.get_mut(&link) else { return Ok(()) };
+        if kind != Some(PacketKind::Ack) || Zxid(packet.zxid) != start {
+            let (kind, at) = (packet.kind, Zxid(packet.zxid));
+            return Err(format!("packet {kind} of {at} came where ACK of {start} was to come"));
+        }
+        learner.stage = Stage::Installed;
+        learner.acknowledged = learner.acknowledged.max(learner.synced_upto);
+        let (who, observes) = (learner.node, learner.observes);
+        if self.is_established() {
+            self.up_to_date(link, out);
+            return Ok(());
+        }
+        if !observes && core.ensemble.is_voter(who) {
+            self.installed.insert(who);
+        }
+        self.establish(core, out);
+        Ok(())
+    }
+
+    /// With a quorum that has its history, this member serves.
+    pub(super) fn establish(&mut self, core: &mut Core, out: &mut Vec<Output>) {
+        let Phase::Synchronization(own) = self.phase else { return };
+        if !core.history.is_durable(own) {
+            return;
+        }
+        self.installed.insert(core.me);
+        if !core.ensemble.is_quorum(&self.installed) {
+            return;
+        }
+        self.phase = Phase::Broadcast;
+        core.history.commit(core.history.last(), out);
+        core.history.begin_epoch(self.start());
+        core.elected.epoch = self.epoch;
+        if let Some(next) = core.ensemble.next().cloned().filter(|_| core.reconfig) {
+            core.activate(next, out);
+        }
+        let supporters = self.installed.iter().copied().collect();
+        tell(Event::Established { epoch: self.epoch, supporters }, out);
+        out.push(Output::View(View::Primary { last: self.start() }));
+        let waiting = |stage| stage == Stage::Installed;
+        let learners = self.learners.iter().filter(|(_, learner)| waiting(learner.stage));
+        let links: Vec<LinkId> = learners.map(|(link, _)| *link).collect();
+        for link in links {
+            self.up_to_date(link, out);
+        }
+    }
+
+    fn up_to_date(&mut self, link: LinkId, out: &mut Vec<Output>) {
+        let Some(learner) = self.learners.get_mut(&link) else { return };
+        learner.stage = Stage::Active;
+        tell(Event::LearnerJoined { learner: learner.node }, out);
+        let mut frame = Vec::new();
+        put_packet(&mut frame, PacketKind::UpToDate, -1, None);
+        self.send(link, frame, Lsn::ZERO, out);
+    }
+}
+
+/// The end of what learners get as decided, and how many of the entries in memory that is. Before
+/// a leader is established that is all it has: it becomes decided with its quorum.
+fn decided(core: &Core, phase: Phase) -> (Zxid, usize) {
+    let entries = core.history.entries();
+    if phase == Phase::Broadcast {
+        let committed = core.history.committed();
+        (committed, entries.partition_point(|entry| entry.at <= committed))
+    } else {
+        (core.history.last(), entries.len())
+    }
+}
+
+/// Where the state is for sure: delivered, and through its gate.
+fn applied(core: &Core) -> Zxid {
+    core.history.committed().min(core.history.synced())
+}
+
+fn method_of(plan: Plan) -> SyncMethod {
+    match plan {
+        Plan::Diff { .. } => SyncMethod::Diff,
+        Plan::Trunc { .. } => SyncMethod::Trunc,
+        Plan::Snap | Plan::ReadLog => SyncMethod::Snap,
+    }
+}

@@ -1,0 +1,113 @@
+//! A learner that serves: entry by entry.
+
+use super::queue::follows;
+use super::{Learning, Lost, activation, data_of, is_observer};
+use crate::core::Core;
+use crate::ensemble::node;
+use base::{Lsn, Zxid};
+use broadcast::{Item, Output};
+use bytes::Bytes;
+use wire::quorum::{Packet, PacketKind, put_packet};
+
+impl Learning {
+    pub(super) fn active(
+        &mut self,
+        core: &mut Core,
+        kind: PacketKind,
+        frame: &Bytes,
+        packet: &Packet<'_>,
+        out: &mut Vec<Output>,
+    ) -> Result<(), Lost> {
+        let at = Zxid(packet.zxid);
+        match kind {
+            PacketKind::Proposal => append(core, at, data_of(frame, packet.data)?, out),
+            PacketKind::Commit => commit(core, at, out),
+            PacketKind::CommitAndActivate => {
+                let designated = activation(packet.data)?.designated_leader;
+                self.activate(core, at, designated, out)
+            }
+            PacketKind::Inform => {
+                append(core, at, data_of(frame, packet.data)?, out)?;
+                commit(core, at, out)
+            }
+            PacketKind::InformAndActivate => {
+                let activation = activation(packet.data)?;
+                append(core, at, frame.slice_ref(activation.txn), out)?;
+                self.activate(core, at, activation.designated_leader, out)
+            }
+            PacketKind::Ping => {
+                self.pings.push_back(packet.zxid);
+                out.push(Output::HeartbeatDue { link: self.link });
+                Ok(())
+            }
+            PacketKind::Revalidate | PacketKind::Sync => {
+                out.push(Output::Answered { letter: frame.clone() });
+                Ok(())
+            }
+            // Nothing that a leader says to one who serves.
+            PacketKind::Request
+            | PacketKind::Ack
+            | PacketKind::NewLeader
+            | PacketKind::FollowerInfo
+            | PacketKind::UpToDate
+            | PacketKind::Diff
+            | PacketKind::Trunc
+            | PacketKind::Snap
+            | PacketKind::ObserverInfo
+            | PacketKind::LeaderInfo
+            | PacketKind::AckEpoch => Ok(()),
+        }
+    }
+
+    /// A configuration takes effect: with another leader or another place this role is over.
+    fn activate(
+        &mut self,
+        core: &mut Core,
+        at: Zxid,
+        designated: i64,
+        out: &mut Vec<Output>,
+    ) -> Result<(), Lost> {
+        let before = core.place(self.leader);
+        commit(core, at, out)?;
+        if node(designated) == self.leader && core.place(self.leader) == before {
+            return Ok(());
+        }
+        core.designate(designated);
+        Err(format!("by the new configuration {designated} leads, or this member's place changed"))
+    }
+
+    /// Entries became durable: those that came as proposals are acknowledged.
+    pub(crate) fn durable(&mut self, core: &Core, entries: &[Zxid], out: &mut Vec<Output>) {
+        if !self.is_active() || is_observer(core) {
+            return;
+        }
+        let mut frame = Vec::new();
+        for at in entries.iter().filter(|at| **at > self.acknowledged) {
+            put_packet(&mut frame, PacketKind::Ack, at.0, None);
+        }
+        if !frame.is_empty() {
+            self.send(frame, Lsn::ZERO, out);
+        }
+    }
+}
+
+fn append(core: &mut Core, at: Zxid, item: Item, out: &mut Vec<Output>) -> Result<(), Lost> {
+    let last = core.history.last();
+    if !follows(last, at) {
+        return Err(format!("proposal {at} does not go on from {last}"));
+    }
+    core.append(at, item, None, out);
+    Ok(())
+}
+
+fn commit(core: &mut Core, at: Zxid, out: &mut Vec<Output>) -> Result<(), Lost> {
+    let next = core.history.undecided().next().map(|entry| entry.at);
+    match next {
+        Some(next) if next == at => {
+            core.commit_next(at, out);
+            Ok(())
+        }
+        Some(next) => Err(format!("commit of {at}, but {next} is next")),
+        None => Err(format!("commit of {at}, which was not proposed")),
+    }
+}

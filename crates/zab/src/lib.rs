@@ -1,0 +1,37 @@
+//! ZooKeeper's atomic broadcast, on ZooKeeper's wire.
+//!
+//! A member looks for the one with the best history ([`mod@election`]), follows it or leads
+//! ([`mod@learner`], [`mod@leader`]): discovery agrees on a new epoch, synchronization brings a
+//! quorum to the leader's history, broadcast orders what is proposed. Guarantees: what is
+//! delivered anywhere is delivered everywhere in the same order; an acknowledged proposal survives
+//! as long as a quorum's disks do; a new leader delivers all of its history before it proposes.
+//!
+//! Source: Junqueira, Reed, Serafini, "Zab", DSN 2011, and what Apache ZooKeeper 3.9 does on the
+//! wire. Deviations are named where they are.
+
+mod config;
+mod core;
+mod election;
+mod engine;
+mod ensemble;
+mod history;
+mod inbound;
+mod leader;
+mod learner;
+mod reconfiguration;
+mod status;
+
+#[cfg(test)]
+mod tests;
+
+pub use config::{Config, Durable, Limits, ReadLogLimit};
+pub use engine::Zab;
+pub use reconfiguration::{CONFIGURATION, NEXT_CONFIGURATION};
+pub use status::{Role, Status};
+
+use broadcast::Channel;
+
+/// Votes, between all members; the larger id connects.
+pub const ELECTION: Channel = Channel(0);
+/// Learners to their leader.
+pub const QUORUM: Channel = Channel(1);

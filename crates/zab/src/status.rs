@@ -1,0 +1,48 @@
+//! What a member tells of itself to those who look.
+
+use base::{NodeId, Zxid};
+use trace::SyncMethod;
+
+/// What it does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// It looks for a leader.
+    Looking,
+    /// It follows, or is about to.
+    Following,
+    /// It observes, or is about to.
+    Observing,
+    /// It leads, or is about to.
+    Leading,
+    /// Its disk has failed.
+    Silent,
+}
+
+/// A member at a moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// What it does.
+    pub role: Role,
+    /// Whom it follows; itself if it leads.
+    pub leader: Option<NodeId>,
+    /// Whether it serves.
+    pub serving: bool,
+    /// Whether a leader is past discovery, or a learner has its leader's epoch.
+    pub synchronizing: bool,
+    /// How a learner's history was brought to its leader's.
+    pub method: Option<SyncMethod>,
+    /// The largest promised epoch.
+    pub accepted_epoch: i64,
+    /// The epoch whose initial history it has.
+    pub current_epoch: i64,
+    /// The end of its log.
+    pub last: Zxid,
+    /// The end of what is decided.
+    pub committed: Zxid,
+    /// Of a leader: followers that serve.
+    pub followers: Vec<NodeId>,
+    /// Of a leader: observers that serve.
+    pub observers: Vec<NodeId>,
+    /// The logical clock of elections.
+    pub round: i64,
+}
