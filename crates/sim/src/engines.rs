@@ -25,6 +25,7 @@ mod subject;
 mod transfer;
 mod work;
 mod world;
+mod zab;
 
 #[cfg(test)]
 mod tests;
@@ -35,4 +36,5 @@ pub use history::State;
 pub use judge::Violation;
 pub use options::{Fault, Options, Strike};
 pub use report::{Counts, Report};
+pub use zab::ZabSubject;
 pub use subject::{Claim, Letter, Observation, Registers, Setup, Subject};

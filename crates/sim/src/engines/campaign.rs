@@ -77,7 +77,7 @@ fn differs(report: &Report) -> Report {
 /// What a seed says: the protocol's parameters and the world's, and the generator of the rest.
 pub(crate) fn draw<S: Subject>(seed: u64) -> (S, Options, Rng) {
     let mut rng = Rng::new(seed);
-    let setup = draw_setup(&mut rng);
+    let setup = draw_setup(&mut rng, S::VOTERS_MIN);
     let subject = S::draw(&setup, &mut rng);
     let options = Options::draw(&mut rng, setup, subject.patience());
     (subject, options, rng)

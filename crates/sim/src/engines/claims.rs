@@ -15,7 +15,8 @@ impl<E: Machine<Input = Input, Output = Output>> Host<E> {
         frame: &Bytes,
         scene: &mut Scene<'_, S>,
     ) -> Step {
-        for claim in scene.subject.claims(frame) {
+        let Some(channel) = self.links.get(&id).map(|link| link.channel) else { return Ok(()) };
+        for claim in scene.subject.claims(channel, frame) {
             match claim {
                 Claim::Logged(at) => self.judge_logged(id, at)?,
                 Claim::Promised(period) => self.judge_promised(period, scene)?,

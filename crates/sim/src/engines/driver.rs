@@ -242,7 +242,7 @@ impl<S: Subject> World<S> {
         if them.alive {
             member.peers.insert(us.link, them.member);
         }
-        member.host.links.entry(us.link).or_insert_with(Link::default);
+        member.host.links.entry(us.link).or_insert_with(|| Link::new(channel));
         self.mix(&[5, us.member as u64, them.member as u64]);
         self.with(us.member, |host, now, scene| {
             host.handle(now, Input::LinkUp { link: us.link, channel }, scene)

@@ -64,14 +64,21 @@ pub(crate) enum Held {
 }
 
 /// One end of a connection.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Link {
+    pub(crate) channel: Channel,
     pub(crate) held: VecDeque<Held>,
     pub(crate) fetch: Option<Fetch>,
     /// Whether a period was said to be installed on it.
     pub(crate) installed: bool,
     /// Why it is down, while a state that came over it is being stored.
     pub(crate) down: Option<String>,
+}
+
+impl Link {
+    pub(crate) fn new(channel: Channel) -> Link {
+        Link { channel, held: VecDeque::new(), fetch: None, installed: false, down: None }
+    }
 }
 
 /// What a host needs of the world at a step.
@@ -253,7 +260,7 @@ impl<E: Machine<Input = Input, Output = Output>> Host<E> {
             }
             Output::Unlisten { channel } => scene.effects.push(Effect::Unlisten { channel }),
             Output::Dial { link, channel, addresses } => {
-                let old = self.links.insert(link, Link::default());
+                let old = self.links.insert(link, Link::new(channel));
                 if old.is_some() || link.0 >> 63 == 1 {
                     let evidence = format!("node {} dials {link:?} again", self.node.0);
                     return violated("a link's number is used once", evidence);

@@ -170,8 +170,8 @@ fn draw_strikes(rng: &mut Rng, unit: u64, duration: u64) -> Vec<Strike> {
 }
 
 /// One to seven voters, mostly three or five; sometimes observers.
-pub(crate) fn draw_setup(rng: &mut Rng) -> Setup {
-    let voters = *rng.pick(&[1, 2, 3, 3, 3, 3, 4, 5, 5, 6, 7]);
+pub(crate) fn draw_setup(rng: &mut Rng, voters_min: u64) -> Setup {
+    let voters = *rng.pick(&[1, 2, 3, 3, 3, 3, 4, 5, 5, 6, 7]).max(&voters_min);
     let observers = *rng.pick(&[0, 0, 1, 2]);
     let nodes = |from: u64, count: u64| (from..from + count).map(NodeId).collect();
     Setup { voters: nodes(1, voters), observers: nodes(voters + 1, observers) }

@@ -354,7 +354,7 @@ impl<E: Machine<Input = Input, Output = Output>> Host<E> {
         link: LinkId,
         scene: &mut Scene<'_, S>,
     ) {
-        let letter = scene.subject.letter(Letter::Heartbeat, Bytes::from_static(HEARTBEAT));
+        let letter = scene.subject.letter(Letter::Heartbeat, Bytes::from_static(&HEARTBEAT[..]));
         self.inputs.push_back(Input::Heartbeat { link, letter });
     }
 }
@@ -377,5 +377,5 @@ fn word(bytes: &[u8], at: usize) -> Option<u64> {
     Some(u64::from_be_bytes(bytes.get(at..at + 8)?.try_into().ok()?))
 }
 
-/// What every replica's service has heard. Not a multiple of anything: engines look at no letter.
-const HEARTBEAT: &[u8] = b"a sign of life";
+/// What every replica's service has heard.
+const HEARTBEAT: &[u8; 24] = b"a sign of life, at last.";

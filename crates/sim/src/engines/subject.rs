@@ -2,7 +2,7 @@
 
 use crate::engines::disk::Durable;
 use base::{NodeId, Rng, Time, Zxid};
-use broadcast::{Engine, Item, Output};
+use broadcast::{Channel, Engine, Item, Output};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -75,6 +75,9 @@ pub trait Subject: Clone + Send + Sync + 'static {
     /// Whether a place names one entry for ever, also one that is never delivered.
     const UNIQUE_PLACES: bool;
 
+    /// The fewest voters that it can have.
+    const VOTERS_MIN: u64 = 1;
+
     /// The protocol's own parameters, by seed.
     fn draw(setup: &Setup, rng: &mut Rng) -> Self;
 
@@ -125,7 +128,7 @@ pub trait Subject: Clone + Send + Sync + 'static {
     }
 
     /// What a frame says about the disk of its sender.
-    fn claims(&self, _frame: &Bytes) -> Vec<Claim> {
+    fn claims(&self, _channel: Channel, _frame: &Bytes) -> Vec<Claim> {
         Vec::new()
     }
 

@@ -106,7 +106,7 @@ impl<const FLAW: usize> Subject for Fixed<FLAW> {
         None
     }
 
-    fn claims(&self, frame: &Bytes) -> Vec<Claim> {
+    fn claims(&self, _channel: Channel, frame: &Bytes) -> Vec<Claim> {
         let unseen = FLAWS[FLAW] == Flaw::AcknowledgesEarlyUnseen;
         match frame[4] {
             HELLO => vec![Claim::Installed(0)],
