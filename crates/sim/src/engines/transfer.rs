@@ -119,6 +119,7 @@ impl<E: Machine<Input = Input, Output = Output>> Host<E> {
         self.service.fuzzy = state.last;
         self.declare(scene)?;
         let rest = Bytes::copy_from_slice(&bytes[len..]);
+        self.handle(now, Input::SnapshotReceived { link: id }, scene)?;
         self.handle(now, Input::SnapshotInstalled { link: id, at, rest }, scene)?;
         match down {
             Some(reason) => self.link_down(now, id, reason, scene),
