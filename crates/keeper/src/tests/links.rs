@@ -11,7 +11,7 @@ use wire::quorum::{ForwardedRequest, PacketKind, put_packet, put_packet_with_dat
 
 fn forwarded(session_id: i64, op: i32, body: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::new();
-    put_request(&mut bytes, &ForwardedRequest { session_id, cxid: 1, op, body }, Some(&[]));
+    put_request(&mut bytes, &ForwardedRequest { session_id, cxid: 1, op, body }, None);
     bytes
 }
 
