@@ -25,6 +25,7 @@ mod peers;
 mod published;
 mod purge;
 mod reads;
+mod recovered;
 mod server;
 mod service;
 mod settings;

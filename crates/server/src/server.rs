@@ -19,7 +19,7 @@ use crate::listener;
 use crate::peers::{Home, Peers, Place};
 use crate::published::Published;
 use crate::purge::Purge;
-use crate::reads::{Read, Reads};
+use crate::recovered::{self, Found, Took};
 use crate::service::Service;
 use crate::settings::Settings;
 use crate::snapshots::Snapshots;
@@ -27,7 +27,7 @@ use crate::threads;
 use base::Rng;
 use config::Config;
 use metrics::Metrics;
-use node::{Input, Member, RecoverError, Recovered, Start};
+use node::{Member, RecoverError};
 use socket2::SockRef;
 use std::io;
 use std::net::{Shutdown, SocketAddr, TcpListener};
@@ -35,7 +35,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-use storage::{Disk, Finding, RestoreError, Restored, TxnLog};
+use storage::{Disk, RestoreError};
 use tokio::runtime::Runtime;
 use tokio::sync::Notify;
 
@@ -140,9 +140,6 @@ impl Server {
     /// # Errors
     /// What is in the way, and what to do.
     pub fn start(config: Config, options: Options) -> Result<Server, StartError> {
-        if let Some(ensemble) = &config.ensemble {
-            return Err(StartError::Ensemble(ensemble.me));
-        }
         let storage = &config.storage;
         let mut locks = vec![DirLock::take(&storage.data_dir, storage.dir_autocreate)?];
         if storage.data_log_dir != storage.data_dir {
@@ -166,11 +163,11 @@ impl Server {
         let (listener, address) = listen(&settings)?;
         settings.config.listen.port = address.port();
         let clock = Clock::start();
-        let recovered = recover(&disk, &settings)?;
+        let found = recovered::recover(&disk, &settings)?;
         let runtimes = (0..worker_count(options.workers)).map(|_| threads::runtime());
         let runtimes = runtimes.collect::<io::Result<Vec<_>>>().map_err(StartError::System)?;
         let places: Vec<Place> = runtimes.iter().map(place).collect();
-        let service = assemble(&disk, settings, clock, recovered, places)?;
+        let service = assemble(&disk, settings, clock, found, places)?;
         let purge = start_purge(disk, &service).map_err(StartError::System)?;
         let journalist = journalist::start(&service).map_err(StartError::System)?;
         let workers = threads::start(&service, runtimes, &listener);
@@ -241,72 +238,11 @@ fn listen(settings: &Settings) -> Result<(TcpListener, SocketAddr), StartError> 
     Ok((listener, address))
 }
 
-/// How long the parts of a recovery took.
-struct Took {
-    snapshot: Duration,
-    replay: Duration,
-}
-
-impl Took {
-    fn total(&self) -> Duration {
-        self.snapshot + self.replay
-    }
-}
-
-fn recover<D: Disk>(disk: &D, settings: &Settings) -> Result<(Recovered, Took), StartError> {
-    let started = Instant::now();
-    let mut loaded = started;
-    let (dirs, options) = (settings.dirs(), settings.recovery());
-    let (tree, snapshot) = (settings.tree(), settings.snapshot());
-    let mut snapshot_loaded = || loaded = Instant::now();
-    let recovered =
-        node::recover_telling(disk, &dirs, options, tree, snapshot, &mut snapshot_loaded)?;
-    let took = Took { snapshot: loaded - started, replay: loaded.elapsed() };
-    report(&recovered, &took);
-    Ok((recovered, took))
-}
-
-fn report(recovered: &Recovered, took: &Took) {
-    let Restored { snapshot, replayed, skipped_snapshots, findings, .. } = &recovered.restored;
-    for (snapshot, error) in skipped_snapshots {
-        let path = snapshot.path.display();
-        tracing::warn!(%path, %error, "a snapshot is bad; an older one and the log were used");
-    }
-    for finding in findings {
-        match finding {
-            Finding::TornTail { path, offset, .. } => tracing::warn!(
-                path = %path.display(), offset,
-                "cut off the end of a log: a crash tore it before it was acknowledged"
-            ),
-            Finding::Unbegun(path) => tracing::info!(
-                path = %path.display(), "removed a log file that a crash left without a header"
-            ),
-            Finding::TornMiddle { path, offset } => tracing::info!(
-                path = %path.display(), offset, "a log ends in a torn record; the next goes on"
-            ),
-            Finding::OutOfOrder { after, zxid } => {
-                tracing::warn!(%after, %zxid, "the log goes back in one place");
-            }
-            Finding::Gap { after, next } => {
-                tracing::warn!(%after, %next, "transactions are missing from the log");
-            }
-        }
-    }
-    let tree = &recovered.tree;
-    let (took_ms, zxid, digest) = (millis(took.total()), tree.last_zxid(), tree.digest());
-    tracing::info!(
-        snapshot = %snapshot.map_or_else(|| "none".to_owned(), |zxid| zxid.to_string()),
-        nodes = tree.node_count(),
-        "Snapshot loaded in {took_ms} ms, highest zxid is {zxid}, digest is {digest}"
-    );
-    tracing::info!("{replayed} txns loaded in {} ms", millis(took.replay));
-}
-
 fn assemble<D>(
     disk: &D,
     settings: Settings,
     clock: Clock,
-    (recovered, took): (Recovered, Took),
+    found: Found,
     places: Vec<Place>,
 ) -> Result<Arc<Service>, StartError>
 where
@@ -314,21 +250,21 @@ where
 {
     let mut rng = seed()?;
     let dirs = settings.dirs();
-    let Recovered { tree, restored } = recovered;
+    let Found { tree, restored, start, took } = found;
     let hub = Arc::new(Hub::new(tree));
     let snapshots = Snapshots::new(disk.clone(), dirs.snapshots(), settings.snapshot());
-    let log = TxnLog::new(disk.clone(), dirs.logs(), settings.log());
     let mut outputs = Vec::new();
     let member = Member::recover(
         SharedHub(Arc::clone(&hub)),
         &settings.member(),
-        Start { replayed: restored.replayed > 0, ..Start::default() },
+        start,
         clock.now(),
         clock.wall(),
         rng.fork(),
         &mut outputs,
     );
-    let journal = DiskLedger::start(disk.clone(), log).map_err(StartError::System)?;
+    let journal = DiskLedger::start(disk.clone(), recovered::journal(disk, &settings))
+        .map_err(StartError::System)?;
     let published = Arc::new(Published::default());
     published.counters(|counters| count_start(&mut counters.metrics, &took, restored.replayed));
     let (inbox, failure) = (Arc::new(Inbox::default()), Failure::default());
@@ -345,7 +281,7 @@ where
         published: Arc::clone(&published),
         failure: failure.clone(),
     });
-    let reads = Reads::new(read);
+    let reads = recovered::reads(disk.clone(), &settings);
     let service = Arc::new(Service {
         limits: Limits::new(&settings, clock, rng.fork()),
         clock,
@@ -379,8 +315,8 @@ where
     D: Disk + Send + Sync + 'static,
 {
     let settings = Settings::new(config, String::new());
-    let recovered = recover(disk, &settings)?;
-    assemble(disk, settings, Clock::start(), recovered, runtimes.iter().map(place).collect())
+    let found = recovered::recover(disk, &settings)?;
+    assemble(disk, settings, Clock::start(), found, runtimes.iter().map(place).collect())
 }
 
 fn count_start(metrics: &mut Metrics, took: &Took, replayed: u64) {
@@ -394,14 +330,6 @@ fn count_start(metrics: &mut Metrics, took: &Took, replayed: u64) {
 fn seed() -> Result<Rng, StartError> {
     let refused = |error: getrandom::Error| StartError::System(io::Error::other(error));
     getrandom::u64().map(Rng::new).map_err(refused)
-}
-
-/// What there is to read for a member whose engine never asks for it.
-fn read(read: Read) -> Input {
-    match read {
-        Read::State { .. } => Input::ReloadFailed { reason: "not known here".to_owned() },
-        Read::Log { link, .. } => Input::LogRead { link, entries: Vec::new() },
-    }
 }
 
 fn place(runtime: &Runtime) -> Place {

@@ -3,12 +3,13 @@
 use crate::peers::PeerSettings;
 use config::{Config, DigestAlgorithm, Ensemble, SnapshotCompression};
 use keeper::ThrottleConfig;
-use node::{CheckpointConfig, EngineConfig, SnapshotOptions};
+use node::{CheckpointConfig, EngineConfig, RecentLimits, SnapshotOptions};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use storage::{Compression, Dirs, LogOptions, ReadOptions, RecoveryOptions};
 use wire::OwnerRules;
-use wire::quorum::{Address, PeerAddress};
 use words::{Whitelist, Word};
 
 /// What the parts of a server are told.
@@ -88,10 +89,28 @@ impl Settings {
         node::Config {
             keeper: Arc::clone(&self.keeper),
             checkpoint,
-            engine: EngineConfig::Solo,
+            engine: self.zab().map_or(EngineConfig::Solo, |zab| EngineConfig::Zab(Box::new(zab))),
             tree: self.tree(),
             field_size_max: self.keeper.field_size_max,
         }
+    }
+
+    /// How many of the last transactions are kept for learners; `None` for a server that is alone.
+    pub(crate) fn recent(&self) -> Option<RecentLimits> {
+        let limits = self.zab()?.limits;
+        Some(RecentLimits { entries: limits.recent_entries, bytes: limits.recent_bytes })
+    }
+
+    /// Where the engine's texts are kept; `None` for a server that is alone.
+    pub(crate) fn texts(&self) -> Option<BTreeMap<&'static str, PathBuf>> {
+        self.config.ensemble.as_ref()?;
+        Some(BTreeMap::new())
+    }
+
+    /// How much of the log, in sizes of a snapshot, a learner may get instead of one.
+    pub(crate) fn log_per_snapshot(&self) -> f64 {
+        let ensemble = self.config.ensemble.as_ref();
+        ensemble.and_then(|ensemble| ensemble.log_per_snapshot).unwrap_or(-1.0)
     }
 
     pub(crate) fn peers(&self) -> PeerSettings {
@@ -100,7 +119,6 @@ impl Settings {
     }
 
     /// What the engine of an ensemble is told; `None` for a server that is alone.
-    #[cfg_attr(not(test), allow(dead_code, reason = "the server does not start ensembles yet"))]
     pub(crate) fn zab(&self) -> Option<zab::Config> {
         let ensemble = self.config.ensemble.as_ref()?;
         Some(zab::Config {
@@ -109,6 +127,7 @@ impl Settings {
             last_seen: ensemble.last_seen.clone(),
             reconfig: self.config.features.reconfig,
             multi_address: ensemble.rules.multi_address,
+            listen_on_all: ensemble.listen_on_all_addresses,
             limits: self.zab_limits(ensemble),
         })
     }
@@ -136,30 +155,6 @@ impl Settings {
             epoch_wait: times.epoch_wait,
             ..zab::Limits::default()
         }
-    }
-
-    /// Where elections are held with this server; nowhere if it is alone.
-    #[cfg_attr(not(test), allow(dead_code, reason = "the server does not start ensembles yet"))]
-    pub(crate) fn election_addresses(&self) -> Vec<Address> {
-        self.own_addresses(PeerAddress::election)
-    }
-
-    /// Where learners connect while this server leads; nowhere if it is alone.
-    #[cfg_attr(not(test), allow(dead_code, reason = "the server does not start ensembles yet"))]
-    pub(crate) fn quorum_addresses(&self) -> Vec<Address> {
-        self.own_addresses(PeerAddress::quorum)
-    }
-
-    fn own_addresses(&self, which: impl Fn(&PeerAddress) -> Address) -> Vec<Address> {
-        let Some(ensemble) = &self.config.ensemble else { return Vec::new() };
-        let own = ensemble.own().addresses().iter().map(which);
-        let mut addresses: Vec<Address> = match ensemble.listen_on_all_addresses {
-            true => own.map(|its| Address::new(Address::ANY_HOST, its.port)).collect(),
-            false => own.collect(),
-        };
-        addresses.sort();
-        addresses.dedup();
-        addresses
     }
 
     pub(crate) fn throttle(&self) -> ThrottleConfig {
@@ -257,11 +252,14 @@ mod tests {
 
     #[test]
     fn the_engine_is_told_what_the_file_says() {
-        let settings = settings("commitLogCount=700\nreconfigEnabled=true", 258);
+        let settings =
+            settings("commitLogCount=700\nreconfigEnabled=true\nquorumListenOnAllIPs=true", 258);
         assert_eq!(settings.keeper.server_id, 2);
         let zab = settings.zab().expect("an ensemble");
         assert_eq!((zab.me.0, zab.committed.servers().len(), zab.last_seen), (258, 3, None));
-        assert!(zab.reconfig && zab.multi_address && !zab.limits.force_snapshot);
+        assert!(
+            zab.reconfig && zab.multi_address && zab.listen_on_all && !zab.limits.force_snapshot
+        );
         assert_eq!(zab.limits.init_time(), Duration::from_secs(14));
         assert_eq!(zab.limits.sync_time(), Duration::from_secs(6));
         assert_eq!((zab.limits.recent_entries, zab.limits.epoch_wait), (700, None));
@@ -271,23 +269,9 @@ mod tests {
     }
 
     #[test]
-    fn peers_are_taken_at_the_own_addresses_or_at_all() {
-        let text = |addresses: Vec<super::Address>| {
-            let texts: Vec<String> = addresses.iter().map(ToString::to_string).collect();
-            texts.join(" ")
-        };
-        let own = settings("", 2);
-        assert_eq!(text(own.election_addresses()), "b:4 c:5");
-        assert_eq!(text(own.quorum_addresses()), "b:3 c:3");
-        let all = settings("quorumListenOnAllIPs=true", 2);
-        assert_eq!(text(all.election_addresses()), "0.0.0.0:4 0.0.0.0:5");
-        assert_eq!(text(all.quorum_addresses()), "0.0.0.0:3");
-    }
-
-    #[test]
     fn a_server_that_is_alone_has_no_engine_of_an_ensemble() {
         let alone = Settings::new(config::Config::default(), String::new());
-        assert!(alone.zab().is_none() && alone.election_addresses().is_empty());
+        assert!(alone.zab().is_none());
         assert_eq!(alone.keeper.server_id, 1);
     }
 }

@@ -89,6 +89,7 @@ impl Leading {
     fn listen(&mut self, core: &Core, out: &mut Vec<Output>) {
         self.listen_at = None;
         if let Some(addresses) = core.ensemble.quorum_addresses(core.me) {
+            let addresses = core.listen_addresses(&addresses);
             out.push(Output::Listen { channel: QUORUM, addresses });
         }
     }

@@ -65,6 +65,7 @@ impl Subject for ZabSubject {
             last_seen: None,
             reconfig: false,
             multi_address: false,
+            listen_on_all: false,
             limits: self.limits,
         };
         let (accepted_epoch, current_epoch) = epochs(&durable.registers);
@@ -75,6 +76,7 @@ impl Subject for ZabSubject {
             current_epoch: current_epoch.max(i64::from(last.epoch())),
             last,
             recent: durable.entries.clone(),
+            is_lost: false,
         };
         Zab::recover(config, durable, now, out)
     }

@@ -72,6 +72,7 @@ impl Mesh {
     pub(crate) fn listen(&mut self, core: &Core, out: &mut Vec<Output>) {
         self.listen_at = None;
         if let Some(addresses) = core.ensemble.election_addresses(core.me) {
+            let addresses = core.listen_addresses(&addresses);
             out.push(Output::Listen { channel: ELECTION, addresses });
         }
     }

@@ -33,7 +33,11 @@ impl Learning {
         } else {
             None // promised before: this does not count as a promise
         };
-        let last = if core.wants_snapshot { Zxid::ZERO } else { core.history.last() };
+        let last = match (core.is_lost, core.wants_snapshot) {
+            (true, _) => NOT_INITIALISED,
+            (false, true) => Zxid::ZERO,
+            (false, false) => core.history.last(),
+        };
         let mut frame = Vec::new();
         put_packet(&mut frame, PacketKind::AckEpoch, last.0, Some(&encode_epoch_ack(current)));
         self.send(frame, core.history.lsn(), out);
@@ -133,7 +137,7 @@ impl Learning {
             return Ok(());
         }
         core.history.reset(at, Vec::new());
-        core.wants_snapshot = false;
+        (core.wants_snapshot, core.is_lost) = (false, false);
         self.inbound.push(rest);
         self.go_on(core, now, out)
     }
@@ -293,3 +297,6 @@ impl Learning {
         debug_assert!(!is_observer(core) || core.history.undecided().next().is_none());
     }
 }
+
+/// The end of the history of who must not be counted.
+const NOT_INITIALISED: Zxid = Zxid(-1);

@@ -66,6 +66,7 @@ impl Room {
             current_epoch: register("currentEpoch"),
             last: disk.entries.last().map_or(Zxid::ZERO, |(at, _)| *at),
             recent: disk.entries.clone(),
+            is_lost: false,
         };
         let config = Config {
             me: NodeId(id),
@@ -73,6 +74,7 @@ impl Room {
             last_seen: None,
             reconfig: false,
             multi_address: false,
+            listen_on_all: false,
             limits: Limits::default(),
         };
         let mut out = Vec::new();
