@@ -25,6 +25,11 @@ fn the_others_go_on_when_the_leader_crashes() {
     room.propose(3, 2);
     room.settle();
     room.crash(3);
+    let crashed = room.now();
+    while room.leader().is_none() {
+        room.step();
+    }
+    assert_eq!(room.now(), crashed, "who is out of reach is not waited for");
     room.settle();
     let leader = room.leader().expect("another leader");
     assert_eq!(leader, 2);

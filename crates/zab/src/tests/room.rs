@@ -101,6 +101,21 @@ impl Room {
         self.events.push_back((other.0, down));
     }
 
+    pub(super) fn now(&self) -> Time {
+        self.now
+    }
+
+    /// The next thing that happens.
+    pub(super) fn step(&mut self) {
+        if let Some((node, input)) = self.events.pop_front() {
+            return self.handle(node, input);
+        }
+        let due = self.members.iter().filter_map(|(id, m)| Some((m.engine.deadline()?, *id)));
+        let (at, id) = due.min().expect("somebody waits");
+        self.now = self.now.max(at);
+        self.handle(id, Input::TimerExpired);
+    }
+
     /// Until nothing happens for a while.
     pub(super) fn settle(&mut self) {
         let until = self.now + Duration::from_secs(30);
