@@ -124,6 +124,12 @@ pub enum Input {
         /// The first record that is not durable.
         at: Lsn,
     },
+    /// The state that comes over the link is there whole, in place of ours. It is on its way to the
+    /// disk: one of the next two follows.
+    SnapshotReceived {
+        /// From where.
+        link: LinkId,
+    },
     /// The state that came over the link is in place of ours, and on the disk.
     SnapshotInstalled {
         /// From where.
@@ -133,7 +139,8 @@ pub enum Input {
         /// What came behind it.
         rest: Bytes,
     },
-    /// The state that was to come is no state, or could not be stored.
+    /// The state that was to come is no state, and ours is what it was; or it is there, and could
+    /// not be stored.
     SnapshotRefused {
         /// From where.
         link: LinkId,

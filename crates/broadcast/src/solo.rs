@@ -74,6 +74,7 @@ impl Machine for Solo {
             | Input::LinkDown { .. }
             | Input::Received { .. }
             | Input::ListenFailed { .. }
+            | Input::SnapshotReceived { .. }
             | Input::SnapshotInstalled { .. }
             | Input::SnapshotRefused { .. }
             | Input::ResetDone { .. }

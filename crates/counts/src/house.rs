@@ -6,7 +6,9 @@ use crate::sink::Sink;
 use base::{ConnectionId, Machine, Rng, Time, WallTime, Zxid};
 use jute::{Decode, Reader};
 use keeper::{Clients, Connection, Desk, Frame, Frames, Submissions, Watches};
-use node::{CheckpointConfig, Input, Journal, Member, Output, Progress, Shared};
+use node::{
+    CheckpointConfig, EngineConfig, Input, Journal, Member, Output, Progress, Shared, Start,
+};
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -48,11 +50,18 @@ impl House {
         let (watches, table) = (Watches::default(), Table::default());
         let hall = Hall(Rc::new(RefCell::new(Served { tree: tree(nodes), watches, table })));
         let checkpoint = CheckpointConfig { txns: u64::from(u32::MAX), log_bytes: None };
-        let member_config = node::Config { keeper: Arc::clone(&config), checkpoint };
+        let member_config = node::Config {
+            keeper: Arc::clone(&config),
+            checkpoint,
+            engine: EngineConfig::Solo,
+            tree: tree::Config::default(),
+            field_size_max: config.field_size_max,
+        };
         let mut outputs = Vec::new();
         let shared = hall.clone();
         let rng = Rng::new(1);
-        let member = Member::recover(shared, &member_config, false, NOW, WALL, rng, &mut outputs);
+        let start = Start::default();
+        let member = Member::recover(shared, &member_config, start, NOW, WALL, rng, &mut outputs);
         let journal = Journal::new(TxnLog::new(Sink::default(), "/log", LogOptions::default()));
         let (inbox, sent) = (Submissions::default(), Vec::new());
         let mut house = House { config, hall, member, journal, inbox, outputs, sent };

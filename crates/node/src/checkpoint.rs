@@ -74,6 +74,15 @@ impl Snapshots {
         may_begin
     }
 
+    /// Begins one that cannot be skipped, unless one is under way.
+    pub(crate) fn begin_at_once(&mut self, now: Time) -> bool {
+        let may_begin = self.began.is_none();
+        if may_begin {
+            self.began = Some(now);
+        }
+        may_begin
+    }
+
     /// The one under way has ended, well or not.
     pub(crate) fn end(&mut self, now: Time) {
         if let Some(began) = self.began.take() {

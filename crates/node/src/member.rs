@@ -5,16 +5,22 @@
 //! apply section ([`Shared::write`]), before anybody can read what they tell of.
 //! Invariant: nothing is applied before the record that it waits for is durable.
 
+mod perform;
+mod transfer;
+
 use crate::checkpoint::{Checkpoint, CheckpointConfig, Snapshots};
 use crate::contract::{Input, Output};
+use crate::engine::{Engine, EngineConfig};
+use crate::sends::Sends;
 use crate::shared::Shared;
 use base::{Lsn, Machine, Rng, Time, WallTime, Zxid};
-use broadcast::{Context, Decision, Item, LinkId, Record, Solo, View};
+use broadcast::{Context, Item};
 use bytes::Bytes;
 use keeper::{Keeper, Letter, Outgoing, Section, Submissions};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use trace::Event;
+use transfer::Transfer;
 use tree::Tree;
 
 /// What a member is told at its start.
@@ -24,6 +30,26 @@ pub struct Config {
     pub keeper: Arc<keeper::Config>,
     /// When snapshots are due.
     pub checkpoint: CheckpointConfig,
+    /// How the total order comes about.
+    pub engine: EngineConfig,
+    /// How trees are made that come from elsewhere.
+    pub tree: tree::Config,
+    /// Longest string or buffer of a state that comes from elsewhere, in bytes.
+    pub field_size_max: usize,
+}
+
+/// What a member finds on its disk, beside the tree.
+#[derive(Clone, Debug, Default)]
+pub struct Start {
+    /// Whether entries were replayed: then a snapshot is taken soon, so that the next start has
+    /// less to do.
+    pub replayed: bool,
+    /// The largest epoch that it promised; 0 on a server alone.
+    pub accepted_epoch: i64,
+    /// The epoch whose initial history it has; 0 on a server alone.
+    pub current_epoch: i64,
+    /// The last entries of its log, without a gap.
+    pub recent: Vec<(Zxid, Item)>,
 }
 
 /// What the engine says to the service, in its order: deliveries wait for the disk, and what
@@ -64,11 +90,19 @@ impl Gated {
 pub struct Member<S> {
     shared: S,
     keeper: Keeper,
-    engine: Solo,
+    engine: Engine,
     checkpoint: Checkpoint,
     gated: VecDeque<Gated>,
+    sends: Sends,
     durable: Lsn,
     snapshots: Snapshots,
+    /// A snapshot is to be taken as soon as it is certain that all of the tree is decided.
+    snapshot_wanted: bool,
+    /// Whether that is certain.
+    settled: bool,
+    transfer: Transfer,
+    /// No session expires before this.
+    expiry_not_before: Time,
     /// What connections submitted from inside the apply section.
     follow_up: Submissions,
     /// A batch that was drained, for the host to fill again.
@@ -82,29 +116,36 @@ pub struct Member<S> {
 }
 
 impl<S: Shared> Member<S> {
-    /// Starts on a recovered tree, which `shared` holds. With `replayed`, a snapshot is taken
-    /// soon, so that the next start has less to replay.
+    /// Starts on a recovered tree, which `shared` holds.
+    #[allow(clippy::too_many_arguments)]
     pub fn recover(
         shared: S,
         config: &Config,
-        replayed: bool,
+        start: Start,
         now: Time,
         wall: WallTime,
         rng: Rng,
         out: &mut Vec<Output>,
     ) -> Member<S> {
+        let Start { replayed, accepted_epoch, current_epoch, recent } = start;
         let keeper = Keeper::new(Arc::clone(&config.keeper), wall);
         let last = shared.read(Tree::last_zxid);
         let mut engine_out = Vec::new();
-        let engine = Solo::recover(last, &mut engine_out);
+        let durable = zab::Durable { accepted_epoch, current_epoch, last, recent };
+        let engine = Engine::recover(config.engine.clone(), durable, now, &mut engine_out);
         let mut member = Member {
             shared,
             keeper,
             engine,
             checkpoint: Checkpoint::new(config.checkpoint, rng),
             gated: VecDeque::new(),
+            sends: Sends::default(),
             durable: Lsn::ZERO,
             snapshots: Snapshots::default(),
+            snapshot_wanted: replayed,
+            settled: false,
+            transfer: Transfer::new(config.tree, config.field_size_max),
+            expiry_not_before: Time::ZERO,
             follow_up: Submissions::default(),
             spare: Submissions::default(),
             outgoing: Outgoing::default(),
@@ -112,11 +153,8 @@ impl<S: Shared> Member<S> {
             engine_out,
             events: Vec::new(),
         };
-        member.perform_engine(now, out);
         member.settle(now, out);
-        if replayed {
-            member.take_snapshot(now, out);
-        }
+        member.take_events(out);
         member
     }
 
@@ -124,6 +162,17 @@ impl<S: Shared> Member<S> {
     #[must_use]
     pub fn keeper(&self) -> &Keeper {
         &self.keeper
+    }
+
+    /// Its place among the members of an ensemble; `None` on a server alone.
+    #[must_use]
+    pub fn status(&self) -> Option<zab::Status> {
+        self.engine.status()
+    }
+
+    /// No session is to expire before this: what clients sent meanwhile is yet to be read.
+    pub fn hold_expiry(&mut self, until: Time) {
+        self.expiry_not_before = until;
     }
 
     /// A drained batch to fill again.
@@ -164,8 +213,10 @@ impl<S: Shared> Member<S> {
     }
 
     fn timer_expired(&mut self, now: Time, wall: WallTime, out: &mut Vec<Output>) {
-        let Member { shared, keeper, outgoing, .. } = self;
-        shared.with_clients(|tree, clients| keeper.expire(tree, now, wall, clients, outgoing));
+        if now >= self.expiry_not_before {
+            let Member { shared, keeper, outgoing, .. } = self;
+            shared.with_clients(|tree, clients| keeper.expire(tree, now, wall, clients, outgoing));
+        }
         self.told(now, wall, broadcast::Input::TimerExpired, out);
     }
 
@@ -173,7 +224,8 @@ impl<S: Shared> Member<S> {
     fn told(&mut self, now: Time, wall: WallTime, input: broadcast::Input, out: &mut Vec<Output>) {
         self.engine.handle(now, input, &mut self.engine_out);
         self.settle(now, out);
-        if !self.letters.is_empty() {
+        // Letters may come before what was delivered is durable, and this is primary with it.
+        while !self.letters.is_empty() && self.keeper.is_primary() {
             let letters = std::mem::take(&mut self.letters);
             let Member { shared, keeper, outgoing, .. } = self;
             shared.read(|tree| keeper.forwarded(tree, now, wall, &letters, outgoing));
@@ -188,140 +240,20 @@ impl<S: Shared> Member<S> {
         loop {
             self.send(now, out);
             self.perform_engine(now, out);
-            while self.gated.front().is_some_and(|gated| gated.after() <= self.durable) {
-                self.pass_gate(now);
-            }
+            self.pass_gates(now);
             self.answer_ready(now);
+            self.snapshot_if_wanted(now, out);
             if self.outgoing.is_empty() && self.engine_out.is_empty() {
                 return;
             }
         }
     }
 
-    fn send(&mut self, now: Time, out: &mut Vec<Output>) {
-        let Member { engine, outgoing, engine_out, .. } = self;
-        if outgoing.is_empty() {
-            return;
-        }
-        let mut tell = |input| engine.handle(now, input, engine_out);
-        let Outgoing { proposals, letters, answers, reads, refused } = outgoing;
-        if !proposals.is_empty() {
-            tell(broadcast::Input::Proposed(std::mem::take(proposals)));
-        }
-        for (context, level) in reads.drain(..) {
-            tell(broadcast::Input::ReadRequested { context, level });
-        }
-        if !letters.is_empty() {
-            tell(broadcast::Input::Forward { letter: Bytes::from(std::mem::take(letters)) });
-        }
-        for (to, letter) in answers.drain(..) {
-            tell(broadcast::Input::Answer { to, letter });
-        }
-        for keeper::Refused { link, reason } in refused.drain(..) {
-            out.push(Output::Close { link });
-            tell(broadcast::Input::LinkDown { link, reason: reason.to_owned() });
-        }
-    }
-
-    fn perform_engine(&mut self, now: Time, out: &mut Vec<Output>) {
-        while !self.engine_out.is_empty() {
-            let mut engine_out = std::mem::take(&mut self.engine_out);
-            engine_out.drain(..).for_each(|output| self.perform(now, output, out));
-            if self.engine_out.is_empty() {
-                self.engine_out = engine_out;
-            }
-        }
-    }
-
-    fn perform(&mut self, now: Time, output: broadcast::Output, out: &mut Vec<Output>) {
-        match output {
-            broadcast::Output::Persist { lsn, record } => self.persist(now, lsn, record, out),
-            broadcast::Output::Deliver { at, item, after, .. } => {
-                self.gated.push_back(Gated::Delivery { at, item, after });
-            }
-            broadcast::Output::View(view) => self.view_changed(view),
-            broadcast::Output::Outcome { decision, .. } => {
-                let (Decision::Rejected(_) | Decision::Unknown) = decision;
-                self.keeper.become_silent();
-            }
-            broadcast::Output::ReadReady { context, at_least } => {
-                self.gated.push_back(Gated::Read { context, at_least });
-            }
-            broadcast::Output::Forwarded { from, node, letter } => {
-                self.letters.push(Letter { from, node, bytes: letter });
-            }
-            broadcast::Output::Answered { letter } => self.gated.push_back(Gated::Letter(letter)),
-            broadcast::Output::HeartbeatDue { link } => self.heartbeat(now, link),
-            broadcast::Output::HeartbeatHeard { from, letter, .. } => {
-                self.keeper.heard(from, &letter, now, &mut self.outgoing);
-            }
-            broadcast::Output::Trace(event) => self.events.push(event),
-            // Nothing that an engine without peers asks for.
-            broadcast::Output::Send { .. }
-            | broadcast::Output::Listen { .. }
-            | broadcast::Output::Unlisten { .. }
-            | broadcast::Output::Dial { .. }
-            | broadcast::Output::Close { .. }
-            | broadcast::Output::SendSnapshot { .. }
-            | broadcast::Output::FetchSnapshot { .. }
-            | broadcast::Output::ResetTo { .. }
-            | broadcast::Output::ReadLog { .. }
-            | broadcast::Output::Fatal { .. } => {}
-        }
-    }
-
-    fn view_changed(&mut self, view: View) {
-        match view {
-            // What was delivered before comes first: the service goes on from there.
-            View::Primary { last } => self.gated.push_back(Gated::BecomePrimary { last }),
-            View::Replica { .. } => self.gated.push_back(Gated::BecomeReplica),
-            // At once, so that no more is proposed; what was delivered is still applied.
-            View::Apart => {
-                self.letters.clear();
-                self.keeper.become_apart();
-            }
-            View::Silent => {
-                self.letters.clear();
-                self.gated.clear();
-                self.keeper.become_silent();
-            }
-        }
-    }
-
-    fn heartbeat(&mut self, now: Time, link: LinkId) {
-        let Member { shared, keeper, .. } = self;
-        let letter = shared.with_clients(|_, clients| keeper.heartbeat(clients, now));
-        let input = broadcast::Input::Heartbeat { link, letter };
-        self.engine.handle(now, input, &mut self.engine_out);
-    }
-
-    fn persist(&mut self, now: Time, lsn: Lsn, record: Record, out: &mut Vec<Output>) {
-        let (at, record) = match record {
-            Record::Entry { at, item } => (at, item),
-            Record::Truncate { to } => return out.push(Output::Truncate { lsn, to }),
-            Record::Register { name, value } => {
-                return out.push(Output::Register { lsn, name, value });
-            }
-            Record::Text { name, text } => return out.push(Output::Text { lsn, name, text }),
-        };
-        let size = u64::try_from(record.len()).unwrap_or(u64::MAX);
-        out.push(Output::Append { lsn, at, record });
-        if self.checkpoint.logged(size) {
-            out.push(Output::Roll);
-            self.take_snapshot(now, out);
-        }
-    }
-
-    fn take_snapshot(&mut self, now: Time, out: &mut Vec<Output>) {
-        let began = self.snapshots.begin(now);
-        let skipped = Output::Event(Event::SnapshotSkipped);
-        out.push(if began { Output::TakeSnapshot } else { skipped });
-    }
-
-    /// Applies what its gate lets through, a bounded number at a time so that readers get their
-    /// turn, and prepares what that made connections submit.
+    /// What waits for the journal goes on.
     fn durable(&mut self, now: Time, upto: Lsn, wall: WallTime, out: &mut Vec<Output>) {
         self.durable = self.durable.max(upto);
+        let leave = |link, frame| out.push(Output::Send { link, frame });
+        self.sends.release(self.durable, leave);
         self.told(now, wall, broadcast::Input::Durable { upto }, out);
     }
 
@@ -333,8 +265,16 @@ impl<S: Shared> Member<S> {
         }
     }
 
+    /// Lets through what its gate lets through, a bounded number at a time so that readers get
+    /// their turn.
+    fn pass_gates(&mut self, now: Time) {
+        while self.gated.front().is_some_and(|gated| gated.after() <= self.durable) {
+            self.pass_gate(now);
+        }
+    }
+
     fn pass_gate(&mut self, now: Time) {
-        let Member { shared, keeper, gated, durable, follow_up, outgoing, .. } = self;
+        let Member { shared, keeper, gated, durable, follow_up, outgoing, settled, .. } = self;
         shared.write(|tree, watches, clients| {
             let submissions = follow_up;
             let mut section = Section { tree, watches, clients, submissions, outgoing, now };
@@ -349,9 +289,14 @@ impl<S: Shared> Member<S> {
                         keeper.read_ready(&mut section, context, at_least);
                     }
                     Gated::BecomePrimary { last } => {
+                        section.tree.begin_epoch(last);
                         keeper.become_primary(section.tree, last, now);
+                        *settled = true;
                     }
-                    Gated::BecomeReplica => keeper.become_replica(section.tree, now),
+                    Gated::BecomeReplica => {
+                        keeper.become_replica(section.tree, now);
+                        *settled = true;
+                    }
                 }
             }
         });
@@ -367,6 +312,16 @@ impl<S: Shared> Member<S> {
             let mut section = Section { tree, watches, clients, submissions, outgoing, now };
             keeper.answer_ready(&mut section);
         });
+    }
+
+    fn tell_engine(&mut self, now: Time, input: broadcast::Input, out: &mut Vec<Output>) {
+        self.engine.handle(now, input, &mut self.engine_out);
+        self.settle(now, out);
+    }
+
+    fn take_events(&mut self, out: &mut Vec<Output>) {
+        self.keeper.take_events(&mut self.events);
+        out.extend(self.events.drain(..).map(Output::Event));
     }
 
     fn disk_failed(&mut self, now: Time, reason: String) {
@@ -389,31 +344,35 @@ impl<S: Shared> Machine for Member<S> {
                 self.disk_failed(now, reason);
                 self.settle(now, out);
             }
-            Input::SnapshotTaken { zxid } => {
-                self.snapshots.end(now);
-                self.events.push(Event::SnapshotTaken { zxid });
-            }
+            Input::SnapshotTaken { zxid } => self.snapshot_taken(now, zxid, out),
             Input::SnapshotFailed { zxid, reason } => {
-                self.snapshots.end(now);
-                self.events.push(Event::SnapshotFailed { zxid, reason });
+                self.snapshot_failed(now, zxid, reason, out);
             }
-            Input::Received { link, bytes, wall } => {
-                self.told(now, wall, broadcast::Input::Received { link, bytes }, out);
+            Input::Received { link, bytes, wall } => self.received(now, wall, link, bytes, out),
+            Input::LinkUp { link, channel } => {
+                self.tell_engine(now, broadcast::Input::LinkUp { link, channel }, out);
             }
-            Input::LinkDown { link, .. } => self.keeper.link_lost(link),
-            // Nothing that an engine without peers asked for.
-            Input::LinkUp { .. }
-            | Input::ListenFailed { .. }
-            | Input::Reloaded { .. }
-            | Input::ReloadFailed { .. }
-            | Input::LogRead { .. } => {}
+            Input::LinkDown { link, reason } => self.link_down(now, link, reason, out),
+            Input::ListenFailed { channel, reason } => {
+                self.tell_engine(now, broadcast::Input::ListenFailed { channel, reason }, out);
+            }
+            Input::Reloaded { tree, recent } => self.reloaded(now, *tree, recent, out),
+            Input::ReloadFailed { reason } => {
+                self.tell_engine(now, broadcast::Input::ResetFailed { reason }, out);
+            }
+            Input::LogRead { link, entries } => {
+                self.tell_engine(now, broadcast::Input::LogRead { link, entries }, out);
+            }
         }
-        self.keeper.take_events(&mut self.events);
-        out.extend(self.events.drain(..).map(Output::Event));
+        self.take_events(out);
     }
 
     fn deadline(&self) -> Option<Time> {
-        self.keeper.deadline()
+        let keeper = self.keeper.deadline().map(|at| at.max(self.expiry_not_before));
+        match (keeper, self.engine.deadline()) {
+            (Some(keeper), Some(engine)) => Some(keeper.min(engine)),
+            (keeper, engine) => keeper.or(engine),
+        }
     }
 }
 

@@ -38,11 +38,6 @@ impl Sends {
         self.waiting.remove(&link);
     }
 
-    /// Whether frames wait for the link.
-    pub(crate) fn waits(&self, link: LinkId) -> bool {
-        self.waiting.contains_key(&link)
-    }
-
     /// What may leave now, in order on each link.
     pub(crate) fn release(&mut self, durable: Lsn, mut leave: impl FnMut(LinkId, Bytes)) {
         self.waiting.retain(|&link, waiting| {

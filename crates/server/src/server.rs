@@ -8,23 +8,26 @@ use crate::clock::Clock;
 use crate::counters::millis;
 use crate::data_dir::{DirLock, LockError};
 use crate::disk::StdDisk;
-use crate::driver::{Deadline, Driver};
+use crate::driver::{Deadline, Driver, Parts};
+use crate::failure::Failure;
 use crate::hub::{Hub, SharedHub};
 use crate::inbox::Inbox;
 use crate::journalist::{self, Journalist};
 use crate::ledger::DiskLedger;
 use crate::limits::Limits;
-use crate::listener::{self, Accepted};
+use crate::listener;
+use crate::peers::{Home, Peers, Place};
 use crate::published::Published;
 use crate::purge::Purge;
-use crate::service::{Service, Worker};
+use crate::reads::{Read, Reads};
+use crate::service::Service;
 use crate::settings::Settings;
 use crate::snapshots::Snapshots;
 use crate::threads;
 use base::Rng;
 use config::Config;
 use metrics::Metrics;
-use node::{Member, RecoverError, Recovered};
+use node::{Input, Member, RecoverError, Recovered, Start};
 use socket2::SockRef;
 use std::io;
 use std::net::{Shutdown, SocketAddr, TcpListener};
@@ -33,8 +36,8 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use storage::{Disk, Finding, RestoreError, Restored, TxnLog};
+use tokio::runtime::Runtime;
 use tokio::sync::Notify;
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 /// What a server is told beside its configuration.
 #[derive(Clone, Debug)]
@@ -62,6 +65,9 @@ pub enum StartError {
     /// What is in the data directory was refused.
     #[error("{0}")]
     Recover(#[from] RecoverError),
+    /// The configuration makes it the member of an ensemble.
+    #[error("server.{} is one of several, and ensembles are not built yet: nothing was started", .0.0)]
+    Ensemble(base::NodeId),
     /// An authentication scheme that is enforced does not exist.
     #[error("enforce.auth.schemes: no such scheme: {}", .0.0.as_deref().unwrap_or("(none)"))]
     Auth(auth::UnknownScheme),
@@ -83,7 +89,7 @@ impl StartError {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            StartError::Auth(_) => 2,
+            StartError::Auth(_) | StartError::Ensemble(_) => 2,
             StartError::DataDir(_) => 3,
             StartError::Recover(RecoverError::Restore(RestoreError::Storage(error)))
             | StartError::Recover(RecoverError::Storage(error)) => storage_exit_code(error),
@@ -97,7 +103,10 @@ impl StartError {
 fn storage_exit_code(error: &storage::Error) -> u8 {
     use storage::Error;
     match error {
-        Error::MissingDir(_) | Error::SnapshotsAmongLogs(_) | Error::LogsAmongSnapshots(_) => 3,
+        Error::MissingDir(_)
+        | Error::LostLogs(_)
+        | Error::SnapshotsAmongLogs(_)
+        | Error::LogsAmongSnapshots(_) => 3,
         Error::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => 3,
         Error::Io { .. }
         | Error::Poisoned
@@ -107,6 +116,8 @@ fn storage_exit_code(error: &storage::Error) -> u8 {
         | Error::NoSnapshot(_)
         | Error::NoValidSnapshot { .. }
         | Error::NotInLog { .. }
+        | Error::TooLate { .. }
+        | Error::Superseded { .. }
         | Error::BadFile { .. } => 1,
     }
 }
@@ -115,9 +126,8 @@ fn storage_exit_code(error: &storage::Error) -> u8 {
 #[allow(missing_debug_implementations)]
 pub struct Server {
     service: Arc<Service>,
-    listener: Arc<TcpListener>,
+    listener: TcpListener,
     address: SocketAddr,
-    acceptor: JoinHandle<()>,
     workers: Vec<JoinHandle<()>>,
     journalist: JoinHandle<()>,
     purge: Option<Purge>,
@@ -130,6 +140,9 @@ impl Server {
     /// # Errors
     /// What is in the way, and what to do.
     pub fn start(config: Config, options: Options) -> Result<Server, StartError> {
+        if let Some(ensemble) = &config.ensemble {
+            return Err(StartError::Ensemble(ensemble.me));
+        }
         let storage = &config.storage;
         let mut locks = vec![DirLock::take(&storage.data_dir, storage.dir_autocreate)?];
         if storage.data_log_dir != storage.data_dir {
@@ -154,15 +167,17 @@ impl Server {
         settings.config.listen.port = address.port();
         let clock = Clock::start();
         let recovered = recover(&disk, &settings)?;
-        let workers = worker_count(options.workers);
-        let service = assemble(&disk, settings, clock, recovered, workers)?;
+        let runtimes = (0..worker_count(options.workers)).map(|_| threads::runtime());
+        let runtimes = runtimes.collect::<io::Result<Vec<_>>>().map_err(StartError::System)?;
+        let places: Vec<Place> = runtimes.iter().map(place).collect();
+        let service = assemble(&disk, settings, clock, recovered, places)?;
         let purge = start_purge(disk, &service).map_err(StartError::System)?;
-        let listener = Arc::new(listener);
         let journalist = journalist::start(&service).map_err(StartError::System)?;
-        let (acceptor, workers) = start_threads(&service, &listener).map_err(StartError::System)?;
+        let workers = threads::start(&service, runtimes, &listener);
+        let workers = workers.map_err(StartError::System)?;
         tracing::info!(address = %listener::shown(address), workers = workers.len(), "serving");
         let locks = Vec::new();
-        Ok(Server { service, listener, address, acceptor, workers, journalist, purge, locks })
+        Ok(Server { service, listener, address, workers, journalist, purge, locks })
     }
 
     /// Where it listens.
@@ -171,16 +186,27 @@ impl Server {
         self.address
     }
 
+    /// How many connections each worker has.
+    #[cfg(test)]
+    pub(crate) fn shares(&self) -> Vec<usize> {
+        self.service.workers.iter().map(|worker| worker.open()).collect()
+    }
+
+    /// Tells when the server has to be stopped because it cannot go on.
+    #[must_use]
+    pub fn failure(&self) -> Failure {
+        self.service.failure.clone()
+    }
+
     /// Stops: what was taken is made durable, answered and sent, for a bounded time.
     pub fn stop(self) {
-        let Server { service, listener, acceptor, workers, journalist, purge, locks, .. } = self;
+        let Server { service, listener, workers, journalist, purge, locks, .. } = self;
         tracing::info!("stopping: no more connections or requests are taken");
         service.stopping.store(true, Ordering::SeqCst);
-        // Makes the acceptor's call return.
-        if let Err(error) = SockRef::from(&*listener).shutdown(Shutdown::Both) {
+        // Nobody is let in any more, and who waits to be is told at once.
+        if let Err(error) = SockRef::from(&listener).shutdown(Shutdown::Both) {
             tracing::debug!(%error, "the listener could not be shut down");
         }
-        let _ = acceptor.join();
         let until = Instant::now() + DRAIN_MAX;
         loop {
             service.settle();
@@ -199,7 +225,9 @@ impl Server {
         service.look(Driver::close);
         drop(purge);
         drop(locks);
-        tracing::info!("Exiting normally");
+        if !service.failure.has_come() {
+            tracing::info!("Exiting normally");
+        }
     }
 }
 
@@ -279,7 +307,7 @@ fn assemble<D>(
     settings: Settings,
     clock: Clock,
     (recovered, took): (Recovered, Took),
-    workers: usize,
+    places: Vec<Place>,
 ) -> Result<Arc<Service>, StartError>
 where
     D: Disk + Send + Sync + 'static,
@@ -294,31 +322,45 @@ where
     let member = Member::recover(
         SharedHub(Arc::clone(&hub)),
         &settings.member(),
-        restored.replayed > 0,
+        Start { replayed: restored.replayed > 0, ..Start::default() },
         clock.now(),
         clock.wall(),
         rng.fork(),
         &mut outputs,
     );
     let journal = DiskLedger::start(disk.clone(), log).map_err(StartError::System)?;
-    let journal = Box::new(journal);
-    let sync_warning = settings.config.storage.sync_warning;
     let published = Arc::new(Published::default());
     published.counters(|counters| count_start(&mut counters.metrics, &took, restored.replayed));
-    let driver = Driver::new(member, journal, outputs, clock, sync_warning, Arc::clone(&published));
+    let (inbox, failure) = (Arc::new(Inbox::default()), Failure::default());
+    let workers = places.iter().map(|place| Arc::clone(&place.worker)).collect();
+    let home = Home::new(Arc::clone(&inbox), places, settings.peers());
+    let driver = Driver::new(Parts {
+        member,
+        outputs,
+        journal: Box::new(journal),
+        hub: Arc::clone(&hub),
+        peers: Peers::new(Arc::new(home)),
+        clock,
+        sync_warning: settings.config.storage.sync_warning,
+        published: Arc::clone(&published),
+        failure: failure.clone(),
+    });
+    let reads = Reads::new(read);
     let service = Arc::new(Service {
         limits: Limits::new(&settings, clock, rng.fork()),
         clock,
         settings,
         hub,
-        inbox: Inbox::default(),
+        inbox,
         driver: Mutex::new(driver),
         published,
         journalist: Journalist::default(),
         deadline: Deadline::default(),
         earlier: Notify::new(),
         snapshots,
-        workers: (0..workers).map(|_| Arc::new(Worker::default())).collect(),
+        reads,
+        failure,
+        workers,
         stopping: AtomicBool::new(false),
         trace_mask: AtomicI64::new(TRACE_MASK),
     });
@@ -331,14 +373,14 @@ where
 pub(crate) fn assemble_for_tests<D>(
     disk: &D,
     config: Config,
-    workers: usize,
+    runtimes: &[Runtime],
 ) -> Result<Arc<Service>, StartError>
 where
     D: Disk + Send + Sync + 'static,
 {
     let settings = Settings::new(config, String::new());
     let recovered = recover(disk, &settings)?;
-    assemble(disk, settings, Clock::start(), recovered, workers)
+    assemble(disk, settings, Clock::start(), recovered, runtimes.iter().map(place).collect())
 }
 
 fn count_start(metrics: &mut Metrics, took: &Took, replayed: u64) {
@@ -352,6 +394,18 @@ fn count_start(metrics: &mut Metrics, took: &Took, replayed: u64) {
 fn seed() -> Result<Rng, StartError> {
     let refused = |error: getrandom::Error| StartError::System(io::Error::other(error));
     getrandom::u64().map(Rng::new).map_err(refused)
+}
+
+/// What there is to read for a member whose engine never asks for it.
+fn read(read: Read) -> Input {
+    match read {
+        Read::State { .. } => Input::ReloadFailed { reason: "not known here".to_owned() },
+        Read::Log { link, .. } => Input::LogRead { link, entries: Vec::new() },
+    }
+}
+
+fn place(runtime: &Runtime) -> Place {
+    Place { runtime: runtime.handle().clone(), worker: Arc::default() }
 }
 
 fn worker_count(asked: usize) -> usize {
@@ -371,24 +425,6 @@ where
         .purge_interval
         .map(|interval| Purge::start(disk, service.settings.dirs(), retain, interval))
         .transpose()
-}
-
-type Threads = (JoinHandle<()>, Vec<JoinHandle<()>>);
-
-fn start_threads(service: &Arc<Service>, listener: &Arc<TcpListener>) -> io::Result<Threads> {
-    let channels: Vec<(UnboundedSender<Accepted>, UnboundedReceiver<Accepted>)> =
-        service.workers.iter().map(|_| unbounded_channel()).collect();
-    let (to, from): (Vec<_>, Vec<_>) = channels.into_iter().unzip();
-    let workers = from
-        .into_iter()
-        .enumerate()
-        .map(|(number, accepted)| threads::start(service, number, accepted))
-        .collect::<io::Result<Vec<_>>>()?;
-    let (service, listener) = (Arc::clone(service), Arc::clone(listener));
-    let acceptor = std::thread::Builder::new()
-        .name("acceptor".to_owned())
-        .spawn(move || listener::run(&listener, &service, &to))?;
-    Ok((acceptor, workers))
 }
 
 /// How long a stop waits for clients to take their answers.

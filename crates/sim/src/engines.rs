@@ -36,5 +36,5 @@ pub use history::State;
 pub use judge::Violation;
 pub use options::{Fault, Options, Strike};
 pub use report::{Counts, Report};
-pub use zab::ZabSubject;
 pub use subject::{Claim, Letter, Observation, Registers, Setup, Subject};
+pub use zab::ZabSubject;

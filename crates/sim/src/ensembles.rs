@@ -25,8 +25,7 @@ pub(crate) fn main(arguments: impl Iterator<Item = String>) -> ExitCode {
 fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Command, String> {
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let campaign = Campaign { from: 0, seeds: 1000, threads, twice: 100, failures_max: 5 };
-    let mut command =
-        Command { campaign, replay: None, strikes: None, lines: 0, minimize: false };
+    let mut command = Command { campaign, replay: None, strikes: None, lines: 0, minimize: false };
     while let Some(argument) = arguments.next() {
         if argument == "--minimize" {
             command.minimize = true;
@@ -63,8 +62,7 @@ fn indices(text: &str) -> Result<Vec<usize>, String> {
 fn run(command: &Command) -> ExitCode {
     if let Some(seed) = command.replay {
         let strikes = command.strikes.as_deref();
-        let (text, well) =
-            replay::<ZabSubject>(seed, strikes, command.lines, command.minimize);
+        let (text, well) = replay::<ZabSubject>(seed, strikes, command.lines, command.minimize);
         println!("{text}");
         return if well { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }

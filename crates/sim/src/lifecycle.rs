@@ -8,7 +8,7 @@ use crate::silence::Contact;
 use crate::world::{Event, Step, World};
 use base::SessionId;
 use check::Violation;
-use node::{CheckpointConfig, Journal, Member, SnapshotOptions};
+use node::{CheckpointConfig, EngineConfig, Journal, Member, SnapshotOptions, Start};
 use std::sync::Arc;
 use std::time::Duration;
 use storage::{RecoveryOptions, RestoreError, TxnLog};
@@ -98,11 +98,14 @@ impl World {
         let config = node::Config {
             keeper: Arc::clone(&self.keeper_config),
             checkpoint: CheckpointConfig { txns: self.options.snap_count, log_bytes: None },
+            engine: EngineConfig::Solo,
+            tree: tree::Config::default(),
+            field_size_max: self.keeper_config.field_size_max,
         };
         let mut out = Vec::new();
         let (now, wall, rng) = (self.now, self.wall(), self.rng.fork());
-        let replayed = restored.replayed > 0;
-        let member = Member::recover(hall.clone(), &config, replayed, now, wall, rng, &mut out);
+        let start = Start { replayed: restored.replayed > 0, ..Start::default() };
+        let member = Member::recover(hall.clone(), &config, start, now, wall, rng, &mut out);
         let log = TxnLog::new(self.disk.clone(), self.dirs.logs(), self.log_options());
         self.host = Some(Host::new(hall, member, Journal::new(log), contacts, last));
         self.stalled_at = self.now;

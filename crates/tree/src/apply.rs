@@ -66,6 +66,12 @@ impl Tree {
         Applied { results, digest_mismatch }
     }
 
+    /// A new epoch begins at this place, which is no transaction's: what is read from now on is as
+    /// of there.
+    pub fn begin_epoch(&mut self, at: Zxid) {
+        self.last_zxid = self.last_zxid.max(at);
+    }
+
     /// What a snapshot says of itself: the tree is fuzzy until `zxid` is applied and has this digest
     /// then. Transactions' digests are not compared before. If the tree is there already, the
     /// digest is compared at once; if it is past that, nothing is to be learned.

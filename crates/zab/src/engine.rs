@@ -412,18 +412,21 @@ impl Machine for Zab {
                 });
             }
             Input::SnapshotRefused { link, reason } => {
-                self.transferred(now, out, |learning, _, _| match learning.has(link) {
-                    true => Err(format!("its state could not be taken: {reason}")),
-                    false => Ok(()),
+                self.transferred(now, out, |learning, _, out| {
+                    learning.snapshot_refused(link, reason, out)
                 });
             }
             Input::ResetDone { recent } => self.transferred(now, out, |learning, core, out| {
                 learning.reset_done(core, recent, now, out)
             }),
-            Input::ResetFailed { reason } => self.transferred(now, out, |_, core, _| {
-                core.wants_snapshot = true;
-                Err(format!("the state cannot go back: {reason}; the whole state is fetched"))
-            }),
+            Input::ResetFailed { reason } => {
+                self.transferred(now, out, |learning, core, _| learning.reset_failed(core, &reason))
+            }
+            Input::SnapshotReceived { link } => {
+                if let Role::Learning(learning) = &mut self.role {
+                    learning.snapshot_received(link);
+                }
+            }
             Input::LogRead { link, entries } => {
                 if let Role::Leading(leading) = &mut self.role {
                     leading.log_read(&self.core, link, &entries, out);

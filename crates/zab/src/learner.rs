@@ -49,6 +49,8 @@ pub(crate) struct Learning {
     acknowledged: Zxid,
     /// The zxids of pings that are not answered yet.
     pings: VecDeque<i64>,
+    /// Why the link is gone, when that had to wait.
+    lost: Option<Lost>,
 }
 
 /// How far a learner is.
@@ -66,6 +68,8 @@ enum Stage {
     Syncing,
     /// The state comes in.
     Fetching,
+    /// It is there, and on its way to the disk: nothing may be done before it is.
+    Storing,
     /// The state goes back to an earlier place.
     Resetting,
     /// The history and its epoch are in the log.
@@ -99,6 +103,7 @@ impl Learning {
             configuration: None,
             acknowledged: Zxid::ZERO,
             pings: VecDeque::new(),
+            lost: None,
         };
         learning.dial(core, out)?;
         Ok(learning)
@@ -120,10 +125,17 @@ impl Learning {
             Stage::Dialling | Stage::Pausing(_) | Stage::Registered | Stage::Promised => None,
             Stage::Syncing
             | Stage::Fetching
+            | Stage::Storing
             | Stage::Resetting
             | Stage::Installed
             | Stage::Active => Some(self.method),
         }
+    }
+
+    /// Whether the state is being replaced: this role does not end before it is what the history
+    /// says.
+    fn is_between_states(&self) -> bool {
+        matches!(self.stage, Stage::Storing | Stage::Resetting)
     }
 
     /// Leaves the leader.
@@ -142,6 +154,7 @@ impl Learning {
             | Stage::Promised
             | Stage::Syncing
             | Stage::Fetching
+            | Stage::Storing
             | Stage::Resetting => self.heard + core.limits.init_time(),
             Stage::Installed | Stage::Active => self.heard + core.limits.sync_time(),
         }
@@ -160,7 +173,7 @@ impl Learning {
         if let Stage::Pausing(_) = self.stage {
             return self.dial(core, out);
         }
-        if self.stage == Stage::Resetting {
+        if self.is_between_states() {
             self.heard = now; // our own disk is what is slow
             return Ok(());
         }
@@ -179,6 +192,10 @@ impl Learning {
 
     /// The link is gone, or could not be made.
     pub(crate) fn link_down(&mut self, core: &Core, reason: String, now: Time) -> Result<(), Lost> {
+        if self.is_between_states() {
+            self.lost = Some(reason);
+            return Ok(());
+        }
         if self.stage != Stage::Dialling || now.since(self.began) > DIAL_MAX {
             return Err(reason);
         }
@@ -222,7 +239,7 @@ impl Learning {
     /// Takes what came, as far as it may be taken now.
     fn read_on(&mut self, core: &mut Core, out: &mut Vec<Output>) -> Result<(), Lost> {
         let limit = core.limits.packet_size_max;
-        while !matches!(self.stage, Stage::Fetching | Stage::Resetting) {
+        while !matches!(self.stage, Stage::Fetching | Stage::Storing | Stage::Resetting) {
             let frame = self.inbound.next(|bytes| packet_len(bytes, limit));
             let frame = frame.map_err(|error| format!("the leader's packet: {error}"))?;
             let Some(frame) = frame else { break };
@@ -244,7 +261,11 @@ impl Learning {
             Stage::Promised => self.sync_choice(core, kind, &packet, out),
             Stage::Syncing | Stage::Installed => self.syncing(core, kind, frame, &packet, out),
             Stage::Active => self.active(core, kind, frame, &packet, out),
-            Stage::Dialling | Stage::Pausing(_) | Stage::Fetching | Stage::Resetting => Ok(()),
+            Stage::Dialling
+            | Stage::Pausing(_)
+            | Stage::Fetching
+            | Stage::Storing
+            | Stage::Resetting => Ok(()),
         }
     }
 

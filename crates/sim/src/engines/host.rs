@@ -388,6 +388,7 @@ fn show_input(input: &Input) -> String {
         | Input::ListenFailed { .. }
         | Input::Durable { .. }
         | Input::DiskFailed { .. }
+        | Input::SnapshotReceived { .. }
         | Input::SnapshotInstalled { .. }
         | Input::SnapshotRefused { .. }
         | Input::ResetDone { .. }

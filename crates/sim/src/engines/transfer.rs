@@ -103,10 +103,11 @@ impl<E: Machine<Input = Input, Output = Output>> Host<E> {
     where
         S: Subject<Engine = E>,
     {
-        let Some(link) = self.links.get_mut(&id) else { return Ok(()) };
         if self.service.busy != Some(Busy::Store { link: id }) {
             return Ok(());
         }
+        self.handle(now, Input::SnapshotReceived { link: id }, scene)?;
+        let Some(link) = self.links.get_mut(&id) else { return Ok(()) };
         let Some(Fetch { at, bytes, complete: Some((state, len)) }) = link.fetch.take() else {
             return Ok(());
         };

@@ -28,8 +28,7 @@ impl Subject for ZabSubject {
         let mut text = String::new();
         for node in setup.members() {
             let kind = if setup.voters.contains(&node) { "participant" } else { "observer" };
-            let _infallible =
-                writeln!(text, "server.{0}=10.0.0.{0}:2888:3888:{kind}", node.0);
+            let _infallible = writeln!(text, "server.{0}=10.0.0.{0}:2888:3888:{kind}", node.0);
         }
         let tick = Duration::from_millis(*rng.pick(&[40, 100, 400, 2000]));
         let notify_min = Duration::from_millis(*rng.pick(&[20, 200]));
@@ -86,7 +85,9 @@ impl Subject for ZabSubject {
 
     fn settles_within(&self) -> Duration {
         let limits = &self.limits;
-        limits.sync_time() * 60 + limits.init_time() * 10 + limits.notify_max.min(limits.tick * 100) * 10
+        limits.sync_time() * 60
+            + limits.init_time() * 10
+            + limits.notify_max.min(limits.tick * 100) * 10
     }
 
     fn observe(&self, engine: &Zab) -> Option<Observation> {

@@ -73,6 +73,14 @@ pub(super) fn split_host(text: &str) -> Option<(&str, &str)> {
     }
 }
 
+/// A host that may stand in a text: neither empty nor with blanks or stray brackets.
+pub(super) fn parse_address(host: &str, port: u16) -> Option<Address> {
+    let address = Address::new(host, port);
+    let is_stray = |c: char| c.is_whitespace() || c == '[' || c == ']';
+    let is_host = !address.host.is_empty() && !address.host.contains(is_stray);
+    if is_host { Some(address) } else { None }
+}
+
 /// The host without brackets; IPv6 in full, but for the part of it that is IPv4.
 fn plain_host(host: &str) -> String {
     let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);

@@ -4,7 +4,7 @@
 //! Then both sides send messages: a length, and a notification of the sender's vote.
 //! Source: the reference's `QuorumCnxManager` and `FastLeaderElection`.
 
-use super::address::{Address, split_host};
+use super::address::{self, Address, split_host};
 use super::packet::put_sized;
 use jute::{Encode, Error, Reader, Writer, put_int, put_long, put_string};
 
@@ -97,7 +97,7 @@ impl Opening {
 
 fn parse_address(text: &str) -> Option<Address> {
     let (host, port) = split_host(text)?;
-    Some(Address::new(host, port.parse().ok()?))
+    address::parse_address(host, port.parse().ok()?)
 }
 
 impl Encode for Opening {

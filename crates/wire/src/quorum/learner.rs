@@ -117,12 +117,16 @@ impl Encode for ForwardedRequest<'_> {
     }
 }
 
-/// Appends the packet that forwards a client's request with the client's ids.
-pub fn put_request(out: &mut Vec<u8>, request: &ForwardedRequest<'_>, ids: &[Id]) {
+/// Appends the packet that forwards a client's request with the client's ids; `None` for what
+/// begins and ends sessions.
+pub fn put_request(out: &mut Vec<u8>, request: &ForwardedRequest<'_>, ids: Option<&[Id]>) {
     put_int(out, PacketKind::Request.number());
     put_long(out, -1);
     put_sized(out, |out| request.encode(out));
-    put_ids(out, ids);
+    match ids {
+        Some(ids) => put_ids(out, ids),
+        None => put_int(out, -1),
+    }
 }
 
 /// A learner asks whether a session lives that came to it from another member.

@@ -40,7 +40,7 @@ impl Membership {
     }
 
     /// Reads keys and values. Of two values of a key the later counts, as in all properties. A
-    /// configuration may be empty.
+    /// configuration may be empty if a single participant is no ensemble.
     ///
     /// # Errors
     /// The first key that is wrong, and why.
@@ -204,8 +204,9 @@ impl Membership {
             }
             self.hierarchy.get_or_insert_default().weights.insert(id, weight);
         } else if key == "version" {
-            let version = i64::from_str_radix(value, 16);
-            self.version = version.map_err(|_| Problem::NotANumber(value.to_owned()))?;
+            // Printed, a negative version would be no version.
+            let version = i64::from_str_radix(value, 16).ok().filter(|version| *version >= 0);
+            self.version = version.ok_or_else(|| Problem::NotANumber(value.to_owned()))?;
         } else {
             return Err(Problem::UnknownKey);
         }
@@ -234,12 +235,10 @@ impl Membership {
     }
 
     fn check_ensemble(&self, rules: &Rules) -> Result<(), MembershipError> {
-        if self.observers().next().is_none() {
-            return Ok(());
-        }
+        let has_observers = self.observers().next().is_some();
         match self.voters().count() {
-            0 => Err(Problem::NoParticipants.of("server.*")),
-            1 if rules.standalone => Err(Problem::NoEnsemble.of("server.*")),
+            0 if has_observers || !rules.standalone => Err(Problem::NoParticipants.of("server.*")),
+            1 if has_observers && rules.standalone => Err(Problem::NoEnsemble.of("server.*")),
             _ => Ok(()),
         }
     }
@@ -272,7 +271,12 @@ impl Hierarchy {
 impl fmt::Display for Hierarchy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let grouped = table_order(self.groups.keys().copied());
-        let groups: BTreeSet<i64> = self.groups.values().copied().collect();
+        let mut groups = Vec::new();
+        for id in &grouped {
+            if !groups.contains(&self.groups[id]) {
+                groups.push(self.groups[id]);
+            }
+        }
         for group in table_order(groups.into_iter()) {
             let members = grouped.iter().filter(|id| self.groups[id] == group);
             let members: Vec<String> = members.map(i64::to_string).collect();
@@ -286,7 +290,8 @@ impl fmt::Display for Hierarchy {
 }
 
 /// Ids in the order in which Java's hash table of that many lists them, which is ascending for
-/// small ids; those that share a place of the table, ascending.
+/// small ids. Those that share a place of the table stay in the order that they come in; in the
+/// reference they stand in the order in which it read them.
 fn table_order(ids: impl Iterator<Item = i64>) -> Vec<i64> {
     let mut ids: Vec<i64> = ids.collect();
     // A table has 16 places at first, and doubles when more than three quarters are taken.
@@ -295,7 +300,7 @@ fn table_order(ids: impl Iterator<Item = i64>) -> Vec<i64> {
         let hash = (id ^ (id >> 32)) as u32;
         (hash ^ (hash >> 16)) as usize & (places - 1)
     };
-    ids.sort_unstable_by_key(|id| (place(*id), *id));
+    ids.sort_by_key(|id| place(*id));
     ids
 }
 

@@ -71,8 +71,8 @@ pub enum Problem {
     /// A weight is negative, or a group's are too large together.
     #[error("weights go from 0 to 2^63 - 1, together too")]
     BadWeight,
-    /// There are observers and no participants.
-    #[error("there are observers and no participants")]
+    /// There are no participants.
+    #[error("there are no participants")]
     NoParticipants,
     /// There are observers, and the only participant runs alone.
     #[error("there are observers, and a single participant is no ensemble")]

@@ -3,8 +3,9 @@
 //! These are the checks of the request that need the configuration alone, in the reference's
 //! order. Left to the caller: that reconfiguration is enabled and none is under way, the version
 //! that the client expects, that a quorum of the new members is synced, and the access list.
-//! Source: `PrepRequestProcessor` of the reference. Deviation: hosts are compared as text, where
-//! the reference compares what they resolve to.
+//! Source: `PrepRequestProcessor` of the reference. Deviations: hosts are compared as text, where
+//! the reference compares what they resolve to; after members join, servers with ids from 8 on may
+//! stand at another place of the text than in the reference, whose hash table has grown.
 
 use super::address::Address;
 use super::membership::{Membership, number};

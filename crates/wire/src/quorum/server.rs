@@ -5,7 +5,7 @@
 //! of client addresses always there.
 //! Source: `QuorumPeer.QuorumServer` of the reference.
 
-use super::address::{Address, Bracketed, split_host};
+use super::address::{Address, Bracketed, parse_address, split_host};
 use super::problem::{Problem, Rules};
 use std::fmt;
 
@@ -76,7 +76,7 @@ impl Server {
     /// What is wrong with it.
     pub fn parse(id: i64, spec: &str, rules: &Rules) -> Result<Server, Problem> {
         let wrong = || Problem::BadSpec(spec.to_owned());
-        let mut parts = spec.trim_end_matches(';').split(';').map(str::trim);
+        let mut parts = spec.trim_end_matches(';').split(';');
         let peers: Vec<&str> = parts.next().unwrap_or_default().split('|').collect();
         let mut client_address = || match parts.next() {
             None | Some("") => Ok(None),
@@ -92,7 +92,7 @@ impl Server {
         let mut role = None;
         let mut addresses = Vec::new();
         for peer in peers {
-            let (address, its_role) = parse_peer(peer.trim(), spec)?;
+            let (address, its_role) = parse_peer(peer, spec)?;
             if role.is_some() && its_role.is_some() && role != its_role {
                 return Err(Problem::MixedRoles);
             }
@@ -182,10 +182,8 @@ fn parse_peer(text: &str, spec: &str) -> Result<(PeerAddress, Option<Role>), Pro
         [quorum, election, role] => (quorum, election, Some(role)),
         _ => return Err(wrong()),
     };
-    if host.is_empty() {
-        return Err(wrong());
-    }
-    let Address { host, port: quorum_port } = Address::new(host, parse_port(quorum)?);
+    let address = parse_address(host, parse_port(quorum)?);
+    let Address { host, port: quorum_port } = address.ok_or_else(wrong)?;
     let election_port = parse_port(election)?;
     if quorum_port == election_port {
         return Err(Problem::SamePorts(quorum_port));
@@ -199,13 +197,11 @@ fn parse_peer(text: &str, spec: &str) -> Result<(PeerAddress, Option<Role>), Pro
 /// Reads `[host:]port`.
 fn parse_client(text: &str) -> Result<Address, Problem> {
     let (host, port) = split_host(text).unwrap_or((Address::ANY_HOST, text));
-    if host.is_empty() {
-        return Err(Problem::BadSpec(text.to_owned()));
-    }
-    Ok(Address::new(host, parse_port(port)?))
+    let address = parse_address(host, parse_port(port)?);
+    address.ok_or_else(|| Problem::BadSpec(text.to_owned()))
 }
 
 fn parse_port(text: &str) -> Result<u16, Problem> {
-    let number: i32 = text.trim().parse().map_err(|_| Problem::BadPort(text.to_owned()))?;
+    let number: i32 = text.parse().map_err(|_| Problem::BadPort(text.to_owned()))?;
     u16::try_from(number).map_err(|_| Problem::PortOutOfRange(number))
 }

@@ -1,6 +1,8 @@
 //! Properties of what members say: it reads back, a piece that is cut is waited for, and what
 //! cannot become right is refused at once.
 
+mod recorded;
+
 use super::*;
 use crate::Id;
 use jute::{Decode, Encode, Error, Reader};
@@ -44,6 +46,11 @@ proptest! {
             Some(ids) => put_packet_with_ids(&mut bytes, kind, zxid, data.as_deref(), ids),
             None => put_packet(&mut bytes, kind, zxid, data.as_deref()),
         }
+        if let (None, Some(data)) = (&ids, &data) {
+            let mut same = Vec::new();
+            put_packet_with_data(&mut same, kind, zxid, |out| out.extend_from_slice(data));
+            prop_assert_eq!(&same, &bytes);
+        }
         is_found(&bytes, |bytes| packet_len(bytes, LIMIT));
         is_found(&bytes, |whole| packet_len(whole, bytes.len()));
         prop_assert!(packet_len(&bytes, bytes.len() - 1).is_err());
@@ -81,7 +88,7 @@ proptest! {
         let bytes = bytes_of(&request);
         prop_assert_eq!(ForwardedRequest::decode(&mut Reader::new(&bytes)), Ok(request));
         let mut packet = Vec::new();
-        put_request(&mut packet, &request, &[]);
+        put_request(&mut packet, &request, Some(&[]));
         let mut same = Vec::new();
         put_packet_with_ids(&mut same, PacketKind::Request, -1, Some(&bytes), &[]);
         prop_assert_eq!(packet, same);

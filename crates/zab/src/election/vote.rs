@@ -19,9 +19,9 @@ impl Vote {
     pub(crate) const NONE: Vote =
         Vote { leader: node(i64::MIN), zxid: Zxid(i64::MIN), epoch: i64::MIN };
 
-    /// A member's vote for itself; who is no voter has none.
+    /// A member's vote for itself; who is no voter, or has no state to lead with, has none.
     pub(crate) fn own(core: &Core) -> Vote {
-        if !core.ensemble.am_voter() {
+        if !core.ensemble.am_voter() || core.wants_snapshot {
             return Vote::NONE;
         }
         let (epoch, zxid) = core.standing();

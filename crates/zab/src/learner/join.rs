@@ -117,9 +117,7 @@ impl Learning {
         }
         let last = core.history.last();
         core.history.reset(last, recent);
-        self.stage = Stage::Syncing;
-        self.heard = now;
-        self.read_on(core, out)
+        self.go_on(core, now, out)
     }
 
     /// The leader's state is in place of ours.
@@ -131,13 +129,56 @@ impl Learning {
         now: Time,
         out: &mut Vec<Output>,
     ) -> Result<(), Lost> {
-        if self.stage != Stage::Fetching || self.link != link {
+        if self.stage != Stage::Storing || self.link != link {
             return Ok(());
         }
         core.history.reset(at, Vec::new());
         core.wants_snapshot = false;
+        self.inbound.push(rest);
+        self.go_on(core, now, out)
+    }
+
+    /// The state is what the history says again.
+    fn go_on(&mut self, core: &mut Core, now: Time, out: &mut Vec<Output>) -> Result<(), Lost> {
         self.stage = Stage::Syncing;
-        self.received(core, rest, now, out)
+        self.heard = now;
+        if let Some(reason) = self.lost.take() {
+            return Err(reason);
+        }
+        self.read_on(core, out)
+    }
+
+    /// The leader's state is there whole.
+    pub(crate) fn snapshot_received(&mut self, link: LinkId) {
+        if self.stage == Stage::Fetching && self.link == link {
+            self.stage = Stage::Storing;
+        }
+    }
+
+    /// The leader's state is none, or could not be stored.
+    pub(crate) fn snapshot_refused(
+        &mut self,
+        link: LinkId,
+        reason: String,
+        out: &mut Vec<Output>,
+    ) -> Result<(), Lost> {
+        if self.link != link {
+            return Ok(());
+        }
+        if self.stage == Stage::Storing {
+            // The tree is the leader's, and the disk's is not.
+            out.push(Output::Fatal { reason: format!("the leader's state: {reason}") });
+        }
+        Err(format!("its state could not be taken: {reason}"))
+    }
+
+    /// There is no way back: only another member's state can help.
+    pub(crate) fn reset_failed(&mut self, core: &mut Core, reason: &str) -> Result<(), Lost> {
+        if self.stage != Stage::Resetting {
+            return Ok(());
+        }
+        core.wants_snapshot = true;
+        Err(format!("the state cannot go back: {reason}; the whole state is to be fetched"))
     }
 
     /// Between the choice and UPTODATE.

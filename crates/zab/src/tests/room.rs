@@ -132,7 +132,9 @@ impl Room {
             member.delivered = places.map(Zxid).collect();
             let disk = self.disks.entry(node).or_default();
             disk.entries = member.delivered.iter().map(|at| (*at, Item::new())).collect();
-            input = Input::SnapshotInstalled { link: *link, at, rest: Bytes::new() };
+            let link = *link;
+            member.engine.handle(self.now, Input::SnapshotReceived { link }, &mut Vec::new());
+            input = Input::SnapshotInstalled { link, at, rest: Bytes::new() };
         }
         let mut out = Vec::new();
         member.engine.handle(self.now, input, &mut out);

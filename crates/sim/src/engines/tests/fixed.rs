@@ -507,6 +507,7 @@ impl Machine for Member {
             Input::ReadRequested { .. }
             | Input::LinkUp { .. }
             | Input::ListenFailed { .. }
+            | Input::SnapshotReceived { .. }
             | Input::ResetDone { .. }
             | Input::ResetFailed { .. }
             | Input::LogRead { .. } => {}

@@ -1,0 +1,152 @@
+//! What the engine wants done, and what the service wants of the engine.
+
+use super::{Gated, Member};
+use crate::contract::Output;
+use crate::shared::Shared;
+use base::{Lsn, Machine, Time};
+use broadcast::{Decision, LinkId, Record, View};
+use bytes::Bytes;
+use keeper::{Letter, Outgoing};
+use trace::Event;
+
+impl<S: Shared> Member<S> {
+    pub(super) fn send(&mut self, now: Time, out: &mut Vec<Output>) {
+        let Member { engine, keeper, outgoing, engine_out, .. } = self;
+        if outgoing.is_empty() {
+            return;
+        }
+        let mut tell = |input| engine.handle(now, input, engine_out);
+        let Outgoing { proposals, letters, answers, reads, refused } = outgoing;
+        if !proposals.is_empty() {
+            tell(broadcast::Input::Proposed(std::mem::take(proposals)));
+        }
+        for (context, level) in reads.drain(..) {
+            tell(broadcast::Input::ReadRequested { context, level });
+        }
+        if !letters.is_empty() {
+            tell(broadcast::Input::Forward { letter: Bytes::from(std::mem::take(letters)) });
+        }
+        for (to, letter) in answers.drain(..) {
+            tell(broadcast::Input::Answer { to, letter });
+        }
+        for keeper::Refused { link, reason } in refused.drain(..) {
+            out.push(Output::Close { link });
+            keeper.link_lost(link);
+            tell(broadcast::Input::LinkDown { link, reason: reason.to_owned() });
+        }
+    }
+
+    pub(super) fn perform_engine(&mut self, now: Time, out: &mut Vec<Output>) {
+        while !self.engine_out.is_empty() {
+            let mut engine_out = std::mem::take(&mut self.engine_out);
+            engine_out.drain(..).for_each(|output| self.perform(now, output, out));
+            if self.engine_out.is_empty() {
+                self.engine_out = engine_out;
+            }
+        }
+    }
+
+    fn perform(&mut self, now: Time, output: broadcast::Output, out: &mut Vec<Output>) {
+        match output {
+            broadcast::Output::Persist { lsn, record } => self.persist(now, lsn, record, out),
+            broadcast::Output::Deliver { at, item, after, .. } => {
+                self.gated.push_back(Gated::Delivery { at, item, after });
+            }
+            broadcast::Output::View(view) => self.view_changed(view),
+            broadcast::Output::Outcome { decision, .. } => {
+                let (Decision::Rejected(_) | Decision::Unknown) = decision;
+                self.keeper.become_silent();
+            }
+            broadcast::Output::ReadReady { context, at_least } => {
+                self.gated.push_back(Gated::Read { context, at_least });
+            }
+            broadcast::Output::Forwarded { from, node, letter } => {
+                self.letters.push(Letter { from, node, bytes: letter });
+            }
+            broadcast::Output::Answered { letter } => self.gated.push_back(Gated::Letter(letter)),
+            broadcast::Output::HeartbeatDue { link } => self.heartbeat(now, link),
+            broadcast::Output::HeartbeatHeard { from, letter, .. } => {
+                self.keeper.heard(from, &letter, now, &mut self.outgoing);
+            }
+            broadcast::Output::Trace(event) => self.events.push(event),
+            broadcast::Output::Send { link, frame, after } => {
+                if let Some(frame) = self.sends.push(link, frame, after, self.durable) {
+                    out.push(Output::Send { link, frame });
+                }
+            }
+            broadcast::Output::SendSnapshot { link } => self.send_snapshot(now, link, out),
+            broadcast::Output::FetchSnapshot { link, at, rest } => {
+                self.fetch(now, link, at, rest, out);
+            }
+            broadcast::Output::ResetTo { at } => self.reset(at, out),
+            broadcast::Output::Close { link } => self.close(link, out),
+            broadcast::Output::Listen { channel, addresses } => {
+                out.push(Output::Listen { channel, addresses });
+            }
+            broadcast::Output::Unlisten { channel } => out.push(Output::Unlisten { channel }),
+            broadcast::Output::Dial { link, channel, addresses } => {
+                out.push(Output::Dial { link, channel, addresses });
+            }
+            broadcast::Output::ReadLog { link, from } => out.push(Output::ReadLog { link, from }),
+            broadcast::Output::Fatal { reason } => out.push(Output::Fatal { reason }),
+        }
+    }
+
+    fn view_changed(&mut self, view: View) {
+        match view {
+            // What was delivered before comes first: the service goes on from there.
+            View::Primary { last } => self.gated.push_back(Gated::BecomePrimary { last }),
+            View::Replica { .. } => self.gated.push_back(Gated::BecomeReplica),
+            // At once, so that no more is proposed; what was delivered is still applied.
+            View::Apart => {
+                self.letters.clear();
+                self.gated.retain(|gated| matches!(gated, Gated::Delivery { .. }));
+                self.settled = false;
+                self.keeper.become_apart();
+            }
+            View::Silent => {
+                self.letters.clear();
+                self.gated.clear();
+                self.settled = false;
+                self.keeper.become_silent();
+            }
+        }
+    }
+
+    fn heartbeat(&mut self, now: Time, link: LinkId) {
+        let Member { shared, keeper, .. } = self;
+        let letter = shared.with_clients(|_, clients| keeper.heartbeat(clients, now));
+        let input = broadcast::Input::Heartbeat { link, letter };
+        self.engine.handle(now, input, &mut self.engine_out);
+    }
+
+    fn persist(&mut self, now: Time, lsn: Lsn, record: Record, out: &mut Vec<Output>) {
+        let (at, record) = match record {
+            Record::Entry { at, item } => (at, item),
+            Record::Truncate { to } => return out.push(Output::Truncate { lsn, to }),
+            Record::Register { name, value } => {
+                return out.push(Output::Register { lsn, name, value });
+            }
+            Record::Text { name, text } => return out.push(Output::Text { lsn, name, text }),
+        };
+        let size = u64::try_from(record.len()).unwrap_or(u64::MAX);
+        out.push(Output::Append { lsn, at, record });
+        if self.checkpoint.logged(size) {
+            out.push(Output::Roll);
+            self.snapshot_wanted = true;
+            self.snapshot_if_wanted(now, out);
+        }
+    }
+
+    /// Takes a snapshot if one is due, and all of the tree is decided: what a member finds on its
+    /// disk may turn out to be void as long as it belongs to nothing.
+    pub(super) fn snapshot_if_wanted(&mut self, now: Time, out: &mut Vec<Output>) {
+        if !(self.snapshot_wanted && self.settled) {
+            return;
+        }
+        self.snapshot_wanted = false;
+        let began = self.snapshots.begin(now);
+        let skipped = Output::Event(Event::SnapshotSkipped);
+        out.push(if began { Output::TakeSnapshot } else { skipped });
+    }
+}
