@@ -138,6 +138,7 @@ impl History {
         let count = self.unsynced.partition_point(|(lsn, _)| *lsn <= self.durable);
         let synced: Vec<Zxid> = self.unsynced.drain(..count).map(|(_, at)| at).collect();
         self.synced = synced.last().copied().unwrap_or(self.synced);
+        self.trim();
         synced
     }
 
@@ -199,12 +200,16 @@ impl History {
         self.entries.range_mut(self.delivered..).for_each(|entry| entry.context = None);
     }
 
-    /// Keeps only as many decided entries as learners are served with.
+    /// Keeps only as many decided entries as learners are served with, and those that are decided
+    /// and not durable here: a state that is sent does not hold them yet.
     fn trim(&mut self) {
+        let synced = self.synced();
         while self.delivered > self.entries_max
             || (self.delivered > 1 && self.delivered_bytes > self.bytes_max)
         {
-            let Some(entry) = self.entries.pop_front() else { return };
+            let Some(entry) = self.entries.pop_front_if(|entry| entry.at <= synced) else {
+                return;
+            };
             self.delivered -= 1;
             self.delivered_bytes -= entry.item.len();
         }
