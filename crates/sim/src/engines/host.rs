@@ -220,7 +220,7 @@ impl<E: Machine<Input = Input, Output = Output>> Host<E> {
     ) -> Step {
         for output in out.drain(..) {
             if let Some(lines) = &mut scene.lines {
-                lines.push(format!("-> {}", show_output(&output)));
+                lines.push(format!("-> {}", show_output(scene.subject, &self.links, &output)));
             }
             if let Some(left) = &mut self.fuse {
                 if *left == 0 {
@@ -393,10 +393,23 @@ fn show_input(input: &Input) -> String {
         | Input::SnapshotRefused { .. }
         | Input::ResetDone { .. }
         | Input::ResetFailed { .. }
-        | Input::LogRead { .. } => format!("{input:?}"),
+        | Input::LogRead { .. } => {
+            let mut text = format!("{input:?}");
+            text.truncate(text.floor_char_boundary(LINE_MAX));
+            text
+        }
     }
 }
 
-fn show_output(output: &Output) -> String {
-    format!("{output:?}")
+fn show_output<S: Subject>(subject: &S, links: &BTreeMap<LinkId, Link>, output: &Output) -> String {
+    let Output::Send { link, frame, after } = output else {
+        let mut text = format!("{output:?}");
+        text.truncate(text.floor_char_boundary(LINE_MAX));
+        return text;
+    };
+    let channel = links.get(link).map_or(Channel(0), |link| link.channel);
+    format!("Send {link:?} [{}] {after:?} {}", frame.len(), subject.show(channel, frame))
 }
+
+/// A line of a trace is not longer, in bytes.
+const LINE_MAX: usize = 240;

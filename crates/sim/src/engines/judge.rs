@@ -250,14 +250,17 @@ impl Judge {
         Ok(())
     }
 
-    /// I8: who becomes primary has all that is decided.
-    pub(crate) fn primary(&self, by: NodeId, log: Chain) -> Step {
-        if self.position(log) == self.order.len() {
+    /// I8: who becomes primary has all that was decided in earlier periods than its own. One that
+    /// comes too late may lack what a later period has decided: it can decide nothing any more.
+    pub(crate) fn primary(&self, by: NodeId, log: Chain, last: Zxid) -> Step {
+        let earlier = |chain: &Chain| self.place(*chain).epoch() < last.epoch();
+        let owed = self.order.partition_point(earlier);
+        if self.position(log) >= owed {
             return Ok(());
         }
-        let (decided, has) = (self.describe(self.frontier()), self.describe(log));
+        let (decided, has) = (self.describe(self.order[owed - 1]), self.describe(log));
         let evidence = format!("node {} is primary with {has}, decided is {decided}", by.0);
-        violated("I8 a primary has all that is decided", evidence)
+        violated("I8 a primary has all that was decided before", evidence)
     }
 
     /// I1: one established leader in a period.

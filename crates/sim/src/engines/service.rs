@@ -228,7 +228,7 @@ impl<E: Machine<Input = Input, Output = Output>> Host<E> {
         let (node, log) = (self.node, self.disk.live.tip().1);
         match view {
             View::Primary { last } => {
-                scene.judge.primary(node, log)?;
+                scene.judge.primary(node, log, last)?;
                 if self.state.chain != log {
                     let (log, has) = (scene.judge.describe(log), self.state.last);
                     let evidence = format!("node {} has applied {has}, logged {log}", node.0);

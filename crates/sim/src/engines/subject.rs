@@ -152,6 +152,11 @@ pub trait Subject: Clone + Send + Sync + 'static {
         Some(letter.clone())
     }
 
+    /// What a frame is, for people.
+    fn show(&self, _channel: Channel, _frame: &Bytes) -> String {
+        String::new()
+    }
+
     /// A line that describes the parameters drawn.
     fn describe(&self) -> String {
         String::new()

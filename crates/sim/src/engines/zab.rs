@@ -113,13 +113,7 @@ impl Subject for ZabSubject {
 
     fn claims(&self, channel: Channel, frame: &Bytes) -> Vec<Claim> {
         let mut claims = Vec::new();
-        if channel != zab::QUORUM {
-            return claims;
-        }
-        let mut rest = &frame[..];
-        while let Ok(Some(len)) = packet_len(rest, self.limits.packet_size_max) {
-            let packet = Packet::decode(&rest[..len]).expect("it was measured");
-            rest = &rest[len..];
+        for packet in self.packets(channel, frame) {
             let period = packet.zxid >> 32;
             match packet.kind() {
                 Some(PacketKind::LeaderInfo) => claims.push(Claim::Promised(period)),
@@ -151,8 +145,29 @@ impl Subject for ZabSubject {
         }
     }
 
+    fn show(&self, channel: Channel, frame: &Bytes) -> String {
+        let show = |packet: Packet<'_>| match packet.kind() {
+            Some(kind) => format!("{kind:?} {} ", Zxid(packet.zxid)),
+            None => format!("{} {} ", packet.kind, Zxid(packet.zxid)),
+        };
+        self.packets(channel, frame).into_iter().map(show).collect()
+    }
+
     fn describe(&self) -> String {
         format!("{:?}", self.limits)
+    }
+}
+
+impl ZabSubject {
+    /// The packets of a frame; none if it belongs to an election.
+    fn packets<'f>(&self, channel: Channel, frame: &'f Bytes) -> Vec<Packet<'f>> {
+        let mut packets = Vec::new();
+        let mut rest = if channel == zab::QUORUM { &frame[..] } else { &[] };
+        while let Ok(Some(len)) = packet_len(rest, self.limits.packet_size_max) {
+            packets.push(Packet::decode(&rest[..len]).expect("it was measured"));
+            rest = &rest[len..];
+        }
+        packets
     }
 }
 
