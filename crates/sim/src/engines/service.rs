@@ -191,11 +191,7 @@ impl<E: Machine<Input = Input, Output = Output>> Host<E> {
         let chain = scene.judge.entered(self.node, self.state.chain, at, item)?;
         self.state.apply(at, item, contents.is_some());
         assert_eq!(self.state.chain, chain, "both count alike");
-        // A learner that is being synchronized applies what its leader had, and shows it to nobody
-        // before a quorum has it, too.
-        if matches!(self.view, Some(View::Primary { .. } | View::Replica { .. })) {
-            scene.judge.shown(self.node, chain)?;
-        }
+        scene.judge.shown(self.node, chain)?;
         if let Some((id, _)) = contents {
             scene.told.push(Told::Delivered { id, acknowledged: context.is_some() });
         }
