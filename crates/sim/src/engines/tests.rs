@@ -11,14 +11,14 @@ fn campaign<const FLAW: usize>(seeds: u64) -> (Counts, Vec<Report>) {
 }
 
 fn rule<const FLAW: usize>() -> &'static str {
-    let (_, failed) = campaign::<FLAW>(200);
+    let (_, failed) = campaign::<FLAW>(100);
     let report = failed.first().expect("the flaw is found");
     report.violation.as_ref().expect("it failed").1.rule
 }
 
 #[test]
 fn an_engine_that_is_right_passes() {
-    let (counts, failed) = campaign::<0>(150);
+    let (counts, failed) = campaign::<0>(60);
     if let Some(report) = failed.first() {
         panic!("{}", replay::<Fixed<0>>(report.seed, None, 60, true).0);
     }

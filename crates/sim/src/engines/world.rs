@@ -431,6 +431,6 @@ impl<E: Machine<Input = Input, Output = broadcast::Output>> Member<E> {
 }
 
 /// A run that takes more is one that does not end.
-const STEPS_MAX: u64 = 3_000_000;
+const STEPS_MAX: u64 = 1_000_000;
 /// A timer may expire so often at one moment.
 const SPINS_MAX: u32 = 1000;

@@ -140,6 +140,9 @@ impl Looking {
         out: &mut Vec<Output>,
     ) {
         if heard.round < core.round {
+            if !core.ensemble.is_voter(core.me) {
+                return; // voters answer an observer each time: that would never end
+            }
             // It is behind: it is told where we are.
             let message = notification(core, &self.proposal, core.round, ServerState::Looking);
             return mesh.send(core, from, message, out);
