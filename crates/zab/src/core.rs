@@ -34,6 +34,8 @@ pub(crate) struct Core {
     pub(crate) wants_snapshot: bool,
     /// Whether the disk was lost: a promise of this member counts for nothing until it has a state.
     pub(crate) is_lost: bool,
+    /// How often in a row this member followed in vain.
+    pub(crate) setbacks: u32,
     /// Who leads without an election when this member's role ends.
     pub(crate) designated: Option<NodeId>,
     links: u64,
@@ -60,6 +62,7 @@ impl Core {
             elected_round: 0,
             wants_snapshot: is_lost,
             is_lost,
+            setbacks: 0,
             designated: None,
             links: 0,
         }

@@ -105,7 +105,14 @@ impl Learning {
             pings: VecDeque::new(),
             lost: None,
         };
-        learning.dial(core, out)?;
+        if core.setbacks == 0 {
+            learning.dial(core, out)?;
+        } else {
+            // Who is turned away again and again does not call without a pause.
+            let doubled = RETRY_FIRST * 2_u32.saturating_pow(core.setbacks.min(16));
+            learning.stage = Stage::Pausing(now + doubled.min(core.limits.connect_retry));
+        }
+        core.setbacks = core.setbacks.saturating_add(1);
         Ok(learning)
     }
 

@@ -250,7 +250,11 @@ impl<E: Machine<Input = Input, Output = Output>> Host<E> {
                 self.frames += 1;
                 return self.hold(link, Held::Frame { bytes: frame, after }, scene);
             }
-            Output::SendSnapshot { link } => return self.hold(link, Held::State, scene),
+            Output::SendSnapshot { link } => {
+                // All that was delivered and whose gate is open is in the state.
+                self.serve(scene)?;
+                return self.hold(link, Held::State, scene);
+            }
             Output::Close { link } => {
                 self.cancel(link);
                 return self.hold(link, Held::Finish, scene);

@@ -43,6 +43,10 @@ impl Leading {
         let Some(learner) = self.learners.get_mut(&link) else { return Ok(()) };
         (learner.node, learner.observes, learner.stage) = (who, observes, Stage::Registered);
         let accepted = i64::from(Zxid(packet.zxid).epoch());
+        if self.is_established() && accepted > self.epoch && core.ensemble.is_voter(who) {
+            // It may take part in no epoch of ours; with a later one it can.
+            self.outdated = Some((who, accepted));
+        }
         if self.phase > Phase::Discovery {
             self.offer(core, link, out);
             return Ok(());
@@ -157,10 +161,7 @@ impl Leading {
         self.propose_configuration(core, out);
         self.phase = Phase::Synchronization(core.install(self.epoch, out));
         self.until = now + core.limits.init_time();
-        let links: Vec<LinkId> = self.learners.keys().copied().collect();
-        for link in links {
-            self.synchronize(core, link, out);
-        }
+        self.synchronize_all(core, out);
     }
 
     /// The first epoch with changeable membership gives the configuration its first version.
