@@ -20,7 +20,7 @@ impl Leading {
         let stage = self.learners.get(&link).map(|learner| learner.stage);
         let Some(Stage::Promised(p)) = stage else { return };
         let (last, decided) = decided(core, self.phase);
-        let plan = if core.limits.force_snapshot {
+        let plan = if core.limits.force_snapshot && !self.voids(core, p) {
             Plan::Snap
         } else {
             choose(p, core.history.entries().range(..decided).map(|entry| entry.at), last)
@@ -37,11 +37,16 @@ impl Leading {
         self.send_difference(core, link, (p, plan), &[], out);
     }
 
-    /// Whether a learner is not sent the state yet: it would void what its disk holds behind the
-    /// place of the state, and that may be decided. Once this member is established its state is
-    /// at all that was decided before; without a quorum in time the learner is needed for one.
+    /// Whether the state would void what a learner's disk holds behind the place of the state, and
+    /// that may be decided. Once this member is established its state is at all that was decided
+    /// before.
+    fn voids(&self, core: &Core, p: Zxid) -> bool {
+        self.phase != Phase::Broadcast && p > applied(core)
+    }
+
+    /// Whether a learner is not sent the state yet. Without a quorum in time it is needed for one.
     fn must_wait(&self, core: &Core, p: Zxid, plan: Plan) -> bool {
-        plan == Plan::Snap && self.phase != Phase::Broadcast && !self.is_late && p > applied(core)
+        plan == Plan::Snap && self.voids(core, p) && !self.is_late
     }
 
     /// Learners that waited are sent the state.
