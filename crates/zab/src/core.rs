@@ -31,6 +31,8 @@ pub(crate) struct Core {
     pub(crate) wants_snapshot: bool,
     /// Who leads without an election when this member's role ends.
     pub(crate) designated: Option<NodeId>,
+    /// How often in a row this member followed somebody and did not come to serve.
+    pub(crate) futile: u32,
     links: u64,
 }
 
@@ -53,6 +55,7 @@ impl Core {
             elected_round: 0,
             wants_snapshot: false,
             designated: None,
+            futile: 0,
             links: 0,
         }
     }

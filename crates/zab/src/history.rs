@@ -32,6 +32,8 @@ pub(crate) struct History {
     /// The last place that is delivered, or the beginning of an epoch behind it.
     committed: Zxid,
     last: Zxid,
+    /// The place before `entries`: nothing up to it waits for the disk.
+    before: Zxid,
     lsn: Lsn,
     durable: Lsn,
     /// Entries that are not durable yet.
@@ -54,6 +56,7 @@ impl History {
             delivered_bytes: 0,
             committed: last,
             last,
+            before: last,
             lsn: Lsn::ZERO,
             durable: Lsn::ZERO,
             unsynced: VecDeque::new(),
@@ -129,6 +132,7 @@ impl History {
     /// Takes what the journal reports; gives the entries that are durable now and were not before.
     pub(crate) fn durable(&mut self, upto: Lsn) -> Vec<Zxid> {
         self.durable = self.durable.max(upto);
+        self.trim();
         let count = self.unsynced.partition_point(|(lsn, _)| *lsn <= self.durable);
         self.unsynced.drain(..count).map(|(_, at)| at).collect()
     }
@@ -139,10 +143,8 @@ impl History {
             None => self.last,
             Some((_, first)) => {
                 let behind = self.entries.partition_point(|entry| entry.at < *first);
-                match behind.checked_sub(1).and_then(|before| self.entries.get(before)) {
-                    Some(entry) => entry.at,
-                    None => Zxid::ZERO,
-                }
+                let entry = behind.checked_sub(1).and_then(|before| self.entries.get(before));
+                entry.map_or(self.before, |entry| entry.at)
             }
         }
     }
@@ -167,6 +169,15 @@ impl History {
         self.committed = at;
     }
 
+    /// This member leads the epoch no more: its history ends with an entry, as it would after a
+    /// restart. Where an epoch begins is a place that no leader of another one can compare.
+    pub(crate) fn end_epoch(&mut self) {
+        if self.last.counter() == 0 {
+            self.last = self.entries.back().map_or(self.before, |entry| entry.at);
+            self.committed = self.committed.min(self.last);
+        }
+    }
+
     /// Cuts what is behind this place; says whether decided entries were among it, so that the
     /// state has to go back.
     pub(crate) fn truncate(&mut self, to: Zxid, out: &mut Vec<Output>) -> bool {
@@ -181,6 +192,7 @@ impl History {
         }
         self.unsynced.retain(|(_, at)| *at <= to);
         self.last = to;
+        self.before = self.before.min(to);
         self.committed = self.committed.min(to);
         reaches_decided
     }
@@ -190,7 +202,7 @@ impl History {
         self.entries.clear();
         self.unsynced.clear();
         (self.delivered, self.delivered_bytes) = (0, 0);
-        (self.last, self.committed) = (at, at);
+        (self.last, self.committed, self.before) = (at, at, at);
         self.remember(recent);
     }
 
@@ -199,12 +211,15 @@ impl History {
         self.entries.range_mut(self.delivered..).for_each(|entry| entry.context = None);
     }
 
-    /// Keeps only as many decided entries as learners are served with.
+    /// Keeps only as many decided entries as learners are served with; and those that are not on
+    /// this disk, for a state that is sent has not got them.
     fn trim(&mut self) {
         while self.delivered > self.entries_max
             || (self.delivered > 1 && self.delivered_bytes > self.bytes_max)
         {
-            let Some(entry) = self.entries.pop_front() else { return };
+            let is_durable = |entry: &mut Entry| entry.lsn <= self.durable;
+            let Some(entry) = self.entries.pop_front_if(is_durable) else { return };
+            self.before = entry.at;
             self.delivered -= 1;
             self.delivered_bytes -= entry.item.len();
         }
