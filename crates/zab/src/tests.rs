@@ -15,6 +15,7 @@ mod reads;
 mod reconfiguration;
 #[expect(clippy::wildcard_enum_match_arm, reason = "it looks at a few of many events")]
 mod room;
+mod scripts;
 mod synchronization;
 
 use base::Zxid;

@@ -1,6 +1,6 @@
 //! Changes of the configuration.
 
-use super::room::{Room, ensemble_text, packet};
+use super::room::{Room, ensemble_text, members_text as members, packet};
 use super::{at, ms, z};
 use crate::{QUORUM, Role};
 use jute::Encode;
@@ -15,24 +15,6 @@ fn changeable(size: u64) -> Room {
     room
 }
 
-/// These members, all as participants.
-fn members(ids: &[u64]) -> String {
-    ids.iter().map(|id| format!("server.{id}=m{id}:2888:3888:participant\n")).collect()
-}
-
-/// Starts a member that knows the ensemble, and itself as one that is to join.
-fn join(room: &mut Room, id: u64, ensemble: &[u64]) {
-    let known = room.setup.membership.clone();
-    let mut ids = ensemble.to_vec();
-    ids.push(id);
-    let rules = wire::quorum::Rules::DEFAULT;
-    room.setup.membership =
-        wire::quorum::Membership::parse(&members(&ids), &rules).expect("a good text");
-    room.restart(id);
-    room.setup.membership = known;
-    room.run(ms(2_000));
-}
-
 #[test]
 fn the_first_epoch_gives_the_configuration_its_first_version() {
     let room = changeable(3);
@@ -45,7 +27,7 @@ fn the_first_epoch_gives_the_configuration_its_first_version() {
 fn scenario_70_a_member_is_added() {
     let mut room = changeable(3);
     room.propose(3, &["a"]);
-    join(&mut room, 4, &[1, 2, 3]);
+    room.join(4, &[1, 2, 3]);
     assert!(room.status(4).serving, "as one whose acknowledgements do not count");
     room.reconfigure(3, &members(&[1, 2, 3, 4]));
     room.run(ms(100));
@@ -135,7 +117,7 @@ fn scenario_71_a_change_that_a_quorum_has_is_completed() {
 fn scenario_71_both_quorums_decide_a_change() {
     let mut room = changeable(3);
     for id in [4, 5] {
-        join(&mut room, id, &[1, 2, 3]);
+        room.join(id, &[1, 2, 3]);
     }
     [4, 5].into_iter().for_each(|id| room.hold_disk(id));
     room.reconfigure(3, &members(&[3, 4, 5]));

@@ -85,6 +85,11 @@ pub(super) fn ensemble_text(voters: u64, observers: u64) -> String {
     (1..=voters + observers).map(line).collect()
 }
 
+/// The text of an ensemble of these participants.
+pub(super) fn members_text(ids: &[u64]) -> String {
+    ids.iter().map(|id| format!("server.{id}=m{id}:2888:3888:participant\n")).collect()
+}
+
 impl Room {
     /// Participants 1 to `size`, all running.
     pub(super) fn of(size: u64) -> Room {
@@ -155,6 +160,16 @@ impl Room {
         };
         self.members.insert(id, member);
         self.perform(id, out);
+    }
+
+    /// Starts a member that knows the ensemble, and itself as one that is to join.
+    pub(super) fn join(&mut self, id: u64, ensemble: &[u64]) {
+        let known = self.setup.membership.clone();
+        let text = members_text(&[ensemble, &[id]].concat());
+        self.setup.membership = Membership::parse(&text, &Rules::DEFAULT).expect("a good text");
+        self.restart(id);
+        self.setup.membership = known;
+        self.run(Duration::from_secs(2));
     }
 
     /// Ends a member: what its disk had not made durable is lost, and its links break.
