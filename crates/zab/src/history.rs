@@ -32,7 +32,8 @@ pub(crate) struct History {
     /// The last place that is delivered, or the beginning of an epoch behind it.
     committed: Zxid,
     last: Zxid,
-    /// The place before `entries`: nothing up to it waits for the disk.
+    /// The place before `entries`: the entry there, or the beginning of their epoch. Nothing up to
+    /// it waits for the disk.
     before: Zxid,
     lsn: Lsn,
     durable: Lsn,
@@ -69,6 +70,9 @@ impl History {
 
     /// Takes decided entries that the log holds.
     fn remember(&mut self, recent: Vec<(Zxid, Item)>) {
+        if let Some((first, _)) = recent.first() {
+            self.before = Zxid(first.0 - 1);
+        }
         for (at, item) in recent {
             self.delivered_bytes += item.len();
             self.entries.push_back(Entry { at, item, lsn: Lsn::ZERO, context: None });
@@ -90,6 +94,11 @@ impl History {
     /// All entries that are in memory.
     pub(crate) fn entries(&self) -> &VecDeque<Entry> {
         &self.entries
+    }
+
+    /// The place before all entries that are in memory.
+    pub(crate) fn before(&self) -> Zxid {
+        self.before
     }
 
     /// The entries that are not decided.
