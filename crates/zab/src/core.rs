@@ -34,10 +34,10 @@ pub(crate) struct Core {
     pub(crate) wants_snapshot: bool,
     /// Whether the disk was lost: a promise of this member counts for nothing until it has a state.
     pub(crate) is_lost: bool,
-    /// How often in a row this member followed in vain.
-    pub(crate) setbacks: u32,
     /// Who leads without an election when this member's role ends.
     pub(crate) designated: Option<NodeId>,
+    /// How often in a row this member followed somebody and did not come to serve.
+    pub(crate) futile: u32,
     links: u64,
 }
 
@@ -62,8 +62,8 @@ impl Core {
             elected_round: 0,
             wants_snapshot: is_lost,
             is_lost,
-            setbacks: 0,
             designated: None,
+            futile: 0,
             links: 0,
         }
     }

@@ -101,6 +101,12 @@ impl Zab {
         }
     }
 
+    /// Where this member stands, for tests that play its peers.
+    #[cfg(test)]
+    pub(crate) fn standing(&self) -> (i64, base::Zxid) {
+        self.core.standing()
+    }
+
     /// Leaves the role, if it ended, and looks for a leader.
     fn ended(&mut self, ended: Ended, now: Time, out: &mut Vec<Output>) {
         let Err(reason) = ended else { return };
@@ -108,10 +114,14 @@ impl Zab {
             Role::Learning(learning) => {
                 tell(Event::LeaderLost { leader: learning.leader, reason }, out);
                 learning.end(out);
+                let futile =
+                    if learning.is_active() { 0 } else { self.core.futile.saturating_add(1) };
+                self.core.futile = futile;
             }
             Role::Leading(leading) => {
                 tell(Event::SteppedDown { epoch: leading.epoch(), reason }, out);
                 leading.end(out);
+                self.core.history.end_epoch();
             }
             Role::Looking(_) | Role::Silent => return,
         }
@@ -155,6 +165,7 @@ impl Zab {
         let (zxid, epoch) = (vote.zxid, vote.epoch);
         tell(Event::ElectionDecided { round, leader, zxid, epoch, supporters }, out);
         if leader == core.me {
+            core.futile = 0;
             self.role = Role::Leading(Box::new(Leading::begin(core, now, out)));
             return;
         }
@@ -254,7 +265,9 @@ impl Zab {
         if is_voter && heard.is_looking() {
             self.looking.insert(from, heard);
         }
-        if !is_voter || heard.is_looking() {
+        // Who asks is answered; a voter asks voters only, and its answers are not answered.
+        let asks = heard.is_looking() && (!is_voter || self.core.ensemble.is_voter(self.core.me));
+        if asks {
             let message = notification(&self.core, &vote, round, state);
             self.mesh.answer(&mut self.core, from, message, out);
         }

@@ -53,6 +53,11 @@ impl Ensemble {
         is_quorum(&self.committed) && self.next.as_ref().is_none_or(is_quorum)
     }
 
+    /// Whether these are a quorum of the committed configuration.
+    pub(crate) fn is_committed_quorum(&self, members: &BTreeSet<NodeId>) -> bool {
+        self.committed.is_quorum(members.iter().map(|node| sid(*node)))
+    }
+
     /// Whether it votes in any of them.
     pub(crate) fn is_voter(&self, node: NodeId) -> bool {
         let votes = |of: &Membership| of.is_voter(sid(node));

@@ -32,12 +32,13 @@ pub(crate) struct History {
     /// The last place that is delivered, or the beginning of an epoch behind it.
     committed: Zxid,
     last: Zxid,
+    /// The place before `entries`: the entry there, or the beginning of their epoch. Nothing up to
+    /// it waits for the disk.
+    before: Zxid,
     lsn: Lsn,
     durable: Lsn,
     /// Entries that are not durable yet.
     unsynced: VecDeque<(Lsn, Zxid)>,
-    /// The end of the history before those.
-    synced: Zxid,
     entries_max: usize,
     bytes_max: usize,
 }
@@ -56,10 +57,10 @@ impl History {
             delivered_bytes: 0,
             committed: last,
             last,
+            before: last,
             lsn: Lsn::ZERO,
             durable: Lsn::ZERO,
             unsynced: VecDeque::new(),
-            synced: last,
             entries_max,
             bytes_max,
         };
@@ -69,6 +70,9 @@ impl History {
 
     /// Takes decided entries that the log holds.
     fn remember(&mut self, recent: Vec<(Zxid, Item)>) {
+        if let Some((first, _)) = recent.first() {
+            self.before = Zxid(first.0 - 1);
+        }
         for (at, item) in recent {
             self.delivered_bytes += item.len();
             self.entries.push_back(Entry { at, item, lsn: Lsn::ZERO, context: None });
@@ -92,6 +96,11 @@ impl History {
         &self.entries
     }
 
+    /// The place before all entries that are in memory.
+    pub(crate) fn before(&self) -> Zxid {
+        self.before
+    }
+
     /// The entries that are not decided.
     pub(crate) fn undecided(&self) -> impl DoubleEndedIterator<Item = &Entry> {
         self.entries.range(self.delivered..)
@@ -107,9 +116,6 @@ impl History {
     ) {
         assert!(at > self.last, "{at} comes after {}", self.last);
         let lsn = self.persist(Record::Entry { at, item: item.clone() }, out);
-        if self.unsynced.is_empty() {
-            self.synced = self.last;
-        }
         self.unsynced.push_back((lsn, at));
         self.entries.push_back(Entry { at, item, lsn, context });
         self.last = at;
@@ -135,16 +141,21 @@ impl History {
     /// Takes what the journal reports; gives the entries that are durable now and were not before.
     pub(crate) fn durable(&mut self, upto: Lsn) -> Vec<Zxid> {
         self.durable = self.durable.max(upto);
-        let count = self.unsynced.partition_point(|(lsn, _)| *lsn <= self.durable);
-        let synced: Vec<Zxid> = self.unsynced.drain(..count).map(|(_, at)| at).collect();
-        self.synced = synced.last().copied().unwrap_or(self.synced);
         self.trim();
-        synced
+        let count = self.unsynced.partition_point(|(lsn, _)| *lsn <= self.durable);
+        self.unsynced.drain(..count).map(|(_, at)| at).collect()
     }
 
     /// The last entry that is durable here: everything that is not waiting to be is.
     pub(crate) fn synced(&self) -> Zxid {
-        if self.unsynced.is_empty() { self.last } else { self.synced }
+        match self.unsynced.front() {
+            None => self.last,
+            Some((_, first)) => {
+                let behind = self.entries.partition_point(|entry| entry.at < *first);
+                let entry = behind.checked_sub(1).and_then(|before| self.entries.get(before));
+                entry.map_or(self.before, |entry| entry.at)
+            }
+        }
     }
 
     /// Decides everything up to this place, which the history holds, and delivers it.
@@ -167,6 +178,15 @@ impl History {
         self.committed = at;
     }
 
+    /// This member leads the epoch no more: its history ends with an entry, as it would after a
+    /// restart. Where an epoch begins is a place that no leader of another one can compare.
+    pub(crate) fn end_epoch(&mut self) {
+        if self.last.counter() == 0 {
+            self.last = self.entries.back().map_or(self.before, |entry| entry.at);
+            self.committed = self.committed.min(self.last);
+        }
+    }
+
     /// Cuts what is behind this place; says whether decided entries were among it, so that the
     /// state has to go back.
     pub(crate) fn truncate(&mut self, to: Zxid, out: &mut Vec<Output>) -> bool {
@@ -180,8 +200,8 @@ impl History {
             }
         }
         self.unsynced.retain(|(_, at)| *at <= to);
-        self.synced = self.synced.min(to);
         self.last = to;
+        self.before = self.before.min(to);
         self.committed = self.committed.min(to);
         reaches_decided
     }
@@ -191,7 +211,7 @@ impl History {
         self.entries.clear();
         self.unsynced.clear();
         (self.delivered, self.delivered_bytes) = (0, 0);
-        (self.last, self.committed) = (at, at);
+        (self.last, self.committed, self.before) = (at, at, at);
         self.remember(recent);
     }
 
@@ -200,16 +220,15 @@ impl History {
         self.entries.range_mut(self.delivered..).for_each(|entry| entry.context = None);
     }
 
-    /// Keeps only as many decided entries as learners are served with, and those that are decided
-    /// and not durable here: a state that is sent does not hold them yet.
+    /// Keeps only as many decided entries as learners are served with; and those that are not on
+    /// this disk, for a state that is sent has not got them.
     fn trim(&mut self) {
-        let synced = self.synced();
         while self.delivered > self.entries_max
             || (self.delivered > 1 && self.delivered_bytes > self.bytes_max)
         {
-            let Some(entry) = self.entries.pop_front_if(|entry| entry.at <= synced) else {
-                return;
-            };
+            let is_durable = |entry: &mut Entry| entry.lsn <= self.durable;
+            let Some(entry) = self.entries.pop_front_if(is_durable) else { return };
+            self.before = entry.at;
             self.delivered -= 1;
             self.delivered_bytes -= entry.item.len();
         }

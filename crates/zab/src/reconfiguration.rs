@@ -35,6 +35,11 @@ impl Core {
         self.parse_configuration(std::str::from_utf8(data?).ok()?)
     }
 
+    /// Whether the entry names a configuration.
+    pub(crate) fn changes_configuration(&self, item: &[u8]) -> bool {
+        self.configuration_of(item).is_some()
+    }
+
     /// Reads a configuration's text.
     pub(crate) fn parse_configuration(&self, text: &str) -> Option<Membership> {
         let rules = Rules { multi_address: self.multi_address, ..Rules::DEFAULT };

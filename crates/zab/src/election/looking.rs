@@ -140,10 +140,10 @@ impl Looking {
         out: &mut Vec<Output>,
     ) {
         if heard.round < core.round {
+            // It is behind: it is told where we are, unless our round does not count.
             if !core.ensemble.is_voter(core.me) {
-                return; // voters answer an observer each time: that would never end
+                return;
             }
-            // It is behind: it is told where we are.
             let message = notification(core, &self.proposal, core.round, ServerState::Looking);
             return mesh.send(core, from, message, out);
         }
@@ -170,6 +170,9 @@ impl Looking {
         self.propose(core, mesh, out);
     }
 
+    /// A leader that others follow already has its quorums: that those who name it are one of the
+    /// committed configuration is enough, for a later one that this member alone has seen may
+    /// ask for this member itself. Deviation: the reference asks for both, and stays outside.
     fn heard_settled(&mut self, core: &mut Core, from: NodeId, heard: Heard) -> Option<Decided> {
         if !core.ensemble.is_voter(heard.vote.leader) {
             return None;
@@ -178,7 +181,7 @@ impl Looking {
         if heard.round == core.round {
             self.received.insert(from, heard);
             let supporters = supporters(&self.received, &heard);
-            if core.ensemble.is_quorum(&supporters)
+            if core.ensemble.is_committed_quorum(&supporters)
                 && leader_knows(core, &self.received, leader, heard.round)
             {
                 return Some(Decided { vote: heard.vote, supporters });
@@ -186,7 +189,7 @@ impl Looking {
         }
         self.settled.insert(from, heard);
         let supporters = supporters(&self.settled, &heard);
-        if core.ensemble.is_quorum(&supporters)
+        if core.ensemble.is_committed_quorum(&supporters)
             && leader_knows(core, &self.settled, leader, heard.round)
         {
             core.round = heard.round;

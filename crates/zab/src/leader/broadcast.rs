@@ -28,7 +28,9 @@ impl Leading {
         let mut frame = Vec::with_capacity(size);
         for Proposal { context, at, item } in proposals {
             let is_next = at == core.history.last().next() && at.epoch() == self.start().epoch();
-            if self.phase != Phase::Broadcast || !is_next {
+            // A change of the configuration waits for the one before: two would need three quorums.
+            let is_second = core.ensemble.next().is_some() && core.changes_configuration(&item);
+            if self.phase != Phase::Broadcast || !is_next || is_second {
                 let decision = Decision::Rejected(Refusal::OutOfOrder);
                 out.push(Output::Outcome { context, decision });
                 continue;

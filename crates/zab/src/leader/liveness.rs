@@ -50,7 +50,9 @@ impl Leading {
             self.synchronize_all(core, out);
         }
         self.drop_silent(core, now, out)?;
-        self.drop_slow(core, now, out)
+        self.drop_slow(core, now, out)?;
+        // Who made this member leader may have left before it was established.
+        self.has_quorum(core)
     }
 
     /// Learners that are not heard of.

@@ -4,6 +4,7 @@
 //! read was asked for prove that no later leader was established by then. Rounds are shared: what
 //! is asked for while one is under way waits for the next.
 
+use super::peers::Stage;
 use super::{Leading, Phase};
 use crate::core::Core;
 use base::{Lsn, NodeId, Zxid};
@@ -104,7 +105,10 @@ impl Leading {
         let frame = Bytes::from(frame);
         for (&link, learner) in &mut self.learners {
             if learner.is_forwarded() {
-                learner.pings.push_back(self.reads.round);
+                // Who does not serve yet does not answer.
+                if learner.stage == Stage::Active {
+                    learner.pings.push_back(self.reads.round);
+                }
                 out.push(Output::Send { link, frame: frame.clone(), after: Lsn::ZERO });
             }
         }

@@ -28,9 +28,12 @@ pub(crate) enum Plan {
 }
 
 /// The choice for a learner whose history ends at `p`. `entries` are the places of the leader's
-/// entries that count as decided, without a gap; `last` is the place that its state is at.
+/// entries that count as decided, without a gap, and `before` the place before them, if it is
+/// known; `last` is the place that the leader's state is at. Deviation: who is at `before` gets the
+/// difference, where the reference sends its state; so fresh ensembles send none.
 pub(crate) fn choose(
     p: Zxid,
+    before: Option<Zxid>,
     entries: impl ExactSizeIterator<Item = Zxid> + Clone,
     last: Zxid,
 ) -> Plan {
@@ -40,6 +43,9 @@ pub(crate) fn choose(
     if p == last {
         return Plan::Diff { upto: p, from: count };
     }
+    if Some(p) == before {
+        return Plan::Diff { upto: max, from: 0 };
+    }
     if p > max {
         // A TRUNC names an entry, and where an epoch begins is none.
         return if is_epoch_start(p) { Plan::Snap } else { Plan::Trunc { to: max, from: count } };
@@ -47,15 +53,15 @@ pub(crate) fn choose(
     if p < min {
         return Plan::ReadLog;
     }
-    let mut before = None;
+    let mut prefix = None;
     for (index, at) in entries.enumerate() {
         if at < p {
-            before = Some(at);
+            prefix = Some(at);
         } else if at == p {
             return Plan::Diff { upto: max, from: index + 1 };
         } else if is_epoch_start(p) {
             return Plan::Diff { upto: max, from: index };
-        } else if let Some(to) = before.filter(|_| at.epoch() == p.epoch()) {
+        } else if let Some(to) = prefix.filter(|_| at.epoch() == p.epoch()) {
             return Plan::Trunc { to, from: index };
         } else {
             return Plan::Snap; // a cut must not cross an epoch
@@ -78,7 +84,7 @@ mod tests {
     }
 
     fn plan(p: Zxid, entries: &[Zxid], last: Zxid) -> Plan {
-        choose(p, entries.iter().copied(), last)
+        choose(p, None, entries.iter().copied(), last)
     }
 
     const fn z(epoch: i64, counter: i64) -> Zxid {
@@ -111,6 +117,15 @@ mod tests {
     fn where_an_epoch_begins_nothing_is_cut() {
         assert_eq!(plan(at(2, 0), RING, at(2, 2)), Plan::Diff { upto: at(2, 2), from: 2 });
         assert_eq!(plan(at(3, 0), RING, at(4, 0)), Plan::Snap);
+    }
+
+    #[test]
+    fn who_is_right_before_the_entries_gets_them_all() {
+        let before = Some(at(1, 6));
+        let plan = choose(at(1, 6), before, RING.iter().copied(), at(2, 2));
+        assert_eq!(plan, Plan::Diff { upto: at(2, 2), from: 0 });
+        let plan = choose(at(0, 0), Some(at(0, 0)), [].into_iter(), at(1, 0));
+        assert_eq!(plan, Plan::Diff { upto: at(1, 0), from: 0 });
     }
 
     #[test]

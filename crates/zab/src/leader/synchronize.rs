@@ -23,7 +23,8 @@ impl Leading {
         let plan = if core.limits.force_snapshot && !self.voids(core, p) {
             Plan::Snap
         } else {
-            choose(p, core.history.entries().range(..decided).map(|entry| entry.at), last)
+            let before = Some(core.history.before());
+            choose(p, before, core.history.entries().range(..decided).map(|entry| entry.at), last)
         };
         if self.must_wait(core, p, plan) {
             return;
@@ -79,7 +80,7 @@ impl Leading {
         } else {
             let places = log.iter().map(|(at, _)| *at).chain(recent.map(|entry| entry.at));
             let places: Vec<Zxid> = places.collect();
-            choose(p, places.iter().copied(), last)
+            choose(p, None, places.iter().copied(), last)
         };
         self.send_difference(core, link, (p, plan), log, out);
     }

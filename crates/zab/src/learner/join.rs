@@ -279,7 +279,6 @@ impl Learning {
     /// UPTODATE: the leader is established, so all of its history is decided.
     fn up_to_date(&mut self, core: &mut Core, out: &mut Vec<Output>) {
         self.stage = Stage::Active;
-        core.setbacks = 0;
         core.elected.epoch = self.epoch;
         if let Some(membership) = self.configuration.take() {
             core.activate(membership, out);

@@ -1,281 +1,369 @@
-//! The room: what hosts do, in the order in which it comes.
+//! A room of members: engines, their disks and links, and the time that they share.
+//!
+//! Everything happens in the order in which it comes, unless a test holds it: a link's direction,
+//! a disk. After every step it is checked that whatever is decided is decided in one order
+//! everywhere, and that nothing left its sender before what it claims was on the disk.
 
-use crate::{Config, Durable, Limits, Role, Zab};
-use base::{Machine, NodeId, Time, Zxid};
-use broadcast::{Channel, Context, Input, Item, LinkId, Output, Proposal, Record, View};
-use bytes::Bytes;
-use std::collections::{BTreeMap, VecDeque};
-use std::fmt::Write as _;
+mod ask;
+mod decode;
+mod disk;
+mod gates;
+mod net;
+mod peer;
+mod transcript;
+
+pub(super) use peer::packet;
+
+use crate::{Config, Limits, Status, Zab};
+use base::{Lsn, Machine, NodeId, Time, Zxid};
+use broadcast::{Channel, Context, Decision, Input, Item, LinkId, Output, View};
+use disk::Disk;
+use gates::Gates;
+use net::Net;
+use peer::Peer;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
+use transcript::Transcript;
 use wire::quorum::{Membership, Rules};
 
+/// What all members are told at their start.
+#[derive(Clone)]
+pub(super) struct Setup {
+    pub(super) membership: Membership,
+    pub(super) reconfig: bool,
+    pub(super) limits: Limits,
+}
+
 pub(super) struct Room {
-    now: Time,
-    size: u64,
+    pub(super) now: Time,
+    pub(super) setup: Setup,
+    pub(super) transcript: Transcript,
     members: BTreeMap<u64, Member>,
     disks: BTreeMap<u64, Disk>,
+    peers: BTreeMap<u64, Peer>,
     events: VecDeque<(u64, Input)>,
-    /// The two ends of each link.
-    links: BTreeMap<(u64, LinkId), (u64, LinkId)>,
-    accepted: u64,
+    /// What waits for members that sleep.
+    asleep: BTreeMap<u64, Vec<Input>>,
+    net: Net,
+    /// What is decided, wherever.
+    order: Vec<(Zxid, Item)>,
+    contexts: u64,
 }
 
+/// A running member.
 struct Member {
     engine: Zab,
-    listening: BTreeMap<Channel, bool>,
-    last: Zxid,
-    delivered: Vec<Zxid>,
-    /// The state that comes next on a link.
-    fetching: Option<(LinkId, Zxid)>,
+    listening: BTreeSet<Channel>,
+    /// The last place of the order that its service knows to be taken.
+    next: Zxid,
+    /// The state: all that is applied.
+    state: Vec<(Zxid, Item)>,
+    view: View,
+    gates: Gates,
+    fetching: Option<Fetching>,
+    told: Vec<trace::Ensemble>,
+    outcomes: Vec<(Context, Decision)>,
+    reads: Vec<(Context, Zxid)>,
+    fatal: Option<String>,
+    log_by_hand: bool,
+    asked_for_log: Option<LinkId>,
 }
 
-#[derive(Default, Clone)]
-struct Disk {
-    entries: Vec<(Zxid, Item)>,
-    registers: BTreeMap<&'static str, i64>,
+/// A state that comes in.
+struct Fetching {
+    link: LinkId,
+    at: Zxid,
+    bytes: Vec<u8>,
 }
 
-fn membership(size: u64) -> Membership {
-    let mut text = String::new();
-    for id in 1..=size {
-        let _ = writeln!(text, "server.{id}=m{id}:2888:3888:participant");
-    }
-    Membership::parse(&text, &Rules::DEFAULT).expect("a good text")
+/// The text of an ensemble: participants 1 to `voters`, then as many observers.
+pub(super) fn ensemble_text(voters: u64, observers: u64) -> String {
+    let line = |id: u64| {
+        let role = if id > voters { "observer" } else { "participant" };
+        format!("server.{id}=m{id}:2888:3888:{role}\n")
+    };
+    (1..=voters + observers).map(line).collect()
+}
+
+/// The text of an ensemble of these participants.
+pub(super) fn members_text(ids: &[u64]) -> String {
+    ids.iter().map(|id| format!("server.{id}=m{id}:2888:3888:participant\n")).collect()
 }
 
 impl Room {
+    /// Participants 1 to `size`, all running.
     pub(super) fn of(size: u64) -> Room {
-        let mut room = Room {
-            now: Time::ZERO,
-            size,
-            members: BTreeMap::new(),
-            disks: BTreeMap::new(),
-            events: VecDeque::new(),
-            links: BTreeMap::new(),
-            accepted: 0,
-        };
-        (1..=size).for_each(|id| room.restart(id));
+        let mut room = Room::empty(&ensemble_text(size, 0));
+        room.start_all();
         room
     }
 
+    /// An ensemble of which nobody runs yet.
+    pub(super) fn empty(text: &str) -> Room {
+        let membership = Membership::parse(text, &Rules::DEFAULT).expect("a good text");
+        Room {
+            now: Time::ZERO,
+            setup: Setup { membership, reconfig: false, limits: Limits::default() },
+            transcript: Transcript::default(),
+            members: BTreeMap::new(),
+            disks: BTreeMap::new(),
+            peers: BTreeMap::new(),
+            events: VecDeque::new(),
+            asleep: BTreeMap::new(),
+            net: Net::default(),
+            order: Vec::new(),
+            contexts: 0,
+        }
+    }
+
+    /// Starts every member that does not run.
+    pub(super) fn start_all(&mut self) {
+        let ids: Vec<u64> = self.setup.membership.servers().map(|s| s.id() as u64).collect();
+        for id in ids {
+            if !self.members.contains_key(&id) && !self.peers.contains_key(&id) {
+                self.restart(id);
+            }
+        }
+    }
+
+    /// Starts a member with exactly what its disk holds.
     pub(super) fn restart(&mut self, id: u64) {
-        let disk = self.disks.entry(id).or_default().clone();
-        let register = |name| disk.registers.get(name).copied().unwrap_or_default();
-        let durable = Durable {
-            accepted_epoch: register("acceptedEpoch"),
-            current_epoch: register("currentEpoch"),
-            last: disk.entries.last().map_or(Zxid::ZERO, |(at, _)| *at),
-            recent: disk.entries.clone(),
-            is_lost: false,
-        };
+        assert!(!self.members.contains_key(&id), "member {id} runs");
+        let disk = self.disks.entry(id).or_default();
+        let durable = disk.recover();
+        let state = disk.entries.clone();
         let config = Config {
             me: NodeId(id),
-            committed: membership(self.size),
-            last_seen: None,
-            reconfig: false,
+            committed: disk.committed(&self.setup.membership),
+            last_seen: disk.last_seen(),
+            reconfig: self.setup.reconfig,
             multi_address: false,
             listen_on_all: false,
-            limits: Limits::default(),
+            limits: self.setup.limits,
         };
+        self.transcript.note(self.now, &format!("{id} starts"));
         let mut out = Vec::new();
-        let delivered = disk.entries.iter().map(|(at, _)| *at).collect();
         let engine = Zab::recover(config, durable, self.now, &mut out);
-        let listening = BTreeMap::new();
-        self.members
-            .insert(id, Member { engine, listening, last: Zxid::ZERO, delivered, fetching: None });
+        let member = Member {
+            engine,
+            listening: BTreeSet::new(),
+            next: Zxid::ZERO,
+            state,
+            view: View::Apart,
+            gates: Gates::default(),
+            fetching: None,
+            told: Vec::new(),
+            outcomes: Vec::new(),
+            reads: Vec::new(),
+            fatal: None,
+            log_by_hand: false,
+            asked_for_log: None,
+        };
+        self.members.insert(id, member);
         self.perform(id, out);
     }
 
+    /// Starts a member that knows the ensemble, and itself as one that is to join.
+    pub(super) fn join(&mut self, id: u64, ensemble: &[u64]) {
+        let known = self.setup.membership.clone();
+        let text = members_text(&[ensemble, &[id]].concat());
+        self.setup.membership = Membership::parse(&text, &Rules::DEFAULT).expect("a good text");
+        self.restart(id);
+        self.setup.membership = known;
+        self.run(Duration::from_secs(2));
+    }
+
+    /// Ends a member: what its disk had not made durable is lost, and its links break.
     pub(super) fn crash(&mut self, id: u64) {
-        self.members.remove(&id);
-        let ends: Vec<_> = self.links.keys().filter(|(node, _)| *node == id).copied().collect();
-        for end in ends {
-            self.cut(end);
+        self.transcript.note(self.now, &format!("{id} crashes"));
+        assert!(self.members.remove(&id).is_some(), "member {id} does not run");
+        self.disks.entry(id).or_default().lose_written();
+        self.break_links(|from, _| from == id);
+    }
+
+    /// The disk fails: nothing more becomes durable.
+    pub(super) fn fail_disk(&mut self, id: u64) {
+        self.transcript.note(self.now, &format!("the disk of {id} fails"));
+        self.disks.entry(id).or_default().held = true;
+        self.events.push_back((id, Input::DiskFailed { at: Lsn::ZERO }));
+        self.flow();
+    }
+
+    /// From now on nothing becomes durable at this member.
+    pub(super) fn hold_disk(&mut self, id: u64) {
+        self.transcript.note(self.now, &format!("the disk of {id} is slow"));
+        self.disks.entry(id).or_default().held = true;
+    }
+
+    /// Everything that was written becomes durable, and all that is written from now on.
+    pub(super) fn release_disk(&mut self, id: u64) {
+        self.transcript.note(self.now, &format!("the disk of {id} is quick"));
+        self.disks.entry(id).or_default().held = false;
+        self.sync_disk(id, usize::MAX);
+    }
+
+    /// The next `count` records become durable.
+    pub(super) fn sync_disk(&mut self, id: u64, count: usize) {
+        self.flush(id, count);
+        self.flow();
+    }
+
+    /// Everything that follows at this moment.
+    pub(super) fn flow(&mut self) {
+        let mut steps = 0;
+        while let Some((node, input)) = self.events.pop_front() {
+            self.handle(node, input);
+            steps += 1;
+            assert!(steps < STEPS_MAX, "it does not come to rest");
         }
     }
 
-    fn cut(&mut self, end: (u64, LinkId)) {
-        let Some(other) = self.links.remove(&end) else { return };
-        self.links.remove(&other);
-        let down = Input::LinkDown { link: other.1, reason: "closed by the peer".to_owned() };
-        self.events.push_back((other.0, down));
+    /// Lets time pass.
+    pub(super) fn run(&mut self, time: Duration) {
+        let until = self.now + time;
+        self.run_while(until, |_| true);
+        self.now = until;
     }
 
-    pub(super) fn now(&self) -> Time {
-        self.now
+    /// Lets time pass until this is so; half a minute at the most.
+    pub(super) fn until(&mut self, what: &str, done: impl Fn(&Room) -> bool) {
+        let until = self.now + SETTLE;
+        self.run_while(until, |room| !done(room));
+        assert!(done(self), "half a minute later it is still not so that {what}");
     }
 
-    /// The next thing that happens.
-    pub(super) fn step(&mut self) {
-        if let Some((node, input)) = self.events.pop_front() {
-            return self.handle(node, input);
-        }
-        let due = self.members.iter().filter_map(|(id, m)| Some((m.engine.deadline()?, *id)));
-        let (at, id) = due.min().expect("somebody waits");
-        self.now = self.now.max(at);
-        self.handle(id, Input::TimerExpired);
-    }
-
-    /// Until nothing happens for a while.
+    /// Half a minute.
     pub(super) fn settle(&mut self) {
-        let until = self.now + Duration::from_secs(30);
-        loop {
-            while let Some((node, input)) = self.events.pop_front() {
-                self.handle(node, input);
-            }
-            let due = self.members.iter().filter_map(|(id, m)| Some((m.engine.deadline()?, *id)));
-            let Some((at, id)) = due.min() else { return };
-            if at > until {
-                return;
-            }
+        self.run(SETTLE);
+    }
+
+    fn run_while(&mut self, until: Time, more: impl Fn(&Room) -> bool) {
+        let mut steps = 0;
+        self.flow();
+        while more(self) {
+            let awake = self.members.iter().filter(|(id, _)| !self.asleep.contains_key(id));
+            let due = awake.filter_map(|(id, m)| Some((m.engine.deadline()?, *id)));
+            let Some((at, id)) = due.min().filter(|(at, _)| *at <= until) else { return };
             self.now = self.now.max(at);
             self.handle(id, Input::TimerExpired);
+            self.flow();
+            steps += 1;
+            assert!(steps < STEPS_MAX, "time does not go on");
         }
+    }
+
+    /// A member's process stands still: nothing reaches it, and its timers do not run.
+    pub(super) fn pause(&mut self, id: u64) {
+        self.transcript.note(self.now, &format!("{id} stands still"));
+        self.asleep.insert(id, Vec::new());
+    }
+
+    pub(super) fn resume(&mut self, id: u64) {
+        self.transcript.note(self.now, &format!("{id} goes on"));
+        for input in self.asleep.remove(&id).unwrap_or_default() {
+            self.handle(id, input);
+        }
+        self.flow();
     }
 
     fn handle(&mut self, node: u64, input: Input) {
+        if let Some(waiting) = self.asleep.get_mut(&node) {
+            return waiting.push(input);
+        }
+        let Some(input) = self.arrive(node, input) else { return };
         let Some(member) = self.members.get_mut(&node) else { return };
-        if let Input::Received { link, .. } = &input
-            && !self.links.contains_key(&(node, *link))
-        {
-            return;
-        }
-        let mut input = input;
-        if let Input::Received { link, bytes } = &input
-            && let Some((_, at)) = member.fetching.take_if(|(from, _)| from == link)
-        {
-            // A state comes whole in this room: its places, which are the log from now on.
-            let places = bytes.chunks(8).map(|c| i64::from_be_bytes(c.try_into().expect("8")));
-            member.delivered = places.map(Zxid).collect();
-            let disk = self.disks.entry(node).or_default();
-            disk.entries = member.delivered.iter().map(|at| (*at, Item::new())).collect();
-            let link = *link;
-            member.engine.handle(self.now, Input::SnapshotReceived { link }, &mut Vec::new());
-            input = Input::SnapshotInstalled { link, at, rest: Bytes::new() };
-        }
         let mut out = Vec::new();
         member.engine.handle(self.now, input, &mut out);
         self.perform(node, out);
     }
 
     fn perform(&mut self, id: u64, out: Vec<Output>) {
-        let mut durable = None;
         for output in out {
-            let member = self.members.get_mut(&id).expect("it acts");
-            match output {
-                Output::Persist { lsn, record } => {
-                    durable = Some(lsn);
-                    self.disks.entry(id).or_default().take(record);
-                }
-                Output::Send { link, frame, .. } => self.send((id, link), frame),
-                Output::Deliver { at, .. } => member.delivered.push(at),
-                Output::View(View::Primary { last }) => member.last = last,
-                Output::Listen { channel, .. } => {
-                    member.listening.insert(channel, true);
-                }
-                Output::Unlisten { channel } => {
-                    member.listening.remove(&channel);
-                }
-                Output::Dial { link, channel, addresses } => {
-                    self.dial((id, link), channel, &addresses[0]);
-                }
-                Output::Close { link } => self.cut((id, link)),
-                Output::HeartbeatDue { link } => {
-                    let letter = Bytes::new();
-                    self.events.push_back((id, Input::Heartbeat { link, letter }));
-                }
-                Output::ResetTo { at } => {
-                    let disk = &self.disks[&id];
-                    let recent: Vec<_> =
-                        disk.entries.iter().filter(|(e, _)| *e <= at).cloned().collect();
-                    member.delivered.retain(|e| *e <= at);
-                    self.events.push_back((id, Input::ResetDone { recent }));
-                }
-                Output::ReadLog { link, .. } => {
-                    let entries = self.disks[&id].entries.clone();
-                    self.events.push_back((id, Input::LogRead { link, entries }));
-                }
-                Output::View(_)
-                | Output::Trace(_)
-                | Output::Outcome { .. }
-                | Output::ReadReady { .. }
-                | Output::Forwarded { .. }
-                | Output::Answered { .. }
-                | Output::HeartbeatHeard { .. } => {}
-                Output::SendSnapshot { link } => {
-                    let places = member.delivered.iter().flat_map(|at| at.0.to_be_bytes());
-                    let bytes: Vec<u8> = places.collect();
-                    self.send((id, link), Bytes::from(bytes));
-                }
-                Output::FetchSnapshot { link, at, rest } => {
-                    assert!(rest.is_empty(), "frames are not cut in this room");
-                    member.fetching = Some((link, at));
-                }
-                Output::Fatal { reason } => panic!("member {id}: {reason}"),
+            self.act(id, output);
+        }
+        if !self.disks.entry(id).or_default().held {
+            self.flush(id, usize::MAX);
+        }
+        self.pump(id);
+    }
+
+    fn act(&mut self, id: u64, output: Output) {
+        self.transcript.output(self.now, id, &output);
+        let member = self.members.get_mut(&id).expect("it acts");
+        match output {
+            Output::Persist { lsn, record } => {
+                self.disks.entry(id).or_default().write(lsn, record);
             }
-        }
-        if let Some(upto) = durable {
-            self.events.push_back((id, Input::Durable { upto }));
+            Output::ResetTo { at } => self.disks.entry(id).or_default().reset(at),
+            Output::Send { .. }
+            | Output::SendSnapshot { .. }
+            | Output::Close { .. }
+            | Output::Deliver { .. }
+            | Output::View(_) => member.gates.push(output),
+            Output::Listen { channel, .. } => {
+                member.listening.insert(channel);
+            }
+            Output::Unlisten { channel } => {
+                member.listening.remove(&channel);
+            }
+            Output::Dial { link, channel, addresses } => {
+                self.dial((id, link), channel, &addresses[0]);
+            }
+            Output::HeartbeatDue { link } => {
+                let letter = item(&format!("beat of {id}"));
+                self.events.push_back((id, Input::Heartbeat { link, letter }));
+            }
+            Output::ReadLog { link, .. } if member.log_by_hand => {
+                member.asked_for_log = Some(link);
+            }
+            Output::ReadLog { link, from } => {
+                let entries = self.disks[&id].read_log(from);
+                self.events.push_back((id, Input::LogRead { link, entries }));
+            }
+            Output::FetchSnapshot { link, at, rest } => {
+                member.fetching = Some(Fetching { link, at, bytes: Vec::new() });
+                self.fetched(id, &rest);
+            }
+            Output::Outcome { context, decision } => member.outcomes.push((context, decision)),
+            Output::ReadReady { context, at_least } => member.reads.push((context, at_least)),
+            Output::Trace(trace::Event::Ensemble(event)) => member.told.push(event),
+            Output::Fatal { reason } => member.fatal = Some(reason),
+            Output::Trace(_)
+            | Output::Forwarded { .. }
+            | Output::Answered { .. }
+            | Output::HeartbeatHeard { .. } => {}
         }
     }
 
-    fn dial(&mut self, from: (u64, LinkId), channel: Channel, address: &str) {
-        let host = address.split(':').next().and_then(|host| host.strip_prefix('m'));
-        let to: u64 = host.and_then(|id| id.parse().ok()).expect("an address of the room");
-        let member = self.members.get(&to).filter(|m| m.listening.contains_key(&channel));
-        if member.is_none() {
-            let down = Input::LinkDown { link: from.1, reason: "refused".to_owned() };
-            self.events.push_back((from.0, down));
-            return;
-        }
-        self.accepted += 1;
-        let there = (to, LinkId::accepted(self.accepted));
-        self.links.insert(from, there);
-        self.links.insert(there, from);
-        for (node, link) in [there, from] {
-            self.events.push_back((node, Input::LinkUp { link, channel }));
-        }
+    /// What a member applies is what is applied everywhere.
+    fn applied(&mut self, id: u64) {
+        let state = &self.members[&id].state;
+        let both = state.len().min(self.order.len());
+        assert_eq!(state[..both], self.order[..both], "member {id} has another order");
+        self.order.extend_from_slice(&state[both..]);
+        let grows = self.order.is_sorted_by(|(before, _), (after, _)| before < after);
+        assert!(grows, "the order goes back at member {id}");
     }
 
-    fn send(&mut self, from: (u64, LinkId), bytes: Bytes) {
-        if let Some(&(node, link)) = self.links.get(&from) {
-            self.events.push_back((node, Input::Received { link, bytes }));
-        }
-    }
-
-    pub(super) fn leader(&self) -> Option<u64> {
-        let leads = |m: &Member| {
-            let status = m.engine.status();
-            status.role == Role::Leading && status.serving
-        };
-        self.members.iter().find(|(_, member)| leads(member)).map(|(id, _)| *id)
-    }
-
-    pub(super) fn propose(&mut self, id: u64, count: u64) {
-        let member = self.members.get_mut(&id).expect("it is there");
-        let mut proposals = Vec::new();
-        for n in 0..count {
-            member.last = member.last.next();
-            let item = Bytes::from(format!("{n}"));
-            proposals.push(Proposal { context: Context(n), at: member.last, item });
-        }
-        self.handle(id, Input::Proposed(proposals));
-    }
-
-    pub(super) fn delivered(&self, id: u64) -> &[Zxid] {
-        &self.members[&id].delivered
+    pub(super) fn status(&self, id: u64) -> Status {
+        self.members[&id].engine.status()
     }
 }
 
-impl Disk {
-    fn take(&mut self, record: Record) {
-        match record {
-            Record::Entry { at, item } => self.entries.push((at, item)),
-            Record::Truncate { to } => self.entries.retain(|(at, _)| *at <= to),
-            Record::Register { name, value } => {
-                self.registers.insert(name, value);
-            }
-            Record::Text { .. } => {}
+impl Drop for Room {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{}", self.transcript.tail());
         }
     }
 }
+
+/// An item of text.
+pub(super) fn item(text: &str) -> Item {
+    Item::from(text.to_owned())
+}
+
+/// More steps than anything takes.
+const STEPS_MAX: u64 = 100_000;
+/// A while in which everything settles that does.
+const SETTLE: Duration = Duration::from_secs(30);

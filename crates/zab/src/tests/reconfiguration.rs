@@ -1,0 +1,175 @@
+//! Changes of the configuration.
+
+use super::room::{Room, ensemble_text, members_text as members, packet};
+use super::{at, ms, z};
+use crate::{QUORUM, Role};
+use jute::Encode;
+use wire::quorum::{LearnerInfo, PacketKind};
+
+/// An ensemble of `size` whose configuration has its first version.
+fn changeable(size: u64) -> Room {
+    let mut room = Room::empty(&ensemble_text(size, 0));
+    room.setup.reconfig = true;
+    room.start_all();
+    room.elect();
+    room
+}
+
+#[test]
+fn the_first_epoch_gives_the_configuration_its_first_version() {
+    let room = changeable(3);
+    for id in 1..=3 {
+        assert_eq!(room.version(id), z(1, 0), "member {id}");
+    }
+}
+
+#[test]
+fn scenario_70_a_member_is_added() {
+    let mut room = changeable(3);
+    room.propose(3, &["a"]);
+    room.join(4, &[1, 2, 3]);
+    assert!(room.status(4).serving, "as one whose acknowledgements do not count");
+    room.reconfigure(3, &members(&[1, 2, 3, 4]));
+    room.run(ms(100));
+    assert_eq!(room.leader(), Some(3), "the leader stays");
+    (1..=4).for_each(|id| assert_eq!(room.version(id), z(1, 2), "member {id}"));
+    room.crash(1);
+    room.crash(2);
+    room.settle();
+    assert_eq!(room.leader(), None, "two of four are no quorum");
+}
+
+#[test]
+fn scenario_70_a_member_is_removed_and_goes_on_without_a_vote() {
+    let mut room = changeable(3);
+    room.reconfigure(3, &members(&[2, 3]));
+    room.propose(3, &["a"]);
+    room.run(ms(1_000));
+    assert_eq!(room.leader(), Some(3));
+    assert!(room.status(1).serving, "it still follows");
+    room.crash(2);
+    room.settle();
+    assert_eq!(room.leader(), None, "1 is no voter");
+}
+
+#[test]
+fn scenario_70_a_leader_that_is_removed_hands_over_without_an_election() {
+    let mut room = changeable(3);
+    room.propose(3, &["a"]);
+    let rounds = [1, 2].map(|id| room.count(id, "looking for a leader"));
+    room.reconfigure(3, &members(&[1, 2]));
+    room.run(ms(1_000));
+    let leader = room.leader().expect("the designated one");
+    assert_ne!(leader, 3);
+    assert_eq!([1, 2].map(|id| room.count(id, "looking for a leader")), rounds, "no election");
+    room.propose(leader, &["b"]);
+    room.run(ms(5_000));
+    assert_eq!(room.state(1).len(), 3);
+    assert!(room.follows(3, Some(leader)), "it follows, and has no vote");
+}
+
+#[test]
+fn scenario_70_what_is_behind_a_hand_over_is_left_to_the_next_leader() {
+    let mut room = changeable(3);
+    [1, 2].into_iter().for_each(|id| room.hold(id, 3, QUORUM));
+    room.reconfigure(3, &members(&[1, 2]));
+    room.propose(3, &["behind"]);
+    room.heal();
+    room.run(ms(3_000));
+    let leader = room.leader().expect("the designated one");
+    assert_ne!(leader, 3);
+    assert_eq!(room.state(leader)[1..], ["behind"]);
+}
+
+#[test]
+fn scenario_71_a_change_that_nobody_else_has_is_lost_with_its_leader() {
+    let mut room = changeable(3);
+    [1, 2].into_iter().for_each(|id| room.hold(3, id, QUORUM));
+    room.reconfigure(3, &members(&[2, 3]));
+    room.crash(3);
+    room.heal();
+    let leader = room.elect();
+    room.restart(3);
+    room.elect();
+    room.propose(leader, &["a"]);
+    (1..=3).for_each(|id| assert_eq!(room.state(id), ["a"], "member {id}"));
+    (1..=3).for_each(|id| assert_eq!(room.version(id), room.version(leader), "member {id}"));
+    assert_eq!(room.status(1).role, Role::Following, "still a voter");
+}
+
+#[test]
+fn scenario_71_a_change_that_a_quorum_has_is_completed() {
+    let mut room = changeable(3);
+    [1, 2].into_iter().for_each(|id| room.hold(id, 3, QUORUM));
+    room.reconfigure(3, &members(&[1, 2]));
+    room.crash(3);
+    room.heal();
+    room.run(ms(5_000));
+    let leader = room.leader().expect("one of the new configuration");
+    for id in [1, 2] {
+        assert_eq!(room.version(id), z(1, 1), "member {id}");
+        assert_eq!(room.state(id).len(), 1, "member {id}");
+    }
+    assert_eq!(leader, 2);
+}
+
+#[test]
+fn scenario_71_both_quorums_decide_a_change() {
+    let mut room = changeable(3);
+    for id in [4, 5] {
+        room.join(id, &[1, 2, 3]);
+    }
+    [4, 5].into_iter().for_each(|id| room.hold_disk(id));
+    room.reconfigure(3, &members(&[3, 4, 5]));
+    room.propose(3, &["behind"]);
+    room.run(ms(1_000));
+    assert_eq!(room.status(3).committed, at(1, 0), "the old quorum is not enough");
+    room.release_disk(4);
+    assert_eq!(room.status(3).committed, at(1, 2));
+    assert_eq!(room.version(3), z(1, 1));
+}
+
+#[test]
+fn scenario_73_a_second_change_waits_for_the_first() {
+    let mut room = changeable(3);
+    [1, 2].into_iter().for_each(|id| room.hold(id, 3, QUORUM));
+    room.reconfigure(3, &members(&[2, 3]));
+    let second = room.reconfigure(3, &members(&[1, 3]));
+    room.heal();
+    room.run(ms(1_000));
+    let refused = broadcast::Decision::Rejected(broadcast::Refusal::OutOfOrder);
+    assert_eq!(room.outcome(3, second), Some(refused));
+    assert_eq!(room.version(3), z(1, 1));
+}
+
+#[test]
+fn scenario_74_a_learner_with_a_later_configuration_is_refused() {
+    let mut room = Room::empty(&ensemble_text(3, 0));
+    room.setup.reconfig = true;
+    room.play(1);
+    room.restart(2);
+    room.restart(3);
+    room.elect();
+    let link = room.call(1, 3, QUORUM);
+    let mut data = Vec::new();
+    LearnerInfo::new(1, z(9, 9)).encode(&mut data);
+    room.say(1, link, &packet(PacketKind::FollowerInfo, 0, Some(&data)));
+    assert!(!room.connected(1, link));
+    assert_eq!(room.refusals(3), ["its configuration 900000009 is later than 100000000"]);
+}
+
+#[test]
+fn an_observer_becomes_a_participant() {
+    let mut room = Room::empty(&ensemble_text(2, 1));
+    room.setup.reconfig = true;
+    room.start_all();
+    room.elect();
+    assert_eq!(room.status(3).role, Role::Observing);
+    room.reconfigure(2, &members(&[1, 2, 3]));
+    room.run(ms(3_000));
+    assert_eq!(room.leader(), Some(2));
+    assert_eq!((room.status(3).role, room.status(3).serving), (Role::Following, true));
+    room.crash(1);
+    room.propose(2, &["a"]);
+    assert_eq!(room.state(3)[1..], ["a"], "2 and 3 are a quorum");
+}
