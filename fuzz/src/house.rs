@@ -257,7 +257,7 @@ impl House {
     pub(crate) fn deliver(&mut self, count: usize) {
         for _ in 0..count {
             let Some(proposal) = self.order.pop_front() else { return };
-            let Proposal { at, item } = &proposal;
+            let Proposal { at, item, .. } = &proposal;
             self.in_section(|keeper, section| keeper.apply(section, *at, item));
             if let Some((_, log)) = &mut self.snapshot {
                 log.push(proposal);

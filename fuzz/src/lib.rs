@@ -15,6 +15,7 @@ mod peers;
 mod records;
 mod requests;
 mod service;
+mod transfer;
 mod trees;
 mod txns;
 mod words;
@@ -63,6 +64,7 @@ pub const TARGETS: &[Target] = &[
     heavy("snapshot_gzip", files::snapshot_gzip, 4 << 20, 16 * 1032),
     heavy("snapshot_snappy", files::snapshot_snappy, 4 << 20, 16 * 22),
     heavy("snapshot_nodes", files::snapshot_nodes, 8 << 20, 4096),
+    heavy("snapshot_stream", transfer::snapshot_stream, 4 << 20, 4096),
     target("number_files", files::numbers),
     heavy("zoo_cfg", config::zoo_cfg, 1 << 20, 1024),
     heavy("jvm_flags", config::jvm_flags, 1 << 20, 1024),

@@ -3,16 +3,35 @@
 //! The text form of both is parsed as the reference parses it, which is neither wider nor
 //! narrower than `std`'s: signs are accepted, an IPv4 tail in an IPv6 address is not.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 /// The id of a connection: dotted IPv4, also for a mapped address, or eight groups of IPv6
 /// without compression.
 pub(crate) fn id_of(remote: IpAddr) -> String {
     match remote.to_canonical() {
-        IpAddr::V4(v4) => v4.to_string(),
+        IpAddr::V4(v4) => dotted(v4),
         IpAddr::V6(v6) => v6.segments().map(|group| format!("{group:x}")).join(":"),
     }
 }
+
+/// As `Display` shows it, at a tenth of the cost: every connection begins with it.
+fn dotted(address: Ipv4Addr) -> String {
+    let mut text = String::with_capacity(DOTTED_SIZE_MAX);
+    for octet in address.octets() {
+        if !text.is_empty() {
+            text.push('.');
+        }
+        for (unit, is_shown) in [(100, octet >= 100), (10, octet >= 10), (1, true)] {
+            if is_shown {
+                text.push(char::from(b'0' + octet / unit % 10));
+            }
+        }
+    }
+    text
+}
+
+/// Length of `255.255.255.255`.
+const DOTTED_SIZE_MAX: usize = 15;
 
 /// Whether an access list may hold the id: an address, or an address and a prefix length.
 pub(crate) fn is_valid(id: &str) -> bool {
@@ -117,6 +136,15 @@ impl Prefix {
 #[cfg(test)]
 mod tests {
     use super::{id_of, is_valid, matches};
+    use std::net::Ipv4Addr;
+
+    #[test]
+    fn an_ipv4_address_is_shown_as_everywhere() {
+        for octet in 0..=255 {
+            let address = Ipv4Addr::new(octet, 0, 255 - octet, octet);
+            assert_eq!(id_of(address.into()), address.to_string());
+        }
+    }
 
     #[test]
     fn a_connection_is_named_as_java_shows_its_address() {

@@ -300,8 +300,8 @@ pub enum Output {
         /// Which.
         link: LinkId,
     },
-    /// Send the state behind all that was sent on this link: what is applied now, and perhaps
-    /// some of what is applied while it is sent.
+    /// Send the state behind all that was sent on this link: all that was delivered before and
+    /// whose gate is open, and perhaps some of what is applied while it is sent.
     SendSnapshot {
         /// Where to.
         link: LinkId,

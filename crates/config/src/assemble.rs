@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::ensemble::{self, Clients};
+use crate::ensemble::{self, Clients, Outside};
 use crate::error::{At, Error};
 use crate::model::{
     Auth, Config, ConnectionThrottle, Containers, DigestAlgorithm, Features, Limits, Listen,
@@ -16,13 +16,14 @@ use crate::model::{
 };
 use crate::settings::{Settings, millis};
 
-/// The configuration; errors are left in `settings`. `file` is the file that must be complete, if
-/// there is one.
-pub(crate) fn config(settings: &mut Settings, file: Option<&Arc<str>>) -> Config {
-    let from_member = ensemble::clients(settings);
+/// The configuration; errors are left in `settings`.
+pub(crate) fn config(settings: &mut Settings, outside: &Outside<'_>) -> Config {
+    let file = outside.complete.as_ref();
+    let storage = storage(settings, file);
+    let (clients, ensemble) = ensemble::read(settings, outside, &storage.data_dir);
     Config {
-        storage: storage(settings, file),
-        listen: listen(settings, from_member, file),
+        storage,
+        listen: listen(settings, clients, file),
         sessions: sessions(settings),
         limits: limits(settings),
         auth: auth(settings),
@@ -39,6 +40,7 @@ pub(crate) fn config(settings: &mut Settings, file: Option<&Arc<str>>) -> Config
             reconfig: settings.bool("reconfigEnabled"),
             read_only_mode: settings.bool("readonlymode.enabled"),
         },
+        ensemble,
     }
 }
 
@@ -291,7 +293,13 @@ fn at_least(settings: &mut Settings, name: &str, min: u32) -> u32 {
     min
 }
 
-fn missing(settings: &mut Settings, file: &Arc<str>, key: &'static str, allowed: String) {
+/// Says that the file lacks a key.
+pub(crate) fn missing(
+    settings: &mut Settings,
+    file: &Arc<str>,
+    key: &'static str,
+    allowed: String,
+) {
     let at = At { source: Arc::clone(file), line: None };
     settings.errors.push(Error::Missing { at, key, allowed });
 }

@@ -54,6 +54,8 @@ pub enum Kind {
     },
     /// A decimal from 0 to 1.
     Ratio,
+    /// A decimal.
+    Decimal,
     /// `true` or `false` in any case; anything else is an error.
     StrictBool,
     /// `true` in any case; anything else is false, with a warning unless it is `false`.
@@ -115,7 +117,7 @@ pub enum Fallback {
 pub enum Disposition {
     /// It has the effect that it has in ZooKeeper.
     Honoured,
-    /// Accepted without a word, for it has no effect on a standalone ZooKeeper either.
+    /// Accepted without a word, for there is nothing that it could change.
     Inert(&'static str),
     /// Accepted with one warning that carries the reason.
     Ignored {
@@ -256,6 +258,7 @@ impl Kind {
             Self::Int { min, max, unit: Unit::Count | Unit::Port } => format!("{min} to {max}"),
             Self::Int { min, max, unit } => format!("{min} to {max} {}", unit.describe()),
             Self::Ratio => "0.0 to 1.0".to_owned(),
+            Self::Decimal => "a decimal number".to_owned(),
             Self::StrictBool | Self::LenientBool => "true or false".to_owned(),
             Self::YesNo => "yes or no".to_owned(),
             Self::Interval => "a whole number of hours, or one with ms, s, m, h or d".to_owned(),
@@ -380,9 +383,6 @@ const fn refused_unless(value: &'static str, reason: &'static str) -> Dispositio
     Disposition::Refused { reason, unless: Some(value) }
 }
 
-/// Why ensemble keys are refused.
-pub(crate) const NO_ENSEMBLES: &str = "ensembles are not built yet";
-const NO_ENSEMBLE_TO_TUNE: &str = "it tunes ensembles, which are not built yet";
 const NO_COMPONENT: &str = "Quorate has no such component";
 const NO_ADMIN: &str = "the admin HTTP server is not built yet";
 const NO_METRICS: &str = "the metrics HTTP endpoint is not built yet";

@@ -11,6 +11,7 @@
 //! that is valid UTF-8 is read as such.
 
 mod assemble;
+pub mod dynamic;
 mod ensemble;
 mod error;
 mod flags;
@@ -21,11 +22,12 @@ mod settings;
 mod sources;
 mod value;
 
+pub use ensemble::ReadFile;
 pub use error::{At, Error, Errors, Warning};
 pub use flags::from_jvm_flags;
 pub use model::{
-    Auth, Config, ConnectionThrottle, Containers, DigestAlgorithm, Features, Limits, Listen,
-    RequestThrottle, Secret, Sessions, SnapshotCompression, Storage, Words,
+    Auth, Config, ConnectionThrottle, Containers, DigestAlgorithm, Ensemble, Features, Files,
+    Limits, Listen, RequestThrottle, Secret, Sessions, SnapshotCompression, Storage, Times, Words,
 };
 pub use sources::{Loaded, Sources};
 

@@ -1,4 +1,4 @@
-//! The typed configuration: what a standalone server needs to know, with every value ready to use.
+//! The typed configuration: what a server needs to know, with every value ready to use.
 //!
 //! All fields are public: a `Config` made by [`crate::Sources`] has passed every check, and whoever
 //! changes a field afterwards (a test, a benchmark) knows what they do. Times are `Duration`s,
@@ -11,7 +11,11 @@ use std::time::Duration;
 
 use crate::sources::Sources;
 
-/// The configuration of a standalone server.
+mod ensemble;
+
+pub use ensemble::{Ensemble, Files, Times};
+
+/// The configuration of a server.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// Where and how data is stored.
@@ -30,6 +34,8 @@ pub struct Config {
     pub containers: Containers,
     /// What is switched on.
     pub features: Features,
+    /// What the server is in its ensemble; `None` for a standalone server.
+    pub ensemble: Option<Ensemble>,
 }
 
 impl Default for Config {
@@ -281,8 +287,8 @@ pub struct Features {
     pub ttl_of_353: bool,
     /// Whether hard quotas refuse writes.
     pub enforce_quota: bool,
-    /// Whether reconfig is a known request.
+    /// Whether reconfig is a known request, and the members of an ensemble may change.
     pub reconfig: bool,
-    /// Whether read-only mode is on; a standalone server only allows `isro` with it.
+    /// Whether read-only mode is on; the word `isro` is allowed with it.
     pub read_only_mode: bool,
 }

@@ -51,7 +51,7 @@ pub fn read(name: &str, bytes: &[u8]) -> Properties {
         return Properties { entries: Vec::new(), errors: vec![error] };
     }
     let (mut entries, mut errors) = (Vec::new(), Vec::new());
-    for (line, text) in logical_lines(&decode(bytes)) {
+    for Logical { line, text, .. } in logical_lines(&decode(bytes)) {
         if entries.len() == ENTRIES_MAX {
             let wrong = "one entry too many".to_owned();
             errors.push(fail(Some(line), wrong, format!("at most {ENTRIES_MAX} entries")));
@@ -88,6 +88,31 @@ pub fn write_entry(key: &str, value: &str) -> String {
     line
 }
 
+/// A file without the entries whose keys are to go; all else stays as it is, byte for byte.
+#[must_use]
+pub fn without(bytes: &[u8], goes: impl Fn(&str) -> bool) -> Vec<u8> {
+    let text = decode(bytes);
+    let mut gone = vec![false; natural_lines(&text).count() + 1];
+    for Logical { line, lines, text } in logical_lines(&text) {
+        if unescape(split_entry(&text).0).is_ok_and(|key| goes(trim(&key))) {
+            let first = line as usize;
+            gone[first..first + lines].fill(true);
+        }
+    }
+    let mut kept = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    for gone in gone.into_iter().skip(1) {
+        let ends = rest.iter().position(|byte| matches!(byte, b'\n' | b'\r'));
+        let width = usize::from(ends.is_some_and(|end| rest[end..].starts_with(b"\r\n")));
+        let (line, others) = rest.split_at(ends.map_or(rest.len(), |end| end + 1 + width));
+        if !gone {
+            kept.extend_from_slice(line);
+        }
+        rest = others;
+    }
+    kept
+}
+
 fn decode(bytes: &[u8]) -> String {
     match std::str::from_utf8(bytes) {
         Ok(text) => text.strip_prefix('\u{feff}').unwrap_or(text).to_owned(),
@@ -95,10 +120,19 @@ fn decode(bytes: &[u8]) -> String {
     }
 }
 
-/// Joins continued lines, and drops blank lines and comments; every line comes with its number.
-fn logical_lines(text: &str) -> Vec<(u32, String)> {
+/// A line with those that continue it.
+struct Logical {
+    /// The number of the first of them, from 1.
+    line: u32,
+    /// How many they are.
+    lines: usize,
+    text: String,
+}
+
+/// Joins continued lines, and drops blank lines and comments.
+fn logical_lines(text: &str) -> Vec<Logical> {
     let mut lines = Vec::new();
-    let mut open: Option<(u32, String)> = None;
+    let mut open: Option<Logical> = None;
     for (number, natural) in (1..).zip(natural_lines(text)) {
         let natural = natural.trim_start_matches(is_blank);
         if open.is_none() && (natural.is_empty() || natural.starts_with(['#', '!'])) {
@@ -107,17 +141,19 @@ fn logical_lines(text: &str) -> Vec<(u32, String)> {
         let backslashes = natural.len() - natural.trim_end_matches('\\').len();
         let continued = backslashes % 2 == 1;
         let part = if continued { &natural[..natural.len() - 1] } else { natural };
-        let (line, mut joined) = open.take().unwrap_or((number, String::new()));
-        joined.push_str(part);
+        let mut joined =
+            open.take().unwrap_or(Logical { line: number, lines: 0, text: String::new() });
+        joined.lines += 1;
+        joined.text.push_str(part);
         if continued {
-            open = Some((line, joined));
+            open = Some(joined);
         } else {
-            lines.push((line, joined));
+            lines.push(joined);
         }
     }
     // A backslash at the end of the file continues with nothing.
     lines.extend(open);
-    lines.retain(|(_, line)| !line.is_empty());
+    lines.retain(|joined| !joined.text.is_empty());
     lines
 }
 

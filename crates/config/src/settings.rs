@@ -11,6 +11,7 @@ use std::time::Duration;
 use crate::error::{At, Error, Warning};
 use crate::keys::{self, Disposition, Fallback, Key, Kind, Spelling};
 use crate::value::{self, Parsed, Value};
+use wire::quorum::Membership;
 
 /// One `key=value` of any source.
 #[derive(Clone)]
@@ -81,6 +82,11 @@ impl Settings {
                 continue;
             };
             if let Some((_, earlier)) = holding.insert(canonical.to_owned(), (key, entry)) {
+                if is_of_membership(key) {
+                    let wrong = "it is there twice".to_owned();
+                    self.reject(key, entry, wrong, "one line for each".to_owned());
+                    continue;
+                }
                 let text = match earlier.at.line {
                     Some(line) => format!("{}: set before in line {line}", entry.key),
                     None => format!("{}: set twice", entry.key),
@@ -112,8 +118,7 @@ impl Settings {
                 return None;
             }
         };
-        // Whether server lines make an ensemble depends on how many there are.
-        let accepted = key.kind == Kind::Member || self.dispose(key, entry, &parsed);
+        let accepted = self.dispose(key, entry, &parsed);
         accepted.then(|| Setting { entry: entry.clone(), key, value: parsed.value })
     }
 
@@ -181,9 +186,13 @@ impl Settings {
         self.map.contains_key(name) || self.bad.contains(name)
     }
 
-    /// The server lines.
-    pub(crate) fn members(&self) -> Vec<Setting> {
-        self.map.values().filter(|setting| setting.key.kind == Kind::Member).cloned().collect()
+    /// The lines of servers, groups and weights, in the order of the sources.
+    pub(crate) fn membership_lines(&self) -> Vec<Entry> {
+        let is_of_membership = |setting: &&Setting| is_of_membership(setting.key);
+        let lines = self.map.values().filter(is_of_membership);
+        let mut lines: Vec<Entry> = lines.map(|setting| setting.entry.clone()).collect();
+        lines.sort_by_key(|line| line.at.line);
+        lines
     }
 
     /// What a source says, else the table's default, else `None`.
@@ -236,9 +245,14 @@ impl Settings {
     }
 
     pub(crate) fn bool(&self, name: &str) -> bool {
-        match self.value(name) {
-            Some(Value::Bool(value)) => value,
-            other => unreachable!("{name} is a boolean with a default, not {other:?}"),
+        self.bool_if_set(name).expect("the row is a boolean with a default")
+    }
+
+    /// A boolean; `None` if nobody sets it and there is no fixed default.
+    pub(crate) fn bool_if_set(&self, name: &str) -> Option<bool> {
+        match self.value(name)? {
+            Value::Bool(value) => Some(value),
+            Value::Int(_) | Value::Ratio(_) | Value::Interval(_) | Value::Text(_) => None,
         }
     }
 
@@ -263,6 +277,11 @@ impl Settings {
             Value::Int(_) | Value::Ratio(_) | Value::Bool(_) | Value::Interval(_) => None,
         }
     }
+}
+
+/// Whether a key is a line of the ensemble's configuration: a server, a group or a weight.
+fn is_of_membership(key: &Key) -> bool {
+    key.is_family() && Membership::is_key(key.name)
 }
 
 /// Milliseconds as a time; less than 0 is 0.

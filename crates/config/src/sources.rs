@@ -4,9 +4,11 @@
 //! line. Without any file the defaults of `quorate serve` hold; a file must name its data folder
 //! and port.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::assemble;
+use crate::ensemble::{Outside, ReadFile};
 use crate::error::{At, Error, Errors, Warning};
 use crate::flags;
 use crate::model::Config;
@@ -33,6 +35,8 @@ pub struct Sources {
     command_line: Vec<Layer>,
     /// The last file, to say which one lacks a key; `None` if nothing can be missing.
     file_name: Option<Arc<str>>,
+    static_file: Option<PathBuf>,
+    my_id: Option<u64>,
     warnings: Vec<Warning>,
     errors: Vec<Error>,
 }
@@ -54,7 +58,8 @@ impl Sources {
         self
     }
 
-    /// Adds a file; `name` is how errors and warnings call it.
+    /// Adds a file; `name` is its path, by which errors and warnings call it, and beside which an
+    /// ensemble keeps its configurations.
     #[must_use]
     pub fn file(mut self, name: &str, bytes: &[u8]) -> Self {
         let source: Arc<str> = Arc::from(name);
@@ -69,6 +74,15 @@ impl Sources {
         // What is missing from a file that could not be read wholly is not known.
         self.file_name = Some(source).filter(|_| read.errors.is_empty());
         self.errors.extend(read.errors);
+        self.static_file = Some(PathBuf::from(name));
+        self
+    }
+
+    /// Says which server of an ensemble this is, so that the file `myid` need not be there. If it
+    /// is, it must say the same.
+    #[must_use]
+    pub fn my_id(mut self, id: u64) -> Self {
+        self.my_id = Some(id);
         self
     }
 
@@ -104,19 +118,35 @@ impl Sources {
         self
     }
 
-    /// The configuration that the sources make together.
+    /// The configuration that the sources make together, where no other files are.
     ///
     /// # Errors
-    /// All that is wrong, in the order of the sources and of their lines.
+    /// As [`Sources::config_with_files`].
     pub fn config(self) -> Result<Loaded, Errors> {
+        self.config_with_files(&|_| Ok(None))
+    }
+
+    /// The configuration that the sources make together. The files that an ensemble needs beside
+    /// them are read by `read`: `myid`, and those with the servers.
+    ///
+    /// # Errors
+    /// All that is wrong, in the order of the sources and of their lines, then of other files.
+    pub fn config_with_files(self, read: ReadFile<'_>) -> Result<Loaded, Errors> {
         let layers: Vec<Layer> =
             [self.flags, self.files, self.command_line].into_iter().flatten().collect();
         let mut settings = Settings::resolve(&layers);
-        let config = assemble::config(&mut settings, self.file_name.as_ref());
+        let outside = Outside {
+            read,
+            my_id: self.my_id,
+            static_file: self.static_file,
+            complete: self.file_name,
+        };
+        let config = assemble::config(&mut settings, &outside);
         let place = |at: &At| {
             let is_here =
                 |layer: &Layer| layer.entries.first().is_some_and(|e| e.at.source == at.source);
-            (layers.iter().position(is_here), at.line.unwrap_or(u32::MAX))
+            let layer = layers.iter().position(is_here).unwrap_or(usize::MAX);
+            (layer, at.line.unwrap_or(u32::MAX))
         };
         let mut errors = self.errors;
         errors.append(&mut settings.errors);

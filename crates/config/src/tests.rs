@@ -11,6 +11,7 @@ use super::*;
 use crate::keys::{Disposition, Fallback, Kind, Spelling};
 
 mod dispositions;
+mod ensemble;
 mod sources;
 
 /// A file that is complete, and the lines of a test after it.
@@ -43,8 +44,9 @@ fn seconds(seconds: u64) -> Duration {
 
 #[test]
 fn without_any_source_the_defaults_hold() {
-    let Config { storage, listen, sessions, limits, auth, words, containers, features } =
+    let Config { storage, listen, sessions, limits, auth, words, containers, features, ensemble } =
         Config::default();
+    assert_eq!(ensemble, None);
     assert_eq!(listen.port, 2181);
     assert_eq!((listen.address, listen.backlog, listen.tcp_keepalive), (None, None, false));
     assert_eq!(storage.data_dir, Path::new("./quorate-data"));

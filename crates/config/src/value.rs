@@ -47,6 +47,10 @@ pub(crate) fn parse(key: &Key, text: &str) -> Result<Parsed, Wrong> {
             Ok(_) => Err(wrong("out of range".to_owned())),
             Err(_) => Err(wrong("not a decimal number".to_owned())),
         },
+        Kind::Decimal => match text.parse::<f64>() {
+            Ok(number) if number.is_finite() => plain(Value::Ratio(number)),
+            Ok(_) | Err(_) => Err(wrong("not a decimal number".to_owned())),
+        },
         Kind::StrictBool => match text.to_ascii_lowercase().as_str() {
             "true" => plain(Value::Bool(true)),
             "false" => plain(Value::Bool(false)),

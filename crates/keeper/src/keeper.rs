@@ -134,6 +134,12 @@ impl Keeper {
         &self.service.sessions
     }
 
+    /// Whether it may propose, and takes letters of replicas.
+    #[must_use]
+    pub fn is_primary(&self) -> bool {
+        matches!(self.role, Role::Primary(_))
+    }
+
     /// How many writes are prepared or forwarded, and not answered.
     #[must_use]
     pub fn outstanding(&self) -> usize {

@@ -1,6 +1,11 @@
 //! The keeper and its connections together, over a tree and an order that a test moves by hand.
 
+mod ensemble;
 mod harness;
+mod links;
+mod random;
+mod replicas;
+mod roles;
 
 use base::{SessionId, Time, WallTime};
 use harness::{Got, House, create, request};

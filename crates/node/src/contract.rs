@@ -180,6 +180,12 @@ pub enum Output {
         /// Which.
         link: LinkId,
     },
+    /// The tree is another one, of this place, whose snapshot is about to be taken: nothing of the
+    /// old one is written any more.
+    BeginInstall {
+        /// The place.
+        at: Zxid,
+    },
     /// The snapshot of this place, which is complete, holds all that counts: take away what the log
     /// and other snapshots hold of later places.
     Install {

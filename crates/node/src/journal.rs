@@ -3,20 +3,47 @@
 //! A host gives it the member's outputs in order, and feeds what [`Journal::commit`] answers back
 //! to the member. Guarantee: what is reported durable was synced; after the first failure
 //! nothing is written any more.
+//!
+//! Entries gather until they are synced; all else that a member of an ensemble keeps is rare, and
+//! is durable at once and in its order.
 
-use base::Lsn;
-use storage::{Ahead, AheadPlan, Disk, Error, SyncDone, SyncJob, TxnLog};
+#[cfg(test)]
+mod tests;
 
-use crate::Output;
+use base::{Lsn, Zxid};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use storage::{
+    Ahead, AheadPlan, Dirs, Disk, Error, ReadOptions, SyncDone, SyncJob, TxnLog, write_number,
+    write_text,
+};
+use tree::Tree;
+
+use crate::{Output, SnapshotOptions, SnapshotTask};
 
 /// Writes a member's records.
 #[allow(missing_debug_implementations)]
 pub struct Journal<D: Disk> {
     log: TxnLog<D>,
+    /// Of a member of an ensemble.
+    files: Option<Box<JournalFiles<D>>>,
     appended: Lsn,
     /// What the sync under way beside the log covers.
     syncing: Option<Lsn>,
     durable: Lsn,
+}
+
+/// Where a member of an ensemble keeps what is not in its log.
+#[derive(Clone, Debug)]
+pub struct JournalFiles<D> {
+    /// The disk.
+    pub disk: D,
+    /// The directories of snapshots, numbers and logs.
+    pub dirs: Dirs,
+    /// How records are read before some are taken away.
+    pub read: ReadOptions,
+    /// Where texts are kept, by their names; others are in the data directory under theirs.
+    pub texts: BTreeMap<&'static str, PathBuf>,
 }
 
 /// How far a [`Journal`] is.
@@ -29,16 +56,25 @@ pub enum Progress {
 }
 
 impl<D: Disk> Journal<D> {
-    /// A journal on `log`.
+    /// A journal on `log`, for entries alone: that of a standalone server.
     #[must_use]
     pub fn new(log: TxnLog<D>) -> Journal<D> {
-        Journal { log, appended: Lsn::ZERO, syncing: None, durable: Lsn::ZERO }
+        Journal { log, files: None, appended: Lsn::ZERO, syncing: None, durable: Lsn::ZERO }
+    }
+
+    /// A journal that also keeps what a member of an ensemble promises and takes back.
+    #[must_use]
+    pub fn of_member(log: TxnLog<D>, files: JournalFiles<D>) -> Journal<D> {
+        Journal { files: Some(Box::new(files)), ..Journal::new(log) }
     }
 
     /// Takes an output if it is for the journal; gives it back if not.
     ///
     /// # Errors
     /// If the disk failed: the member is to be told, and the journal is of no use any more.
+    ///
+    /// # Panics
+    /// If it is for the journal of a member of an ensemble, and this is not one.
     #[allow(clippy::wildcard_enum_match_arm)] // all that is not the journal's goes back
     pub fn perform(&mut self, output: Output) -> Result<Option<Output>, Error> {
         match output {
@@ -51,8 +87,96 @@ impl<D: Disk> Journal<D> {
                 self.log.roll()?;
                 Ok(None)
             }
+            Output::Truncate { lsn, to } => {
+                self.rarely(lsn, |log, files| {
+                    // What does not lead there is left alone; a reload will say so.
+                    log.truncate(&files.dirs, to, files.read).map(|_| ())
+                })
+            }
+            Output::Register { lsn, name, value } => self.rarely(lsn, |log, files| {
+                log.commit()?;
+                write_number(&files.disk, &files.dirs.snapshots().join(name), value)
+            }),
+            Output::Text { lsn, name, text } => self.rarely(lsn, |log, files| {
+                log.commit()?;
+                let path = files.texts.get(name).cloned();
+                let path = path.unwrap_or_else(|| files.dirs.data.join(name));
+                write_text(&files.disk, &path, text.as_deref())
+            }),
+            Output::BeginInstall { at } => self.begin_install(at).map(|()| None),
+            Output::Install { at } => self.installed(at).map(|()| None),
             other => Ok(Some(other)),
         }
+    }
+
+    /// Puts a received tree in place of all that is on the disk, its snapshot first. The tree's
+    /// last zxid is its place; what is durable after it is void, and so is all that led here.
+    /// Nothing of the old tree may be written any more.
+    ///
+    /// # Errors
+    /// If the disk fails: the member is to be told, and the journal is of no use any more. A start
+    /// finds the received state or a beginning of the old one.
+    ///
+    /// # Panics
+    /// If this is not the journal of a member of an ensemble.
+    pub fn install(&mut self, tree: &Tree, options: SnapshotOptions) -> Result<(), Error> {
+        let at = tree.last_zxid();
+        self.begin_install(at)?;
+        self.kept(|_, files| {
+            let dir = files.dirs.snapshots();
+            SnapshotTask::take(files.disk.clone(), &dir, tree, options).map(|_| ())
+        })?;
+        self.installed(at)
+    }
+
+    /// The first part of [`Journal::install`], for a host that writes the snapshot step by step
+    /// thereafter.
+    ///
+    /// # Errors
+    /// As [`Journal::install`].
+    ///
+    /// # Panics
+    /// As [`Journal::install`].
+    pub fn begin_install(&mut self, at: Zxid) -> Result<(), Error> {
+        self.kept(|log, files| log.begin_install(&files.dirs, at, files.read))
+    }
+
+    /// The last part of [`Journal::install`], when the snapshot of `at` is complete.
+    ///
+    /// # Errors
+    /// As [`Journal::install`].
+    ///
+    /// # Panics
+    /// As [`Journal::install`].
+    pub fn installed(&mut self, at: Zxid) -> Result<(), Error> {
+        self.kept(|log, files| log.installed(&files.dirs, at))
+    }
+
+    /// Performs a record that is durable when `step` has ended, and all before it.
+    fn rarely(
+        &mut self,
+        lsn: Lsn,
+        step: impl FnOnce(&mut TxnLog<D>, &JournalFiles<D>) -> Result<(), Error>,
+    ) -> Result<Option<Output>, Error> {
+        self.kept(step)?;
+        self.appended = lsn;
+        Ok(None)
+    }
+
+    /// Runs a step over the member's files; its failure is the log's.
+    fn kept(
+        &mut self,
+        step: impl FnOnce(&mut TxnLog<D>, &JournalFiles<D>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let files = self.files.as_ref().expect("a standalone server's engine writes entries alone");
+        if self.log.has_failed() {
+            return Err(Error::Poisoned);
+        }
+        let done = step(&mut self.log, files);
+        if done.is_err() {
+            self.log.fail();
+        }
+        done
     }
 
     /// Whether something waits to be made durable, beside what is being made so.

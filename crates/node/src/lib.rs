@@ -12,18 +12,25 @@ mod contract;
 mod engine;
 mod journal;
 mod member;
+mod recent;
 mod recovery;
 mod sends;
 mod shared;
 mod snapshot;
+#[cfg(test)]
+mod testing;
 mod transfer;
 
 pub use checkpoint::CheckpointConfig;
 pub use contract::{Input, Output};
 pub use engine::EngineConfig;
-pub use journal::{Journal, Progress};
+pub use journal::{Journal, JournalFiles, Progress};
 pub use member::{Config, Member, Start};
-pub use recovery::{RecoverError, Recovered, recover, recover_telling};
+pub use recent::RecentLimits;
+pub use recovery::{
+    Durable, RecoverError, Recovered, RecoveredMember, UNKNOWN_STATE, read_log, recover,
+    recover_member, recover_telling, reload,
+};
 pub use shared::Shared;
 pub use snapshot::{SnapshotOptions, SnapshotTask};
 pub use transfer::{

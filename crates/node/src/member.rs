@@ -50,6 +50,8 @@ pub struct Start {
     pub current_epoch: i64,
     /// The last entries of its log, without a gap.
     pub recent: Vec<(Zxid, Item)>,
+    /// Whether its database is lost: then it must not vote before it has another's state.
+    pub is_lost: bool,
 }
 
 /// What the engine says to the service, in its order: deliveries wait for the disk, and what
@@ -127,11 +129,11 @@ impl<S: Shared> Member<S> {
         rng: Rng,
         out: &mut Vec<Output>,
     ) -> Member<S> {
-        let Start { replayed, accepted_epoch, current_epoch, recent } = start;
+        let Start { replayed, accepted_epoch, current_epoch, recent, is_lost } = start;
         let keeper = Keeper::new(Arc::clone(&config.keeper), wall);
         let last = shared.read(Tree::last_zxid);
         let mut engine_out = Vec::new();
-        let durable = zab::Durable { accepted_epoch, current_epoch, last, recent };
+        let durable = zab::Durable { accepted_epoch, current_epoch, last, recent, is_lost };
         let engine = Engine::recover(config.engine.clone(), durable, now, &mut engine_out);
         let mut member = Member {
             shared,
@@ -224,7 +226,8 @@ impl<S: Shared> Member<S> {
     fn told(&mut self, now: Time, wall: WallTime, input: broadcast::Input, out: &mut Vec<Output>) {
         self.engine.handle(now, input, &mut self.engine_out);
         self.settle(now, out);
-        if !self.letters.is_empty() {
+        // Letters may come before what was delivered is durable, and this is primary with it.
+        while !self.letters.is_empty() && self.keeper.is_primary() {
             let letters = std::mem::take(&mut self.letters);
             let Member { shared, keeper, outgoing, .. } = self;
             shared.read(|tree| keeper.forwarded(tree, now, wall, &letters, outgoing));

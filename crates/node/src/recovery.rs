@@ -1,7 +1,12 @@
-//! From a data directory to the tree that a member starts on.
+//! From a data directory to the tree that a member starts on, or goes back to.
 
+#[cfg(test)]
+mod tests;
+
+use crate::recent::{Recent, RecentLimits};
 use crate::snapshot::{SnapshotOptions, SnapshotTask};
 use base::{SessionId, Zxid};
+use broadcast::Item;
 use storage::{
     Begin, Dirs, Disk, Outcome, Recovery, RecoveryOptions, Restore, RestoreError, Restored,
     SnapshotTrailer,
@@ -18,13 +23,44 @@ pub struct Recovered {
     pub restored: Restored,
 }
 
+/// What the recovery of a member of an ensemble gives.
+#[allow(missing_debug_implementations)]
+pub struct RecoveredMember {
+    /// The tree after the last transaction.
+    pub tree: Tree,
+    /// What was found, for the log. If its outcome is unknown, [`UNKNOWN_STATE`] says what that
+    /// means.
+    pub restored: Restored,
+    /// What the engine begins with.
+    pub durable: Durable,
+}
+
+/// What a member of an ensemble has promised, and what it has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Durable {
+    /// The highest epoch that it has promised to follow.
+    pub accepted: i64,
+    /// The epoch of the leader that it last synchronized with.
+    pub current: i64,
+    /// The end of its history; -1 if nothing is known of it: then it must not vote.
+    pub last: Zxid,
+    /// The last entries of it, without a gap.
+    pub recent: Vec<(Zxid, Item)>,
+}
+
+/// What to tell people of a member whose outcome is unknown.
+pub const UNKNOWN_STATE: &str = "there is no database here, or it was lost: this member does not \
+                                 vote before it has synchronized with a leader, which it does by \
+                                 itself. If the whole ensemble begins anew, make an empty file \
+                                 `initialize` in dataLogDir and start again";
+
 /// Why there is no tree.
 #[derive(Debug, thiserror::Error)]
 pub enum RecoverError {
     /// The storage or the snapshot's contents were refused.
     #[error(transparent)]
     Restore(#[from] RestoreError<tree::RestoreError>),
-    /// The first snapshot of a new server could not be written.
+    /// The first snapshot of a new server, or an epoch, could not be written.
     #[error(transparent)]
     Storage(#[from] storage::Error),
 }
@@ -57,16 +93,108 @@ pub fn recover_telling<D: Disk>(
     snapshot: SnapshotOptions,
     snapshot_loaded: &mut dyn FnMut(),
 ) -> Result<Recovered, RecoverError> {
-    let recovery =
-        Recovery::open(disk.clone(), dirs.clone(), options).map_err(RestoreError::Storage)?;
-    let mut target = Target { config: tree, builder: None, tree: None, snapshot_loaded };
-    let restored = recovery.restore(&mut target)?;
-    let mut tree = target.tree.unwrap_or_else(|| Tree::new(tree));
-    kill_orphans(&mut tree);
+    let mut target = Target::new(tree, RecentLimits::NONE, snapshot_loaded);
+    let restored = open(disk, dirs, options)?.restore(&mut target)?;
+    let (tree, _) = target.finish();
     if restored.outcome != Outcome::Restored {
         SnapshotTask::take(disk.clone(), &dirs.snapshots(), &tree, snapshot)?;
     }
     Ok(Recovered { tree, restored })
+}
+
+/// As [`recover_telling`], for a member of an ensemble: with what its engine begins with. One that
+/// has lost its database, or may have, is not taken for a new one; nothing is written for it.
+///
+/// # Errors
+/// As [`recover`].
+pub fn recover_member<D: Disk>(
+    disk: &D,
+    dirs: &Dirs,
+    options: RecoveryOptions,
+    tree: tree::Config,
+    snapshot: SnapshotOptions,
+    recent: RecentLimits,
+    snapshot_loaded: &mut dyn FnMut(),
+) -> Result<RecoveredMember, RecoverError> {
+    let is_lost = storage::is_database_lost(disk, dirs)?;
+    let create_database = options.create_database && !is_lost;
+    let options = RecoveryOptions { create_database, ..options };
+    let mut target = Target::new(tree, recent, snapshot_loaded);
+    let restored = open(disk, dirs, options)?.restore(&mut target)?;
+    let (tree, recent) = target.finish();
+    if restored.outcome == Outcome::Empty {
+        SnapshotTask::take(disk.clone(), &dirs.snapshots(), &tree, snapshot)?;
+    }
+    if restored.outcome != Outcome::Unknown {
+        storage::mark_database(disk, dirs)?;
+    }
+    let last = restored.last;
+    let epochs = storage::load_epochs(disk, &dirs.snapshots(), last)?;
+    let (accepted, current) = (epochs.accepted, epochs.current);
+    let durable = Durable { accepted, current, last, recent };
+    Ok(RecoveredMember { tree, restored, durable })
+}
+
+/// Gives the state at `at` exactly, from the newest snapshot that leads there: after a truncation.
+/// Also the last entries up to there, as far as they are replayed. Nothing on the disk changes;
+/// the log may be open for writing.
+///
+/// # Errors
+/// If the disk does not lead to that place, or what is wrong with the data.
+pub fn reload<D: Disk>(
+    disk: &D,
+    dirs: &Dirs,
+    options: RecoveryOptions,
+    tree: tree::Config,
+    at: Zxid,
+    recent: RecentLimits,
+) -> Result<(Tree, Vec<(Zxid, Item)>), RecoverError> {
+    let options = RecoveryOptions { create_dirs: false, ..options };
+    let mut snapshot_loaded = || {};
+    let mut target = Target::new(tree, recent, &mut snapshot_loaded);
+    open(disk, dirs, options)?.restore_to(&mut target, at)?;
+    Ok(target.finish())
+}
+
+/// Entries of the log from the first on that is not before `from`, without a gap. None if the log
+/// does not certainly reach back there, as [`storage::read_entries`] says, if it is damaged, or if
+/// they are more than `snapshot_factor` (`zookeeper.snapshotSizeFactor`) times the newest
+/// snapshot: then that is to be sent. A factor of zero sets no limit; below, nothing is read.
+pub fn read_log<D: Disk>(
+    disk: &D,
+    dirs: &Dirs,
+    options: RecoveryOptions,
+    from: Zxid,
+    snapshot_factor: f64,
+) -> Vec<(Zxid, Item)> {
+    let size_max = match log_size_max(disk, dirs, snapshot_factor) {
+        Some(size_max) => size_max,
+        None => return Vec::new(),
+    };
+    // Whatever is wrong there, the snapshot does as well.
+    let entries = storage::read_entries(disk, &dirs.logs(), from, size_max, options.read);
+    let entries = entries.ok().flatten().unwrap_or_default();
+    entries.into_iter().map(|(at, payload)| (at, Item::from(payload))).collect()
+}
+
+fn log_size_max<D: Disk>(disk: &D, dirs: &Dirs, snapshot_factor: f64) -> Option<u64> {
+    if snapshot_factor < 0.0 {
+        return None;
+    }
+    if snapshot_factor == 0.0 {
+        return Some(u64::MAX);
+    }
+    let newest = storage::newest_valid(disk, &dirs.snapshots(), 1).ok()?;
+    Some((newest.first()?.len as f64 * snapshot_factor) as u64)
+}
+
+fn open<D: Disk>(
+    disk: &D,
+    dirs: &Dirs,
+    options: RecoveryOptions,
+) -> Result<Recovery<D>, RecoverError> {
+    let recovery = Recovery::open(disk.clone(), dirs.clone(), options);
+    Ok(recovery.map_err(RestoreError::Storage)?)
 }
 
 /// Ends the sessions that have nodes and are not in the table.
@@ -83,12 +211,28 @@ struct Target<'a> {
     config: tree::Config,
     builder: Option<TreeBuilder>,
     tree: Option<Tree>,
+    recent: Recent,
     snapshot_loaded: &'a mut dyn FnMut(),
 }
 
-impl Target<'_> {
+impl<'a> Target<'a> {
+    fn new(
+        config: tree::Config,
+        recent: RecentLimits,
+        snapshot_loaded: &'a mut dyn FnMut(),
+    ) -> Target<'a> {
+        let recent = Recent::new(recent);
+        Target { config, builder: None, tree: None, recent, snapshot_loaded }
+    }
+
     fn builder(&mut self) -> &mut TreeBuilder {
         self.builder.get_or_insert_with(|| TreeBuilder::new(self.config))
+    }
+
+    fn finish(self) -> (Tree, Vec<(Zxid, Item)>) {
+        let mut tree = self.tree.unwrap_or_else(|| Tree::new(self.config));
+        kill_orphans(&mut tree);
+        (tree, self.recent.into_entries())
     }
 }
 
@@ -97,6 +241,7 @@ impl Restore for Target<'_> {
 
     fn begin(&mut self, begin: Begin) -> Result<(), Self::Error> {
         self.builder = None;
+        self.recent.clear();
         self.tree = match begin {
             Begin::Snapshot(_) => None,
             Begin::Empty => Some(Tree::new(self.config)),
@@ -131,11 +276,13 @@ impl Restore for Target<'_> {
         Ok(())
     }
 
-    fn txn(&mut self, txn: &TxnRecord<'_>, _payload: &[u8]) -> Result<(), Self::Error> {
+    fn txn(&mut self, txn: &TxnRecord<'_>, payload: &[u8]) -> Result<(), Self::Error> {
         let tree = self.tree.get_or_insert_with(|| Tree::new(self.config));
         // Records that the snapshot holds already come as well, and are idempotent only after it.
-        if Zxid(txn.header.zxid) > tree.last_zxid() {
+        let at = Zxid(txn.header.zxid);
+        if at > tree.last_zxid() {
             tree.apply(txn, &mut |_| {});
+            self.recent.push(at, payload);
         }
         Ok(())
     }

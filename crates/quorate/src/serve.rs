@@ -5,7 +5,8 @@ use crate::signals::Signals;
 use clap::Args;
 use config::{Loaded, Sources};
 use server::{Options, Server};
-use std::path::PathBuf;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Run a coordination server.
@@ -24,6 +25,12 @@ pub(crate) struct Arguments {
     /// Data directory, in place of dataDir
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
+    /// A server of the ensemble, as in zoo.cfg; may be repeated
+    #[arg(long = "server", value_name = "N=HOST:PORT:PORT...", value_parser = key_value)]
+    servers: Vec<(String, String)>,
+    /// Which of the servers this is, if the data directory has no myid
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
+    id: Option<u64>,
     /// Sets a key of zoo.cfg; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = key_value)]
     set: Vec<(String, String)>,
@@ -81,11 +88,20 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
         }
         Err(error) => return fail(error.exit_code(), &error.to_string()),
     };
-    let signal = signals.wait();
-    tracing::info!(signal, "told to stop");
+    let failure = server.failure();
+    let end = signals.wait_beside(failure.wait());
     signals.exit_at_next();
-    server.stop();
-    ExitCode::SUCCESS
+    match end {
+        Ok(signal) => {
+            tracing::info!(signal, "told to stop");
+            server.stop();
+            ExitCode::SUCCESS
+        }
+        Err(reason) => {
+            server.stop();
+            fail(FAILURE, &reason)
+        }
+    }
 }
 
 /// Puts the sources together: JVM flags, then the file, then the command line.
@@ -109,10 +125,25 @@ fn load(arguments: &Arguments) -> Result<Loaded, String> {
     if let Some(dir) = &arguments.data_dir {
         sources = sources.option("dataDir", &dir.to_string_lossy());
     }
+    for (id, value) in &arguments.servers {
+        sources = sources.option(&format!("server.{id}"), value);
+    }
     for (key, value) in &arguments.set {
         sources = sources.option(key, value);
     }
-    sources.config().map_err(|errors| errors.to_string())
+    if let Some(id) = arguments.id {
+        sources = sources.my_id(id);
+    }
+    sources.config_with_files(&read_file).map_err(|errors| errors.to_string())
+}
+
+/// A file's bytes, or `None` if it is not there.
+fn read_file(path: &Path) -> Result<Option<Vec<u8>>, String> {
+    match std::fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 fn fail(code: u8, text: &str) -> ExitCode {

@@ -1,6 +1,10 @@
 //! SIGTERM and SIGINT: the first stops the server in good order, the second at once.
 
+use std::convert::Infallible;
+use std::future::{Future, poll_fn};
 use std::io;
+use std::pin::pin;
+use std::task::Poll;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -27,12 +31,25 @@ impl Signals {
 
     /// Waits for either; gives its name.
     pub(crate) fn wait(&mut self) -> &'static str {
+        self.wait_beside(std::future::pending::<Infallible>())
+            .unwrap_or_else(|never| match never {})
+    }
+
+    /// Waits for either, and gives its name, or for something else, and gives what came of that.
+    pub(crate) fn wait_beside<T>(
+        &mut self,
+        other: impl Future<Output = T>,
+    ) -> Result<&'static str, T> {
         let Signals { runtime, terminate, interrupt } = self;
-        runtime.block_on(std::future::poll_fn(|cx| {
+        let mut other = pin!(other);
+        runtime.block_on(poll_fn(|cx| {
             if terminate.poll_recv(cx).is_ready() {
-                return std::task::Poll::Ready("SIGTERM");
+                return Poll::Ready(Ok("SIGTERM"));
             }
-            interrupt.poll_recv(cx).map(|_| "SIGINT")
+            if interrupt.poll_recv(cx).is_ready() {
+                return Poll::Ready(Ok("SIGINT"));
+            }
+            other.as_mut().poll(cx).map(Err)
         }))
     }
 

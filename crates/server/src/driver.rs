@@ -4,15 +4,23 @@
 //! has them applied and answered. Requests that come meanwhile are the next round: nothing waits
 //! to fill a batch. Usually it is a worker's thread, and the thread of [`crate::journalist`] when
 //! the disk is slow. After a failed write or sync the journal is gone and the member is told, once.
+//!
+//! What is sent to other members leaves once per step: all that preparing brought before the disk is
+//! waited for, so that their disks work beside ours; and all that durability brought right after it.
 
 use crate::clock::Clock;
 use crate::counters::{Counters, millis};
 use crate::events;
-use crate::hub::SharedHub;
+use crate::failure::Failure;
+use crate::hub::{Hub, SharedHub};
 use crate::inbox::{Inbox, Waiting};
 use crate::ledger::{Ledger, Waits};
+use crate::peers::{Fact, Peers};
 use crate::published::Published;
+use crate::reads::Read;
+use crate::tree_source::TreeSource;
 use base::{Lsn, Machine, Time};
+use broadcast::LinkId;
 use keeper::Submissions;
 use metrics::{Metrics, Summaries};
 use node::{Input, Member, Output, Progress};
@@ -27,7 +35,11 @@ pub(crate) struct Driver {
     journal: Option<Box<dyn Ledger>>,
     /// A journal that failed: its end may wait for the disk, so that is left to the server's.
     failed_journal: Option<Box<dyn Ledger>>,
+    hub: Arc<Hub>,
+    peers: Peers,
     outputs: Vec<Output>,
+    /// Memory of the list of facts.
+    facts: Vec<Fact>,
     /// Appended since the last commit.
     batch: Batch,
     /// What a commit that was begun beside the service covers.
@@ -36,6 +48,26 @@ pub(crate) struct Driver {
     clock: Clock,
     sync_warning: Duration,
     snapshot_due: bool,
+    reads_due: Vec<Read>,
+    failure: Failure,
+    /// Whether the member has asked for the end: it is told nothing more.
+    is_over: bool,
+}
+
+/// What a driver is made of.
+pub(crate) struct Parts {
+    /// The member, just recovered.
+    pub(crate) member: Member<SharedHub>,
+    /// What came of its recovery.
+    pub(crate) outputs: Vec<Output>,
+    pub(crate) journal: Box<dyn Ledger>,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) peers: Peers,
+    pub(crate) clock: Clock,
+    /// A commit that takes longer is worth a warning.
+    pub(crate) sync_warning: Duration,
+    pub(crate) published: Arc<Published>,
+    pub(crate) failure: Failure,
 }
 
 /// Records on their way to the disk.
@@ -62,26 +94,27 @@ pub(crate) enum Pace {
 }
 
 impl Driver {
-    /// A driver of a member that has just recovered, with the outputs of its recovery.
-    pub(crate) fn new(
-        member: Member<SharedHub>,
-        journal: Box<dyn Ledger>,
-        outputs: Vec<Output>,
-        clock: Clock,
-        sync_warning: Duration,
-        published: Arc<Published>,
-    ) -> Driver {
+    /// A driver, which performs the outputs of the recovery.
+    pub(crate) fn new(parts: Parts) -> Driver {
+        let Parts { member, outputs, journal, hub, peers, .. } = parts;
+        let Parts { clock, sync_warning, published, failure, .. } = parts;
         let mut driver = Driver {
             member,
             journal: Some(journal),
             failed_journal: None,
+            hub,
+            peers,
             outputs,
+            facts: Vec::new(),
             batch: Batch::default(),
             syncing: None,
             published,
             clock,
             sync_warning,
             snapshot_due: false,
+            reads_due: Vec::new(),
+            failure,
+            is_over: false,
         };
         driver.perform();
         driver
@@ -92,7 +125,10 @@ impl Driver {
     /// to the disk: then [`Driver::has_more`], and another such round is due.
     pub(crate) fn round(&mut self, inbox: &Inbox, pace: Pace) -> bool {
         let started = self.clock.now();
-        let Waiting { submissions, snapshot, timer } = inbox.take(self.member.spare());
+        let facts = std::mem::take(&mut self.facts);
+        let waiting = inbox.take(self.member.spare(), facts);
+        let Waiting { submissions, facts, snapshot, timer } = waiting;
+        self.take_in(facts);
         if !submissions.is_empty() {
             self.prepare(submissions, started);
         }
@@ -106,6 +142,7 @@ impl Driver {
             Pace::Overlapped => self.overlap(inbox),
             Pace::Whole => self.commit_all(),
         }
+        self.peers.flush();
         inbox.member_has(self.member.keeper().outstanding());
         let ended = self.clock.now();
         if ended.since(started) > STALL {
@@ -120,8 +157,21 @@ impl Driver {
         self.journal.as_ref().is_some_and(|journal| journal.is_syncing() || journal.is_dirty())
     }
 
+    /// Tells what came from other members. Before the requests of our clients: acknowledgements end
+    /// what is older than those, a link that is down decides what becomes of them, and what is to be
+    /// sent for both leaves together.
+    fn take_in(&mut self, mut facts: Vec<Fact>) {
+        for fact in facts.drain(..) {
+            if let Some(input) = self.peers.admit(fact, self.clock.wall()) {
+                self.handle(input);
+            }
+        }
+        self.facts = facts;
+    }
+
     /// Makes all durable, applies and answers it.
     fn commit_all(&mut self) {
+        self.peers.flush();
         if let Some(upto) = self.end_commit(Waits::Yes) {
             self.durable(upto);
         }
@@ -133,6 +183,7 @@ impl Driver {
     /// While one batch is on its way to the disk, the next is prepared; as soon as it is there, the
     /// next is sent, and only then the first is applied.
     fn overlap(&mut self, inbox: &Inbox) {
+        self.peers.flush();
         let Some(journal) = &self.journal else { return };
         if !journal.is_syncing() {
             if self.batch.records < OVERLAPPED_MIN {
@@ -152,6 +203,7 @@ impl Driver {
 
     fn durable(&mut self, upto: Lsn) {
         self.handle(Input::Durable { upto, wall: self.clock.wall() });
+        self.peers.flush();
     }
 
     fn prepare(&mut self, submissions: Submissions, started: Time) {
@@ -180,12 +232,23 @@ impl Driver {
         self.failed_journal = None;
     }
 
+    /// What is to be read from the disk; asking takes the answer. A state only when all before it
+    /// is there.
+    pub(crate) fn take_reads_due(&mut self) -> Vec<Read> {
+        let has_more = self.has_more();
+        let is_due = |read: &mut Read| !has_more || matches!(read, Read::Log { .. });
+        self.reads_due.extract_if(.., is_due).collect()
+    }
+
     /// Whether a snapshot is to be begun; asking takes the answer.
     pub(crate) fn take_snapshot_due(&mut self) -> bool {
         std::mem::take(&mut self.snapshot_due)
     }
 
     fn handle(&mut self, input: Input) {
+        if self.is_over {
+            return;
+        }
         let now = self.clock.now();
         self.member.handle(now, input, &mut self.outputs);
         self.perform();
@@ -196,27 +259,60 @@ impl Driver {
         let mut outputs = std::mem::take(&mut self.outputs);
         let mut failure = None;
         for output in outputs.drain(..) {
-            if matches!(output, Output::Append { .. }) {
-                self.batch.records += 1;
-                self.batch.began.get_or_insert_with(|| self.clock.now());
-            }
-            let rest = match &mut self.journal {
-                Some(journal) if failure.is_none() => journal.perform(output),
-                Some(_) | None => Ok(Some(output)),
-            };
-            match rest {
-                Ok(None) => {}
-                Ok(Some(Output::TakeSnapshot)) => self.snapshot_due = true,
-                Ok(Some(Output::Event(event))) => self.happened(&event),
-                // The journal is gone: the member knows, or will in a moment.
-                Ok(Some(_)) => {}
-                Err(error) => failure = Some(error),
+            match output {
+                Output::Append { .. }
+                | Output::Truncate { .. }
+                | Output::Register { .. }
+                | Output::Text { .. }
+                | Output::BeginInstall { .. }
+                | Output::Install { .. }
+                | Output::Roll => {
+                    // Without a journal the member knows, or will in a moment.
+                    if failure.is_none() {
+                        failure = self.log(output).err();
+                    }
+                }
+                Output::TakeSnapshot => self.snapshot_due = true,
+                Output::Send { link, frame } => self.peers.send(link, frame),
+                Output::SendSnapshot { link } => self.send_snapshot(link),
+                Output::Listen { channel, addresses } => self.peers.listen(channel, addresses),
+                Output::Unlisten { channel } => self.peers.unlisten(channel),
+                Output::Dial { link, channel, addresses } => {
+                    self.peers.dial(link, channel, addresses);
+                }
+                Output::Close { link } => self.peers.close(link),
+                Output::Reload { at } => self.reads_due.push(Read::State { at }),
+                Output::ReadLog { link, from } => self.reads_due.push(Read::Log { link, from }),
+                Output::Fatal { reason } => self.end(reason),
+                Output::Event(event) => self.happened(&event),
             }
         }
         self.outputs = outputs;
         if let Some(error) = failure {
             self.disk_failed(&error);
         }
+    }
+
+    fn log(&mut self, output: Output) -> Result<(), storage::Error> {
+        let Some(journal) = &mut self.journal else { return Ok(()) };
+        if matches!(output, Output::Append { .. }) {
+            self.batch.records += 1;
+            self.batch.began.get_or_insert_with(|| self.clock.now());
+        }
+        journal.perform(output).map(|_| ())
+    }
+
+    /// The member does not go on, and neither does the server.
+    fn end(&mut self, reason: String) {
+        tracing::error!(reason, "stopping: the member cannot go on");
+        self.is_over = true;
+        self.failed_journal = self.journal.take();
+        self.failure.come(reason);
+    }
+
+    fn send_snapshot(&mut self, link: LinkId) {
+        let source = TreeSource::begin(&self.hub);
+        self.peers.send_source(link, Box::new(source));
     }
 
     /// Makes durable what was appended; `None` if there is nothing.

@@ -1,5 +1,6 @@
 //! What waits for the member.
 
+use crate::peers::Fact;
 use crate::sync::lock;
 use keeper::Submissions;
 use std::sync::Mutex;
@@ -19,6 +20,8 @@ pub(crate) struct Inbox {
 #[derive(Debug, Default)]
 pub(crate) struct Waiting {
     pub(crate) submissions: Submissions,
+    /// News of the links to other members.
+    pub(crate) facts: Vec<Fact>,
     /// The end of a snapshot.
     pub(crate) snapshot: Option<node::Input>,
     /// Whether the member's deadline may have come.
@@ -31,6 +34,12 @@ impl Inbox {
         let mut waiting = lock(&self.waiting);
         self.outstanding.fetch_add(submissions.len(), Ordering::Relaxed);
         waiting.submissions.append(submissions);
+        self.is_pending.store(true, Ordering::SeqCst);
+    }
+
+    /// Something happened on a link, after all that was told before.
+    pub(crate) fn tell(&self, fact: Fact) {
+        lock(&self.waiting).facts.push(fact);
         self.is_pending.store(true, Ordering::SeqCst);
     }
 
@@ -51,11 +60,12 @@ impl Inbox {
         self.is_pending.load(Ordering::SeqCst)
     }
 
-    /// Takes everything; `spare` is filled next.
-    pub(crate) fn take(&self, spare: Submissions) -> Waiting {
+    /// Takes everything; `spare` and `facts` are filled next.
+    pub(crate) fn take(&self, spare: Submissions, facts: Vec<Fact>) -> Waiting {
+        let spare = Waiting { submissions: spare, facts, ..Waiting::default() };
         let mut waiting = lock(&self.waiting);
         self.is_pending.store(false, Ordering::SeqCst);
-        std::mem::replace(&mut *waiting, Waiting { submissions: spare, ..Waiting::default() })
+        std::mem::replace(&mut *waiting, spare)
     }
 
     /// The member has so many requests under way.

@@ -9,7 +9,7 @@ use node::{Journal, Output, Progress};
 use std::io;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread::JoinHandle;
-use storage::{Ahead, AheadPlan, Disk, Error, SyncDone, SyncJob, TxnLog};
+use storage::{Ahead, AheadPlan, Disk, Error, SyncDone, SyncJob};
 
 /// A [`Journal`] whose disk does not matter.
 pub(crate) trait Ledger: Send {
@@ -88,14 +88,14 @@ where
     D: Disk + Send + 'static,
     D::File: 'static,
 {
-    /// On `log`, which is on `disk`.
+    /// On `journal`, which is on `disk`.
     ///
     /// # Errors
     /// If the system gives no thread.
-    pub(crate) fn start(disk: D, log: TxnLog<D>) -> io::Result<DiskLedger<D>> {
+    pub(crate) fn start(disk: D, journal: Journal<D>) -> io::Result<DiskLedger<D>> {
         let plans = Helper::start("log-space", move |plan: AheadPlan| plan.perform(&disk))?;
         let syncs = Helper::start("log-sync", SyncJob::perform)?;
-        let mut ledger = DiskLedger { journal: Journal::new(log), plans, syncs };
+        let mut ledger = DiskLedger { journal, plans, syncs };
         ledger.look_ahead();
         Ok(ledger)
     }

@@ -14,14 +14,18 @@ mod driver;
 mod environment;
 mod events;
 mod facts;
+mod failure;
 mod hub;
 mod inbox;
 mod journalist;
 mod ledger;
 mod limits;
 mod listener;
+mod peers;
 mod published;
 mod purge;
+mod reads;
+mod recovered;
 mod server;
 mod service;
 mod settings;
@@ -29,10 +33,12 @@ mod snapshots;
 mod sync;
 mod table;
 mod threads;
+mod tree_source;
 mod wakes;
 
 pub use data_dir::LockError;
 pub use disk::{StdDisk, StdFile};
+pub use failure::Failure;
 pub use server::{Options, Server, StartError};
 
 #[cfg(test)]

@@ -8,23 +8,26 @@ use crate::clock::Clock;
 use crate::counters::millis;
 use crate::data_dir::{DirLock, LockError};
 use crate::disk::StdDisk;
-use crate::driver::{Deadline, Driver};
+use crate::driver::{Deadline, Driver, Parts};
+use crate::failure::Failure;
 use crate::hub::{Hub, SharedHub};
 use crate::inbox::Inbox;
 use crate::journalist::{self, Journalist};
 use crate::ledger::DiskLedger;
 use crate::limits::Limits;
-use crate::listener::{self, Accepted};
+use crate::listener;
+use crate::peers::{Home, Peers, Place};
 use crate::published::Published;
 use crate::purge::Purge;
-use crate::service::{Service, Worker};
+use crate::recovered::{self, Found, Took};
+use crate::service::Service;
 use crate::settings::Settings;
 use crate::snapshots::Snapshots;
 use crate::threads;
 use base::Rng;
 use config::Config;
 use metrics::Metrics;
-use node::{Member, RecoverError, Recovered, Start};
+use node::{Member, RecoverError};
 use socket2::SockRef;
 use std::io;
 use std::net::{Shutdown, SocketAddr, TcpListener};
@@ -32,9 +35,9 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-use storage::{Disk, Finding, RestoreError, Restored, TxnLog};
+use storage::{Disk, RestoreError};
+use tokio::runtime::Runtime;
 use tokio::sync::Notify;
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 /// What a server is told beside its configuration.
 #[derive(Clone, Debug)]
@@ -62,6 +65,9 @@ pub enum StartError {
     /// What is in the data directory was refused.
     #[error("{0}")]
     Recover(#[from] RecoverError),
+    /// The configuration makes it the member of an ensemble.
+    #[error("server.{} is one of several, and ensembles are not built yet: nothing was started", .0.0)]
+    Ensemble(base::NodeId),
     /// An authentication scheme that is enforced does not exist.
     #[error("enforce.auth.schemes: no such scheme: {}", .0.0.as_deref().unwrap_or("(none)"))]
     Auth(auth::UnknownScheme),
@@ -83,7 +89,7 @@ impl StartError {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            StartError::Auth(_) => 2,
+            StartError::Auth(_) | StartError::Ensemble(_) => 2,
             StartError::DataDir(_) => 3,
             StartError::Recover(RecoverError::Restore(RestoreError::Storage(error)))
             | StartError::Recover(RecoverError::Storage(error)) => storage_exit_code(error),
@@ -97,7 +103,10 @@ impl StartError {
 fn storage_exit_code(error: &storage::Error) -> u8 {
     use storage::Error;
     match error {
-        Error::MissingDir(_) | Error::SnapshotsAmongLogs(_) | Error::LogsAmongSnapshots(_) => 3,
+        Error::MissingDir(_)
+        | Error::LostLogs(_)
+        | Error::SnapshotsAmongLogs(_)
+        | Error::LogsAmongSnapshots(_) => 3,
         Error::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => 3,
         Error::Io { .. }
         | Error::Poisoned
@@ -107,8 +116,9 @@ fn storage_exit_code(error: &storage::Error) -> u8 {
         | Error::NoSnapshot(_)
         | Error::NoValidSnapshot { .. }
         | Error::NotInLog { .. }
-        | Error::BadFile { .. }
-        | Error::Superseded { .. } => 1,
+        | Error::TooLate { .. }
+        | Error::Superseded { .. }
+        | Error::BadFile { .. } => 1,
     }
 }
 
@@ -116,9 +126,8 @@ fn storage_exit_code(error: &storage::Error) -> u8 {
 #[allow(missing_debug_implementations)]
 pub struct Server {
     service: Arc<Service>,
-    listener: Arc<TcpListener>,
+    listener: TcpListener,
     address: SocketAddr,
-    acceptor: JoinHandle<()>,
     workers: Vec<JoinHandle<()>>,
     journalist: JoinHandle<()>,
     purge: Option<Purge>,
@@ -154,16 +163,18 @@ impl Server {
         let (listener, address) = listen(&settings)?;
         settings.config.listen.port = address.port();
         let clock = Clock::start();
-        let recovered = recover(&disk, &settings)?;
-        let workers = worker_count(options.workers);
-        let service = assemble(&disk, settings, clock, recovered, workers)?;
+        let found = recovered::recover(&disk, &settings)?;
+        let runtimes = (0..worker_count(options.workers)).map(|_| threads::runtime());
+        let runtimes = runtimes.collect::<io::Result<Vec<_>>>().map_err(StartError::System)?;
+        let places: Vec<Place> = runtimes.iter().map(place).collect();
+        let service = assemble(&disk, settings, clock, found, places)?;
         let purge = start_purge(disk, &service).map_err(StartError::System)?;
-        let listener = Arc::new(listener);
         let journalist = journalist::start(&service).map_err(StartError::System)?;
-        let (acceptor, workers) = start_threads(&service, &listener).map_err(StartError::System)?;
+        let workers = threads::start(&service, runtimes, &listener);
+        let workers = workers.map_err(StartError::System)?;
         tracing::info!(address = %listener::shown(address), workers = workers.len(), "serving");
         let locks = Vec::new();
-        Ok(Server { service, listener, address, acceptor, workers, journalist, purge, locks })
+        Ok(Server { service, listener, address, workers, journalist, purge, locks })
     }
 
     /// Where it listens.
@@ -172,16 +183,27 @@ impl Server {
         self.address
     }
 
+    /// How many connections each worker has.
+    #[cfg(test)]
+    pub(crate) fn shares(&self) -> Vec<usize> {
+        self.service.workers.iter().map(|worker| worker.open()).collect()
+    }
+
+    /// Tells when the server has to be stopped because it cannot go on.
+    #[must_use]
+    pub fn failure(&self) -> Failure {
+        self.service.failure.clone()
+    }
+
     /// Stops: what was taken is made durable, answered and sent, for a bounded time.
     pub fn stop(self) {
-        let Server { service, listener, acceptor, workers, journalist, purge, locks, .. } = self;
+        let Server { service, listener, workers, journalist, purge, locks, .. } = self;
         tracing::info!("stopping: no more connections or requests are taken");
         service.stopping.store(true, Ordering::SeqCst);
-        // Makes the acceptor's call return.
-        if let Err(error) = SockRef::from(&*listener).shutdown(Shutdown::Both) {
+        // Nobody is let in any more, and who waits to be is told at once.
+        if let Err(error) = SockRef::from(&listener).shutdown(Shutdown::Both) {
             tracing::debug!(%error, "the listener could not be shut down");
         }
-        let _ = acceptor.join();
         let until = Instant::now() + DRAIN_MAX;
         loop {
             service.settle();
@@ -200,7 +222,9 @@ impl Server {
         service.look(Driver::close);
         drop(purge);
         drop(locks);
-        tracing::info!("Exiting normally");
+        if !service.failure.has_come() {
+            tracing::info!("Exiting normally");
+        }
     }
 }
 
@@ -214,112 +238,65 @@ fn listen(settings: &Settings) -> Result<(TcpListener, SocketAddr), StartError> 
     Ok((listener, address))
 }
 
-/// How long the parts of a recovery took.
-struct Took {
-    snapshot: Duration,
-    replay: Duration,
-}
-
-impl Took {
-    fn total(&self) -> Duration {
-        self.snapshot + self.replay
-    }
-}
-
-fn recover<D: Disk>(disk: &D, settings: &Settings) -> Result<(Recovered, Took), StartError> {
-    let started = Instant::now();
-    let mut loaded = started;
-    let (dirs, options) = (settings.dirs(), settings.recovery());
-    let (tree, snapshot) = (settings.tree(), settings.snapshot());
-    let mut snapshot_loaded = || loaded = Instant::now();
-    let recovered =
-        node::recover_telling(disk, &dirs, options, tree, snapshot, &mut snapshot_loaded)?;
-    let took = Took { snapshot: loaded - started, replay: loaded.elapsed() };
-    report(&recovered, &took);
-    Ok((recovered, took))
-}
-
-fn report(recovered: &Recovered, took: &Took) {
-    let Restored { snapshot, replayed, skipped_snapshots, findings, .. } = &recovered.restored;
-    for (snapshot, error) in skipped_snapshots {
-        let path = snapshot.path.display();
-        tracing::warn!(%path, %error, "a snapshot is bad; an older one and the log were used");
-    }
-    for finding in findings {
-        match finding {
-            Finding::TornTail { path, offset, .. } => tracing::warn!(
-                path = %path.display(), offset,
-                "cut off the end of a log: a crash tore it before it was acknowledged"
-            ),
-            Finding::Unbegun(path) => tracing::info!(
-                path = %path.display(), "removed a log file that a crash left without a header"
-            ),
-            Finding::TornMiddle { path, offset } => tracing::info!(
-                path = %path.display(), offset, "a log ends in a torn record; the next goes on"
-            ),
-            Finding::OutOfOrder { after, zxid } => {
-                tracing::warn!(%after, %zxid, "the log goes back in one place");
-            }
-            Finding::Gap { after, next } => {
-                tracing::warn!(%after, %next, "transactions are missing from the log");
-            }
-        }
-    }
-    let tree = &recovered.tree;
-    let (took_ms, zxid, digest) = (millis(took.total()), tree.last_zxid(), tree.digest());
-    tracing::info!(
-        snapshot = %snapshot.map_or_else(|| "none".to_owned(), |zxid| zxid.to_string()),
-        nodes = tree.node_count(),
-        "Snapshot loaded in {took_ms} ms, highest zxid is {zxid}, digest is {digest}"
-    );
-    tracing::info!("{replayed} txns loaded in {} ms", millis(took.replay));
-}
-
 fn assemble<D>(
     disk: &D,
     settings: Settings,
     clock: Clock,
-    (recovered, took): (Recovered, Took),
-    workers: usize,
+    found: Found,
+    places: Vec<Place>,
 ) -> Result<Arc<Service>, StartError>
 where
     D: Disk + Send + Sync + 'static,
 {
     let mut rng = seed()?;
     let dirs = settings.dirs();
-    let Recovered { tree, restored } = recovered;
+    let Found { tree, restored, start, took } = found;
     let hub = Arc::new(Hub::new(tree));
     let snapshots = Snapshots::new(disk.clone(), dirs.snapshots(), settings.snapshot());
-    let log = TxnLog::new(disk.clone(), dirs.logs(), settings.log());
     let mut outputs = Vec::new();
     let member = Member::recover(
         SharedHub(Arc::clone(&hub)),
         &settings.member(),
-        Start { replayed: restored.replayed > 0, ..Start::default() },
+        start,
         clock.now(),
         clock.wall(),
         rng.fork(),
         &mut outputs,
     );
-    let journal = DiskLedger::start(disk.clone(), log).map_err(StartError::System)?;
-    let journal = Box::new(journal);
-    let sync_warning = settings.config.storage.sync_warning;
+    let journal = DiskLedger::start(disk.clone(), recovered::journal(disk, &settings))
+        .map_err(StartError::System)?;
     let published = Arc::new(Published::default());
     published.counters(|counters| count_start(&mut counters.metrics, &took, restored.replayed));
-    let driver = Driver::new(member, journal, outputs, clock, sync_warning, Arc::clone(&published));
+    let (inbox, failure) = (Arc::new(Inbox::default()), Failure::default());
+    let workers = places.iter().map(|place| Arc::clone(&place.worker)).collect();
+    let home = Home::new(Arc::clone(&inbox), places, settings.peers());
+    let driver = Driver::new(Parts {
+        member,
+        outputs,
+        journal: Box::new(journal),
+        hub: Arc::clone(&hub),
+        peers: Peers::new(Arc::new(home)),
+        clock,
+        sync_warning: settings.config.storage.sync_warning,
+        published: Arc::clone(&published),
+        failure: failure.clone(),
+    });
+    let reads = recovered::reads(disk.clone(), &settings);
     let service = Arc::new(Service {
         limits: Limits::new(&settings, clock, rng.fork()),
         clock,
         settings,
         hub,
-        inbox: Inbox::default(),
+        inbox,
         driver: Mutex::new(driver),
         published,
         journalist: Journalist::default(),
         deadline: Deadline::default(),
         earlier: Notify::new(),
         snapshots,
-        workers: (0..workers).map(|_| Arc::new(Worker::default())).collect(),
+        reads,
+        failure,
+        workers,
         stopping: AtomicBool::new(false),
         trace_mask: AtomicI64::new(TRACE_MASK),
     });
@@ -332,14 +309,14 @@ where
 pub(crate) fn assemble_for_tests<D>(
     disk: &D,
     config: Config,
-    workers: usize,
+    runtimes: &[Runtime],
 ) -> Result<Arc<Service>, StartError>
 where
     D: Disk + Send + Sync + 'static,
 {
     let settings = Settings::new(config, String::new());
-    let recovered = recover(disk, &settings)?;
-    assemble(disk, settings, Clock::start(), recovered, workers)
+    let found = recovered::recover(disk, &settings)?;
+    assemble(disk, settings, Clock::start(), found, runtimes.iter().map(place).collect())
 }
 
 fn count_start(metrics: &mut Metrics, took: &Took, replayed: u64) {
@@ -353,6 +330,10 @@ fn count_start(metrics: &mut Metrics, took: &Took, replayed: u64) {
 fn seed() -> Result<Rng, StartError> {
     let refused = |error: getrandom::Error| StartError::System(io::Error::other(error));
     getrandom::u64().map(Rng::new).map_err(refused)
+}
+
+fn place(runtime: &Runtime) -> Place {
+    Place { runtime: runtime.handle().clone(), worker: Arc::default() }
 }
 
 fn worker_count(asked: usize) -> usize {
@@ -372,24 +353,6 @@ where
         .purge_interval
         .map(|interval| Purge::start(disk, service.settings.dirs(), retain, interval))
         .transpose()
-}
-
-type Threads = (JoinHandle<()>, Vec<JoinHandle<()>>);
-
-fn start_threads(service: &Arc<Service>, listener: &Arc<TcpListener>) -> io::Result<Threads> {
-    let channels: Vec<(UnboundedSender<Accepted>, UnboundedReceiver<Accepted>)> =
-        service.workers.iter().map(|_| unbounded_channel()).collect();
-    let (to, from): (Vec<_>, Vec<_>) = channels.into_iter().unzip();
-    let workers = from
-        .into_iter()
-        .enumerate()
-        .map(|(number, accepted)| threads::start(service, number, accepted))
-        .collect::<io::Result<Vec<_>>>()?;
-    let (service, listener) = (Arc::clone(service), Arc::clone(listener));
-    let acceptor = std::thread::Builder::new()
-        .name("acceptor".to_owned())
-        .spawn(move || listener::run(&listener, &service, &to))?;
-    Ok((acceptor, workers))
 }
 
 /// How long a stop waits for clients to take their answers.

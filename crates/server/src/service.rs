@@ -3,16 +3,19 @@
 use crate::clock::Clock;
 use crate::counters::Counters;
 use crate::driver::{Deadline, Driver, Pace};
+use crate::failure::Failure;
 use crate::hub::Hub;
 use crate::inbox::Inbox;
 use crate::journalist::Journalist;
 use crate::limits::Limits;
 use crate::published::Published;
+use crate::reads::Reads;
 use crate::settings::Settings;
 use crate::snapshots::Snapshots;
 use crate::sync::{StopOnPanic, lock, must};
 use crate::wakes::Wakes;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::ops::Deref;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, TryLockError};
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -22,7 +25,7 @@ pub(crate) struct Service {
     pub(crate) clock: Clock,
     pub(crate) settings: Settings,
     pub(crate) hub: Arc<Hub>,
-    pub(crate) inbox: Inbox,
+    pub(crate) inbox: Arc<Inbox>,
     pub(crate) driver: Mutex<Driver>,
     pub(crate) published: Arc<Published>,
     pub(crate) journalist: Journalist,
@@ -31,6 +34,9 @@ pub(crate) struct Service {
     pub(crate) earlier: Notify,
     pub(crate) limits: Limits,
     pub(crate) snapshots: Snapshots,
+    pub(crate) reads: Reads,
+    /// Whether the member asks for the end.
+    pub(crate) failure: Failure,
     pub(crate) workers: Vec<Arc<Worker>>,
     /// Whether the server is being stopped: nothing more is read.
     pub(crate) stopping: AtomicBool,
@@ -50,6 +56,40 @@ pub(crate) struct Worker {
     pub(crate) wakes: Wakes,
     /// What its connections count.
     pub(crate) counters: Mutex<Counters>,
+    /// How many connections it has.
+    open: AtomicUsize,
+}
+
+impl Worker {
+    /// How many connections it has, with those that are on their way to it.
+    pub(crate) fn open(&self) -> usize {
+        self.open.load(Ordering::Relaxed)
+    }
+}
+
+/// A connection's place with its worker, which counts it until this is dropped.
+pub(crate) struct Seat(Arc<Worker>);
+
+impl Seat {
+    /// One more connection for `worker`.
+    pub(crate) fn take(worker: &Arc<Worker>) -> Seat {
+        worker.open.fetch_add(1, Ordering::Relaxed);
+        Seat(Arc::clone(worker))
+    }
+}
+
+impl Deref for Seat {
+    type Target = Arc<Worker>;
+
+    fn deref(&self) -> &Arc<Worker> {
+        &self.0
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Service {
@@ -105,6 +145,9 @@ impl Service {
         let timer = driver.round(&self.inbox, pace);
         if driver.take_snapshot_due() {
             self.snapshots.start(self);
+        }
+        for read in driver.take_reads_due() {
+            self.reads.start(self, read);
         }
         if self.deadline.set(driver.deadline()) || timer {
             self.earlier.notify_one();

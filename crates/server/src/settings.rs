@@ -1,8 +1,11 @@
 //! From the configuration to what each part is told.
 
-use config::{Config, DigestAlgorithm, SnapshotCompression};
+use crate::peers::PeerSettings;
+use config::{Config, DigestAlgorithm, Ensemble, SnapshotCompression};
 use keeper::ThrottleConfig;
-use node::{CheckpointConfig, EngineConfig, SnapshotOptions};
+use node::{CheckpointConfig, EngineConfig, RecentLimits, SnapshotOptions};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use storage::{Compression, Dirs, LogOptions, ReadOptions, RecoveryOptions};
@@ -86,9 +89,71 @@ impl Settings {
         node::Config {
             keeper: Arc::clone(&self.keeper),
             checkpoint,
-            engine: EngineConfig::Solo,
+            engine: self.zab().map_or(EngineConfig::Solo, |zab| EngineConfig::Zab(Box::new(zab))),
             tree: self.tree(),
             field_size_max: self.keeper.field_size_max,
+        }
+    }
+
+    /// How many of the last transactions are kept for learners; `None` for a server that is alone.
+    pub(crate) fn recent(&self) -> Option<RecentLimits> {
+        let limits = self.zab()?.limits;
+        Some(RecentLimits { entries: limits.recent_entries, bytes: limits.recent_bytes })
+    }
+
+    /// Where the engine's texts are kept; `None` for a server that is alone.
+    pub(crate) fn texts(&self) -> Option<BTreeMap<&'static str, PathBuf>> {
+        self.config.ensemble.as_ref()?;
+        Some(BTreeMap::new())
+    }
+
+    /// How much of the log, in sizes of a snapshot, a learner may get instead of one.
+    pub(crate) fn log_per_snapshot(&self) -> f64 {
+        let ensemble = self.config.ensemble.as_ref();
+        ensemble.and_then(|ensemble| ensemble.log_per_snapshot).unwrap_or(-1.0)
+    }
+
+    pub(crate) fn peers(&self) -> PeerSettings {
+        let tcp_keepalive = self.config.listen.tcp_keepalive;
+        PeerSettings { connect_timeout: CONNECT_TIMEOUT, tcp_keepalive }
+    }
+
+    /// What the engine of an ensemble is told; `None` for a server that is alone.
+    pub(crate) fn zab(&self) -> Option<zab::Config> {
+        let ensemble = self.config.ensemble.as_ref()?;
+        Some(zab::Config {
+            me: ensemble.me,
+            committed: ensemble.committed.clone(),
+            last_seen: ensemble.last_seen.clone(),
+            reconfig: self.config.features.reconfig,
+            multi_address: ensemble.rules.multi_address,
+            listen_on_all: ensemble.listen_on_all_addresses,
+            limits: self.zab_limits(ensemble),
+        })
+    }
+
+    fn zab_limits(&self, ensemble: &Ensemble) -> zab::Limits {
+        let (times, storage) = (&ensemble.times, &self.config.storage);
+        let read_log = match ensemble.log_per_snapshot {
+            Some(_) => zab::ReadLogLimit::Host,
+            None => zab::ReadLogLimit::Never,
+        };
+        // A proposal holds a stored record, and a request what a client may send.
+        let packet_size_max = self.keeper.field_size_max.saturating_add(PACKET_EXTRA_BYTES);
+        zab::Limits {
+            tick: self.config.sessions.tick,
+            init: times.init_ticks,
+            sync: times.sync_ticks,
+            notify_min: times.notify_min,
+            notify_max: times.notify_max,
+            connect_retry: times.learner_connect_retry,
+            observer_wait: times.observer_wait,
+            recent_entries: bytes(storage.commit_log_txns),
+            packet_size_max,
+            force_snapshot: ensemble.force_snapshot,
+            read_log,
+            epoch_wait: times.epoch_wait,
+            ..zab::Limits::default()
         }
     }
 
@@ -113,8 +178,8 @@ fn keeper_config(config: &Config) -> keeper::Config {
         tick: sessions.tick,
         session_timeout_min: sessions.timeout_min,
         session_timeout_max: sessions.timeout_max,
-        alone: true,
-        server_id: STANDALONE_ID,
+        alone: config.ensemble.is_none(),
+        server_id: config.ensemble.as_ref().map_or(STANDALONE_ID, session_id_byte),
         frame_size_max,
         field_size_max: frame_size_max.saturating_add(bytes(limits.record_size_extra_bytes)),
         owners: OwnerRules {
@@ -152,9 +217,61 @@ fn auth_config(auth: &config::Auth) -> auth::Config {
     }
 }
 
+/// What of a server's number is in the ids of its sessions: the last 8 bits.
+fn session_id_byte(ensemble: &Ensemble) -> u8 {
+    let [.., last] = ensemble.me.0.to_be_bytes();
+    last
+}
+
 fn bytes(count: u32) -> usize {
     usize::try_from(count).unwrap_or(usize::MAX)
 }
 
+/// Time for a connection to another member to be made: the reference's.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The number of a server that is alone.
 const STANDALONE_ID: u8 = 1;
+/// What a packet is larger than the record in it: headers, and the ids of a client.
+const PACKET_EXTRA_BYTES: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::Settings;
+    use config::Sources;
+    use std::time::Duration;
+
+    fn settings(lines: &str, id: u64) -> Settings {
+        let text = format!(
+            "dataDir=/d\nclientPort=2181\ntickTime=2000\ninitLimit=7\nsyncLimit=3\n\
+             server.1=a:1:2\nserver.2=b:3:4|c:3:5\nserver.258=d:1:2\n{lines}"
+        );
+        let sources = Sources::new().file("zoo.cfg", text.as_bytes()).my_id(id);
+        let loaded = sources.option("multiAddress.enabled", "true").config();
+        Settings::new(loaded.expect("the file is valid").config, String::new())
+    }
+
+    #[test]
+    fn the_engine_is_told_what_the_file_says() {
+        let settings =
+            settings("commitLogCount=700\nreconfigEnabled=true\nquorumListenOnAllIPs=true", 258);
+        assert_eq!(settings.keeper.server_id, 2);
+        let zab = settings.zab().expect("an ensemble");
+        assert_eq!((zab.me.0, zab.committed.servers().len(), zab.last_seen), (258, 3, None));
+        assert!(
+            zab.reconfig && zab.multi_address && zab.listen_on_all && !zab.limits.force_snapshot
+        );
+        assert_eq!(zab.limits.init_time(), Duration::from_secs(14));
+        assert_eq!(zab.limits.sync_time(), Duration::from_secs(6));
+        assert_eq!((zab.limits.recent_entries, zab.limits.epoch_wait), (700, None));
+        assert_eq!(zab.limits.read_log, zab::ReadLogLimit::Host);
+        let never = self::settings("snapshotSizeFactor=-1", 1).zab().expect("an ensemble");
+        assert_eq!(never.limits.read_log, zab::ReadLogLimit::Never);
+    }
+
+    #[test]
+    fn a_server_that_is_alone_has_no_engine_of_an_ensemble() {
+        let alone = Settings::new(config::Config::default(), String::new());
+        assert!(alone.zab().is_none());
+        assert_eq!(alone.keeper.server_id, 1);
+    }
+}

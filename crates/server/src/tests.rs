@@ -1,6 +1,7 @@
 //! Whole servers on loopback, spoken to in raw bytes.
 
 mod client;
+mod ends;
 mod limits;
 mod slow_disk;
 

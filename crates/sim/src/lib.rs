@@ -8,6 +8,7 @@ mod chaos;
 mod client;
 mod codec;
 mod crowd;
+pub mod engines;
 mod hall;
 mod lifecycle;
 mod minimize;

@@ -1,6 +1,9 @@
-//! Runs seeds: `sim --seeds N [--from N]`, or one: `sim --replay SEED [--trace] [--minimize]`.
+//! Runs seeds: `sim --seeds N [--from N]`, or one: `sim --replay SEED [--trace] [--minimize]`;
+//! and whole ensembles of engines: `sim engines [--seeds N] [--from N] [--replay SEED]`.
 //!
 //! Exit code 1 if a seed violated an invariant, 2 for a wrong command line.
+
+mod ensembles;
 
 use sim::{Ending, Reached};
 use std::process::ExitCode;
@@ -37,6 +40,9 @@ fn parse() -> Result<Command, String> {
 }
 
 fn main() -> ExitCode {
+    if std::env::args().nth(1).is_some_and(|word| word == "engines") {
+        return ensembles::main(std::env::args().skip(2));
+    }
     match parse() {
         Ok(command) => match command.replay {
             Some(seed) => replay(seed, &command),

@@ -17,24 +17,32 @@ pub struct Epochs {
 /// Reads the epoch files of `dir` (`version-2` of the data directory) for a member whose last
 /// transaction is `last`; missing ones are written, as of that transaction.
 ///
+/// A transaction of a later epoch than `currentEpoch` is what a crash leaves between the sync of
+/// what a leader sent and the file. The log has no gap, so all that came before that epoch is
+/// there: the member has synchronized with its leader, and the file is written now. The reference
+/// refuses unless it finds the file half written.
+///
 /// # Errors
 /// [`Error::BadFile`] if they contradict the log or each other; [`Error::Io`].
 pub fn load_epochs<D: Disk>(disk: &D, dir: &Path, last: Zxid) -> Result<Epochs, Error> {
-    let of_last = i64::from(last.epoch());
+    // Of an empty disk nothing is known: the place -1 has no epoch.
+    let of_last = i64::from(last.max(Zxid::ZERO).epoch());
+    let accepted_path = dir.join(ACCEPTED_EPOCH);
+    let accepted = read_or_write(disk, &accepted_path, of_last)?;
     let current_path = dir.join(CURRENT_EPOCH);
     let mut current = read_or_write(disk, &current_path, of_last)?;
     if of_last > current {
-        // The new epoch was on its way into the file when the server stopped.
-        let pending = read_number(disk, &temporary(&current_path))?;
-        current = pending.ok_or(Error::BadFile {
-            path: current_path.clone(),
-            what: "older than the last transaction's epoch: the file or the log is not this \
-                   member's; move version-2 aside and let the member synchronize",
-        })?;
+        // No leader sends anything before it has the promise.
+        if of_last > accepted {
+            let what = "less than the last transaction's epoch: the file or the log is not this \
+                        member's; move version-2 aside and let the member synchronize";
+            return Err(Error::BadFile { path: accepted_path, what });
+        }
+        // The reference, which goes by this one, may have got further than the log says.
+        let pending = read_number(disk, &temporary(&current_path)).ok().flatten();
+        current = pending.unwrap_or(of_last).clamp(of_last, accepted);
         write_number(disk, &current_path, current)?;
     }
-    let accepted_path = dir.join(ACCEPTED_EPOCH);
-    let accepted = read_or_write(disk, &accepted_path, of_last)?;
     if accepted < current {
         return Err(Error::BadFile {
             path: accepted_path,
@@ -43,6 +51,23 @@ pub fn load_epochs<D: Disk>(disk: &D, dir: &Path, last: Zxid) -> Result<Epochs, 
         });
     }
     Ok(Epochs { accepted, current })
+}
+
+/// The highest epoch that the files of `dir` speak of, as far as they can be read: more than zero
+/// says that there was a database.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn highest_epoch<D: Disk>(disk: &D, dir: &Path) -> Result<i64, Error> {
+    let mut highest = 0;
+    for name in [ACCEPTED_EPOCH, CURRENT_EPOCH] {
+        match read_number(disk, &dir.join(name)) {
+            Ok(number) => highest = highest.max(number.unwrap_or(0)),
+            Err(Error::BadFile { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(highest)
 }
 
 /// Reads `myid` of the data directory.
@@ -82,16 +107,36 @@ pub fn read_number<D: Disk>(disk: &D, path: &Path) -> Result<Option<i64>, Error>
 /// # Errors
 /// [`Error::Io`]; the file is then what it was or what it was to be.
 pub fn write_number<D: Disk>(disk: &D, path: &Path, number: i64) -> Result<(), Error> {
+    write_text(disk, path, Some(&number.to_string()))
+}
+
+/// Replaces the file by one that holds `text`, or removes it, atomically and durably.
+///
+/// # Errors
+/// [`Error::Io`]; the file is then what it was or what it was to be.
+pub fn write_text<D: Disk>(disk: &D, path: &Path, text: Option<&str>) -> Result<(), Error> {
+    match text {
+        Some(text) => replace(disk, path, text.as_bytes())?,
+        None => match disk.remove(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            other => other.at(path)?,
+        },
+    }
+    let dir = path.parent().unwrap_or(Path::new("/"));
+    // A bare name is one in the working directory.
+    let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
+    disk.sync_dir(dir).at(dir)
+}
+
+fn replace<D: Disk>(disk: &D, path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let temporary = temporary(path);
-    let written = write_synced(disk, &temporary, number.to_string().as_bytes())
-        .and_then(|()| disk.rename(&temporary, path).at(path));
+    let written =
+        write_synced(disk, &temporary, bytes).and_then(|()| disk.rename(&temporary, path).at(path));
     if written.is_err() {
         // The error that is reported is the first one; a leftover is overwritten next time.
         let _ = disk.remove(&temporary);
     }
-    written?;
-    let dir = path.parent().unwrap_or(Path::new("/"));
-    disk.sync_dir(dir).at(dir)
+    written
 }
 
 fn write_synced<D: Disk>(disk: &D, path: &Path, bytes: &[u8]) -> Result<(), Error> {
@@ -139,7 +184,9 @@ const ACCEPTED_EPOCH: &str = "acceptedEpoch";
 
 #[cfg(test)]
 mod tests {
-    use super::{Epochs, load_epochs, read_myid, read_number, write_number};
+    use super::{
+        Epochs, highest_epoch, load_epochs, read_myid, read_number, write_number, write_text,
+    };
     use crate::Error;
     use crate::simulated::Operation;
     use crate::testing::{DIR, disk, in_dir};
@@ -158,24 +205,61 @@ mod tests {
     }
 
     #[test]
-    fn contradictions_are_fatal_unless_a_new_epoch_was_on_its_way() {
+    fn a_crash_before_the_new_epoch_was_written_is_made_good() {
         let disk = disk();
         write_number(&disk, &in_dir("currentEpoch"), 1).unwrap();
-        write_number(&disk, &in_dir("acceptedEpoch"), 2).unwrap();
+        write_number(&disk, &in_dir("acceptedEpoch"), 3).unwrap();
         let last = Zxid(0x2_0000_0001);
-        let refused = load_epochs(&disk, Path::new(DIR), last);
-        assert!(
-            matches!(refused, Err(Error::BadFile { path, .. }) if path == in_dir("currentEpoch"))
-        );
-        disk.install(&in_dir("currentEpoch.tmp"), b"2");
         let epochs = load_epochs(&disk, Path::new(DIR), last).unwrap();
-        assert_eq!(epochs, Epochs { accepted: 2, current: 2 });
+        assert_eq!(epochs, Epochs { accepted: 3, current: 2 });
         assert_eq!(read_number(&disk, &in_dir("currentEpoch")).unwrap(), Some(2));
+        // What the reference left half written counts, as far as it was promised.
+        for (pending, current) in [(&b"3"[..], 3), (b"9", 3), (b"1", 2), (b"x", 2)] {
+            write_number(&disk, &in_dir("currentEpoch"), 1).unwrap();
+            disk.install(&in_dir("currentEpoch.tmp"), pending);
+            let epochs = load_epochs(&disk, Path::new(DIR), last).unwrap();
+            assert_eq!(epochs, Epochs { accepted: 3, current });
+        }
+    }
+
+    #[test]
+    fn a_promise_that_was_lost_is_fatal() {
+        let disk = disk();
+        let refused = |disk| {
+            let refused = load_epochs(disk, Path::new(DIR), Zxid(0x2_0000_0001)).unwrap_err();
+            matches!(refused, Error::BadFile { path, .. } if path == in_dir("acceptedEpoch"))
+        };
         write_number(&disk, &in_dir("acceptedEpoch"), 1).unwrap();
-        let refused = load_epochs(&disk, Path::new(DIR), last);
-        assert!(
-            matches!(refused, Err(Error::BadFile { path, .. }) if path == in_dir("acceptedEpoch"))
-        );
+        write_number(&disk, &in_dir("currentEpoch"), 1).unwrap();
+        assert!(refused(&disk), "a transaction of an epoch that was not promised");
+        write_number(&disk, &in_dir("currentEpoch"), 2).unwrap();
+        assert!(refused(&disk), "less than the current epoch");
+    }
+
+    #[test]
+    fn of_an_unknown_state_there_is_no_epoch() {
+        let disk = disk();
+        assert_eq!(highest_epoch(&disk, Path::new(DIR)).unwrap(), 0);
+        let epochs = load_epochs(&disk, Path::new(DIR), Zxid(-1)).unwrap();
+        assert_eq!(epochs, Epochs { accepted: 0, current: 0 });
+        assert_eq!(highest_epoch(&disk, Path::new(DIR)).unwrap(), 0);
+        write_number(&disk, &in_dir("acceptedEpoch"), 7).unwrap();
+        assert_eq!(highest_epoch(&disk, Path::new(DIR)).unwrap(), 7);
+    }
+
+    #[test]
+    fn a_text_is_replaced_and_removed_for_good() {
+        let disk = disk();
+        let path = in_dir("zoo.cfg.dynamic.next");
+        write_text(&disk, &path, None).unwrap();
+        for text in ["server.1=a", "server.1=b\nversion=2"] {
+            write_text(&disk, &path, Some(text)).unwrap();
+            disk.crash(&mut Rng::new(1));
+            assert_eq!(disk.contents(&path).unwrap(), text.as_bytes());
+        }
+        write_text(&disk, &path, None).unwrap();
+        disk.crash(&mut Rng::new(1));
+        assert_eq!(disk.contents(&path), None);
     }
 
     #[test]

@@ -81,6 +81,13 @@ pub enum Error {
         .0.display()
     )]
     LogsAmongSnapshots(PathBuf),
+    /// Snapshots of a member whose directory of logs is gone.
+    #[error(
+        "{}: missing, although there are snapshots: what was acknowledged after the last of them \
+         is lost, and this member must not vote: correct dataLogDir, or move version-2 of dataDir \
+         aside and let the member synchronize", .0.display()
+    )]
+    LostLogs(PathBuf),
     /// Logs but no snapshot: the snapshot was lost.
     #[error(
         "{}: no snapshot found, but there are log entries: restore a snapshot, or set \
@@ -104,6 +111,14 @@ pub enum Error {
         dir: PathBuf,
         /// What was looked for.
         zxid: Zxid,
+    },
+    /// A snapshot that was taken while transactions were applied that are not wanted.
+    #[error("{}: holds some of what comes after {at}", path.display())]
+    TooLate {
+        /// The file.
+        path: PathBuf,
+        /// The place that is wanted.
+        at: Zxid,
     },
     /// A snapshot of a tree that another one has taken the place of.
     #[error("{}: given up, for its tree has been replaced", path.display())]

@@ -12,24 +12,31 @@ mod disk;
 mod epoch;
 mod error;
 mod log;
+mod mark;
 mod names;
 mod purge;
 mod recovery;
+mod reset;
 pub mod simulated;
 mod snapshot;
 #[cfg(test)]
 mod testing;
 
 pub use disk::{Disk, DiskFile, Entry};
-pub use epoch::{Epochs, load_epochs, read_myid, read_number, write_number};
+pub use epoch::{
+    Epochs, highest_epoch, load_epochs, read_myid, read_number, write_number, write_text,
+};
 pub use error::{Damage, Error};
 pub use log::{
-    Ahead, AheadPlan, FINDINGS_MAX, Finding, LogOptions, LogReader, LogRecord, ReadOptions,
-    SyncDone, SyncJob, Tail, TxnLog, last_logged, padded_size, record_checksum, truncate_log,
+    Ahead, AheadPlan, FINDINGS_MAX, Finding, LogEntry, LogOptions, LogReader, LogRecord,
+    ReadOptions, SyncDone, SyncJob, Tail, TxnLog, last_logged, padded_size, read_entries,
+    record_checksum, truncate_log,
 };
+pub use mark::{is_database_lost, mark_database};
 pub use names::{Compression, Dirs, LogFile, SnapshotFile, list_logs, list_snapshots};
 pub use purge::{RETAIN_MIN, purge};
 pub use recovery::{Begin, Outcome, Recovery, RecoveryOptions, Restore, RestoreError, Restored};
+pub use reset::Truncated;
 pub use snapshot::{
     SnapshotDigest, SnapshotItem, SnapshotReader, SnapshotTrailer, SnapshotWriter, WrittenSnapshot,
     looks_complete, newest_valid,

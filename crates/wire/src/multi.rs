@@ -1,6 +1,6 @@
 //! The framing inside multi and multiRead, the same in requests and results.
 
-use jute::{Decode, Encode, Error, Reader, Writer};
+use jute::{Decode, Encode, Error, Reader};
 
 /// Stands before each operation or result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +24,10 @@ impl<'a> Decode<'a> for MultiHeader {
 
 impl Encode for MultiHeader {
     fn encode(&self, out: &mut Vec<u8>) {
-        Writer::new(out).int(self.op).bool(self.done).int(self.err);
+        let [op_0, op_1, op_2, op_3] = self.op.to_be_bytes();
+        let [err_0, err_1, err_2, err_3] = self.err.to_be_bytes();
+        let done = u8::from(self.done);
+        out.extend_from_slice(&[op_0, op_1, op_2, op_3, done, err_0, err_1, err_2, err_3]);
     }
 }
 

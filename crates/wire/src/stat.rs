@@ -2,7 +2,7 @@
 
 use jute::{Decode, Encode, Error, Reader, Writer};
 
-/// A node's stat as clients see it. 68 bytes.
+/// A node's stat as clients see it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Stat {
     /// Zxid of the creation.
@@ -29,20 +29,27 @@ pub struct Stat {
     pub pzxid: i64,
 }
 
+impl Stat {
+    /// Size in bytes.
+    pub const SIZE: usize = 68;
+}
+
 impl Encode for Stat {
     fn encode(&self, out: &mut Vec<u8>) {
-        Writer::new(out)
-            .long(self.czxid)
-            .long(self.mzxid)
-            .long(self.ctime)
-            .long(self.mtime)
-            .int(self.version)
-            .int(self.cversion)
-            .int(self.aversion)
-            .long(self.ephemeral_owner)
-            .int(self.data_length)
-            .int(self.num_children)
-            .long(self.pzxid);
+        // In one piece: most replies have a stat, and each append would look for room anew.
+        let mut bytes = [0; Stat::SIZE];
+        bytes[..8].copy_from_slice(&self.czxid.to_be_bytes());
+        bytes[8..16].copy_from_slice(&self.mzxid.to_be_bytes());
+        bytes[16..24].copy_from_slice(&self.ctime.to_be_bytes());
+        bytes[24..32].copy_from_slice(&self.mtime.to_be_bytes());
+        bytes[32..36].copy_from_slice(&self.version.to_be_bytes());
+        bytes[36..40].copy_from_slice(&self.cversion.to_be_bytes());
+        bytes[40..44].copy_from_slice(&self.aversion.to_be_bytes());
+        bytes[44..52].copy_from_slice(&self.ephemeral_owner.to_be_bytes());
+        bytes[52..56].copy_from_slice(&self.data_length.to_be_bytes());
+        bytes[56..60].copy_from_slice(&self.num_children.to_be_bytes());
+        bytes[60..].copy_from_slice(&self.pzxid.to_be_bytes());
+        out.extend_from_slice(&bytes);
     }
 }
 

@@ -170,21 +170,20 @@ pub enum Txn<'a> {
 pub struct MultiTxn<'a> {
     count: usize,
     bytes: &'a [u8],
+    has_failed: bool,
 }
 
 impl<'a> MultiTxn<'a> {
     fn decode(r: &mut Reader<'a>) -> Result<Self, Error> {
         let count = r.count(8)?.unwrap_or(0);
         let start = r.rest();
+        let mut has_failed = false;
         for _ in 0..count {
             let op = r.int()?;
-            let mut body = Reader::skimming(r.buffer()?.unwrap_or_default());
-            if op == OpCode::Multi.number() {
-                return Err(Error::BadValue(op)); // no multi holds another
-            }
-            Txn::decode_body(op, &mut body)?;
+            skim(op, r.buffer()?.unwrap_or_default())?;
+            has_failed |= op == OpCode::Error.number();
         }
-        Ok(MultiTxn { count, bytes: &start[..start.len() - r.rest().len()] })
+        Ok(MultiTxn { count, bytes: &start[..start.len() - r.rest().len()], has_failed })
     }
 
     /// How many there are.
@@ -218,7 +217,7 @@ impl<'a> MultiTxn<'a> {
     /// Whether any of them is an error: then none takes effect.
     #[must_use]
     pub fn has_failed(&self) -> bool {
-        self.parts().any(|(op, _)| op == OpCode::Error.number())
+        self.has_failed
     }
 }
 
@@ -327,6 +326,17 @@ impl<'a> Txn<'a> {
     #[must_use]
     pub fn error(code: ErrorCode) -> Txn<'static> {
         Txn::Error(code.number())
+    }
+}
+
+/// Whether the body of a multi's part can be read.
+fn skim(op: i32, body: &[u8]) -> Result<(), Error> {
+    let mut r = Reader::skimming(body);
+    match OpCode::from_number(op) {
+        Some(OpCode::Multi) => Err(Error::BadValue(op)), // no multi holds another
+        // What multis mostly hold.
+        Some(OpCode::SetData) => decode_set_data(&mut r, false).map(drop),
+        _ => Txn::decode_body(op, &mut r).map(drop),
     }
 }
 

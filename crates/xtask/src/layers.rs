@@ -9,7 +9,7 @@ pub(crate) const LAYERS: &[(&str, &[&str])] = &[
     ("trace", &["base"]),
     ("metrics", &["base"]),
     // cores
-    ("config", &[]),
+    ("config", &["base", "wire"]),
     ("words", &["base", "metrics"]),
     ("client-core", &["base", "jute", "wire", "trace"]),
     ("broadcast", &["base", "trace"]),

@@ -18,6 +18,8 @@ pub struct Config {
     pub reconfig: bool,
     /// Whether several addresses of a member are used (`multiAddress.enabled`).
     pub multi_address: bool,
+    /// Whether ports for other members are open on all addresses (`quorumListenOnAllIPs`).
+    pub listen_on_all: bool,
     /// Times and sizes.
     pub limits: Limits,
 }
@@ -114,6 +116,9 @@ pub struct Durable {
     pub last: Zxid,
     /// The last entries of it, without a gap.
     pub recent: Vec<(Zxid, Item)>,
+    /// Whether all of that is lost, and promises with it: then it must not vote before it has
+    /// another member's state.
+    pub is_lost: bool,
 }
 
 /// The register of the largest promised epoch: also the name of its file.

@@ -5,8 +5,10 @@ use crate::election::Vote;
 use crate::ensemble::Ensemble;
 use crate::history::History;
 use base::{Lsn, NodeId, Zxid};
-use broadcast::{LinkId, Output, Record};
+use broadcast::{Addresses, LinkId, Output, Record};
+use std::collections::BTreeSet;
 use trace::Event;
+use wire::quorum::Address;
 
 /// A member's state beneath its role.
 #[derive(Clone, Debug)]
@@ -15,6 +17,7 @@ pub(crate) struct Core {
     pub(crate) limits: Limits,
     pub(crate) reconfig: bool,
     pub(crate) multi_address: bool,
+    pub(crate) listen_on_all: bool,
     pub(crate) ensemble: Ensemble,
     pub(crate) history: History,
     /// The largest epoch that was promised: never less than `current_epoch`.
@@ -29,23 +32,29 @@ pub(crate) struct Core {
     pub(crate) elected_round: i64,
     /// Whether the state cannot be brought back to what a leader wants: it is to be fetched whole.
     pub(crate) wants_snapshot: bool,
+    /// Whether the disk was lost: a promise of this member counts for nothing until it has a state.
+    pub(crate) is_lost: bool,
+    /// The largest promise of a voter that this member has heard of: the next epoch is behind it.
+    pub(crate) foreseen: i64,
+    /// How often in a row this member followed in vain.
+    pub(crate) setbacks: u32,
     /// Who leads without an election when this member's role ends.
     pub(crate) designated: Option<NodeId>,
-    /// How often in a row this member followed somebody and did not come to serve.
-    pub(crate) futile: u32,
     links: u64,
 }
 
 impl Core {
     pub(crate) fn recover(config: Config, durable: Durable) -> Core {
-        let Config { me, committed, last_seen, reconfig, multi_address, limits } = config;
-        let Durable { accepted_epoch, current_epoch, last, recent } = durable;
+        let Config { me, committed, last_seen, .. } = config;
+        let Config { reconfig, multi_address, listen_on_all, limits, .. } = config;
+        let Durable { accepted_epoch, current_epoch, last, recent, is_lost } = durable;
         let (entries, bytes) = (limits.recent_entries, limits.recent_bytes);
         Core {
             me,
             limits,
             reconfig,
             multi_address,
+            listen_on_all,
             ensemble: Ensemble::new(me, committed, last_seen),
             history: History::recover(last, recent, entries, bytes),
             accepted_epoch: accepted_epoch.max(current_epoch),
@@ -53,11 +62,26 @@ impl Core {
             round: 0,
             elected: Vote::NONE,
             elected_round: 0,
-            wants_snapshot: false,
+            wants_snapshot: is_lost,
+            is_lost,
+            foreseen: 0,
+            setbacks: 0,
             designated: None,
-            futile: 0,
             links: 0,
         }
+    }
+
+    /// Where this member listens, which others reach at these addresses.
+    pub(crate) fn listen_addresses(&self, addresses: &Addresses) -> Addresses {
+        if !self.listen_on_all {
+            return addresses.clone();
+        }
+        let everywhere = |address: &String| match address.rsplit_once(':') {
+            Some((_, port)) => format!("{}:{port}", Address::ANY_HOST),
+            None => address.clone(),
+        };
+        let everywhere: BTreeSet<String> = addresses.iter().map(everywhere).collect();
+        everywhere.into_iter().collect()
     }
 
     /// A number for a link to be dialled.
@@ -93,7 +117,46 @@ pub(crate) fn tell(event: trace::Ensemble, out: &mut Vec<Output>) {
     out.push(Output::Trace(Event::Ensemble(event)));
 }
 
+/// The last epoch whose places are positive numbers: a peer that names a later one is wrong.
+pub(crate) const EPOCH_MAX: i64 = i32::MAX as i64;
+
 /// The beginning of an epoch, which is no transaction.
 pub(crate) const fn epoch_start(epoch: i64) -> Zxid {
     Zxid(epoch << 32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Core;
+    use crate::config::{Config, Durable, Limits};
+    use base::NodeId;
+    use broadcast::Addresses;
+    use wire::quorum::{Membership, Rules};
+
+    #[test]
+    fn ports_are_open_at_the_own_addresses_or_at_all() {
+        let text = "server.1=b:3:4|c:3:5:participant";
+        let rules = Rules { multi_address: true, standalone: false };
+        let committed = Membership::parse(text, &rules).expect("a good text");
+        let core = |listen_on_all| {
+            let config = Config {
+                me: NodeId(1),
+                committed: committed.clone(),
+                last_seen: None,
+                reconfig: false,
+                multi_address: true,
+                listen_on_all,
+                limits: Limits::default(),
+            };
+            Core::recover(config, Durable::default())
+        };
+        let listens = |core: &Core, at: Option<Addresses>| {
+            core.listen_addresses(&at.expect("a member has addresses")).join(" ")
+        };
+        let (own, all) = (core(false), core(true));
+        assert_eq!(listens(&own, own.ensemble.election_addresses(own.me)), "b:4 c:5");
+        assert_eq!(listens(&own, own.ensemble.quorum_addresses(own.me)), "b:3 c:3");
+        assert_eq!(listens(&all, all.ensemble.election_addresses(all.me)), "0.0.0.0:4 0.0.0.0:5");
+        assert_eq!(listens(&all, all.ensemble.quorum_addresses(all.me)), "0.0.0.0:3");
+    }
 }

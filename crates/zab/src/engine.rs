@@ -2,7 +2,7 @@
 
 use crate::config::{Config, Durable};
 use crate::core::{Core, tell};
-use crate::election::{Decided, Looking, Mesh, Vote, notification};
+use crate::election::{Decided, Heard, Looking, Mesh, Vote, notification};
 use crate::leader::Leading;
 use crate::learner::{Learning, is_observer};
 use crate::status::{self, Status};
@@ -13,7 +13,7 @@ use broadcast::{
     Reads, Refusal, Truths, View,
 };
 use bytes::Bytes;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use trace::Ensemble as Event;
 use wire::quorum::ServerState;
 
@@ -23,6 +23,9 @@ pub struct Zab {
     core: Core,
     mesh: Mesh,
     role: Role,
+    /// Voters that looked while this member did not, with what they said last: they do not say it
+    /// again when this member looks too.
+    looking: BTreeMap<NodeId, Heard>,
 }
 
 /// What a member does.
@@ -47,7 +50,8 @@ impl Zab {
         mesh.listen(&core, out);
         out.push(Output::View(View::Apart));
         let looking = Looking::begin(&mut core, &mut mesh, now, out);
-        let mut zab = Zab { core, mesh, role: Role::Looking(looking) };
+        let looking = Role::Looking(looking);
+        let mut zab = Zab { core, mesh, role: looking, looking: BTreeMap::new() };
         zab.look_again(now, out);
         zab
     }
@@ -110,9 +114,6 @@ impl Zab {
             Role::Learning(learning) => {
                 tell(Event::LeaderLost { leader: learning.leader, reason }, out);
                 learning.end(out);
-                let futile =
-                    if learning.is_active() { 0 } else { self.core.futile.saturating_add(1) };
-                self.core.futile = futile;
             }
             Role::Leading(leading) => {
                 tell(Event::SteppedDown { epoch: leading.epoch(), reason }, out);
@@ -129,9 +130,16 @@ impl Zab {
             let vote = Vote { leader, zxid, epoch };
             return self.decided(Some(Decided { vote, supporters: BTreeSet::new() }), now, out);
         }
+        self.become_looking(now, out);
+    }
+
+    fn become_looking(&mut self, now: Time, out: &mut Vec<Output>) {
         let looking = Looking::begin(&mut self.core, &mut self.mesh, now, out);
         self.role = Role::Looking(looking);
         self.look_again(now, out);
+        for (from, heard) in std::mem::take(&mut self.looking) {
+            self.notified(from, heard, now, out);
+        }
     }
 
     /// Whether the election is over by what is known already.
@@ -154,7 +162,6 @@ impl Zab {
         let (zxid, epoch) = (vote.zxid, vote.epoch);
         tell(Event::ElectionDecided { round, leader, zxid, epoch, supporters }, out);
         if leader == core.me {
-            core.futile = 0;
             self.role = Role::Leading(Box::new(Leading::begin(core, now, out)));
             return;
         }
@@ -162,8 +169,7 @@ impl Zab {
             Ok(learning) => self.role = Role::Learning(Box::new(learning)),
             Err(reason) => {
                 tell(Event::LeaderLost { leader, reason }, out);
-                let looking = Looking::begin(core, &mut self.mesh, now, out);
-                self.role = Role::Looking(looking);
+                self.become_looking(now, out);
             }
         }
     }
@@ -202,7 +208,9 @@ impl Zab {
 
     fn link_down(&mut self, link: LinkId, reason: String, now: Time, out: &mut Vec<Output>) {
         if self.mesh.has(link) {
-            self.mesh.link_down(link);
+            if let Some(gone) = self.mesh.link_down(link) {
+                self.looking.remove(&gone);
+            }
             // Who is out of reach is not waited for.
             if let Role::Looking(looking) = &mut self.role {
                 let decided = looking.expired(&mut self.core, &mut self.mesh, now, out);
@@ -241,19 +249,17 @@ impl Zab {
     }
 
     /// A member tells its vote.
-    fn notified(
-        &mut self,
-        from: NodeId,
-        heard: crate::election::Heard,
-        now: Time,
-        out: &mut Vec<Output>,
-    ) {
+    fn notified(&mut self, from: NodeId, heard: Heard, now: Time, out: &mut Vec<Output>) {
         let (state, vote, round) = self.vote();
         let is_voter = self.core.ensemble.is_voter(from);
         if let (Role::Looking(looking), true) = (&mut self.role, is_voter) {
             let (core, mesh) = (&mut self.core, &mut self.mesh);
             let decided = looking.heard(core, mesh, from, heard, now, out);
             return self.decided(decided, now, out);
+        }
+        self.looking.remove(&from);
+        if is_voter && heard.is_looking() {
+            self.looking.insert(from, heard);
         }
         // Who asks is answered; a voter asks voters only, and its answers are not answered.
         let asks = heard.is_looking() && (!is_voter || self.core.ensemble.is_voter(self.core.me));
@@ -373,8 +379,7 @@ impl Zab {
         }
         if changed {
             self.mesh.listen(&self.core, out);
-            let looking = Looking::begin(&mut self.core, &mut self.mesh, now, out);
-            self.role = Role::Looking(looking);
+            self.become_looking(now, out);
         }
     }
 }

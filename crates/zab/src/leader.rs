@@ -46,6 +46,10 @@ pub(crate) struct Leading {
     ticks: u64,
     listen_at: Option<Time>,
     reads: Reads,
+    /// A voter that has promised a later epoch than this one: it can join the next.
+    outdated: Option<(NodeId, i64)>,
+    /// Whether a quorum takes longer than a tick to have this member's history.
+    is_late: bool,
 }
 
 /// How far a leader is.
@@ -80,6 +84,8 @@ impl Leading {
             ticks: 0,
             listen_at: None,
             reads: Reads::default(),
+            outdated: None,
+            is_late: false,
         };
         leading.listen(core, out);
         leading.discover(core, now, out);
@@ -89,6 +95,7 @@ impl Leading {
     fn listen(&mut self, core: &Core, out: &mut Vec<Output>) {
         self.listen_at = None;
         if let Some(addresses) = core.ensemble.quorum_addresses(core.me) {
+            let addresses = core.listen_addresses(&addresses);
             out.push(Output::Listen { channel: QUORUM, addresses });
         }
     }
@@ -205,6 +212,10 @@ impl Leading {
             if let Err(reason) = self.packet(core, link, &frame, now, out) {
                 self.drop_learner(core, link, reason, out)?;
             }
+        }
+        if let Some((who, promised)) = self.outdated {
+            let who = who.0;
+            return Err(format!("server {who} has promised the later epoch {promised:#x}"));
         }
         // What all these packets together came to is decided once.
         self.decide(core, out)

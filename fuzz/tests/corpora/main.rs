@@ -30,8 +30,8 @@ macro_rules! corpora {
 
 corpora! {
     frames connect requests replies txn_record txn_replay multi multi_read connection session
-    log_file log_records snapshot_plain snapshot_gzip snapshot_snappy snapshot_nodes number_files
-    zoo_cfg jvm_flags four_letter_word access_list quota_text
+    log_file log_records snapshot_plain snapshot_gzip snapshot_snappy snapshot_nodes snapshot_stream
+    number_files zoo_cfg jvm_flags four_letter_word access_list quota_text
     quorum_packets quorum_opening quorum_notifications membership_text
 }
 

@@ -5,8 +5,8 @@ use super::Fallback::{Is, Unset};
 use super::Kind::{Choice, Csv, LenientBool, Secret, StrictBool, Text, YesNo};
 use super::Unit::{Count, Milliseconds};
 use super::{
-    Key, Kind, NO_ADMIN, NO_COMPONENT, NO_ENSEMBLE_TO_TUNE, NO_SASL, NO_TLS, ignored,
-    ignored_unless, int, keys, refused_unless,
+    Key, Kind, NO_ADMIN, NO_COMPONENT, NO_SASL, NO_TLS, ignored, ignored_unless, int, keys,
+    refused_unless,
 };
 
 pub(super) const ROWS: &[Key] = keys! {
@@ -30,7 +30,8 @@ pub(super) const ROWS: &[Key] = keys! {
         "Whether hard quotas refuse writes";
     Property "skipACL" YesNo, Is("no"), Honoured, "Whether every access check passes";
     Property "enableEagerACLCheck" LenientBool, Is("false"),
-        ignored_unless("false", NO_ENSEMBLE_TO_TUNE), "Learners check access before they forward";
+        ignored_unless("false", "the leader checks access"),
+        "Learners check access before they forward";
     Own "jvm.pause.monitor" StrictBool, Is("false"), ignored_unless("false", NO_COMPONENT),
         "Watches for pauses of the JVM";
     Own "jvm.pause.info-threshold.ms" LONG_MILLISECONDS, Is("1000"), ignored(NO_COMPONENT),

@@ -4,9 +4,7 @@ use super::Disposition::Honoured;
 use super::Fallback::{Derived, Is, Required, Unset};
 use super::Kind::{Choice, Interval, LenientBool, Path, YesNo};
 use super::Unit::{Bytes, Count, Kibibytes, Milliseconds};
-use super::{
-    Key, Kind, NO_ENSEMBLE_TO_TUNE, TEST_AID, any_int, ignored, ignored_unless, int, keys,
-};
+use super::{Key, Kind, TEST_AID, any_int, ignored, ignored_unless, int, keys};
 
 pub(super) const ROWS: &[Key] = keys! {
     Own "dataDir" Path, Required, Honoured, "Folder of the snapshots, of myid and of the epoch files";
@@ -25,8 +23,6 @@ pub(super) const ROWS: &[Key] = keys! {
         "Steps in which a log file grows ahead of its data; 0 and less is off";
     Property "commitLogCount" any_int(Count), Is("500"), Honoured,
         "Committed transactions kept in memory; less than 500 becomes 500";
-    Property "snapshotSizeFactor" Kind::Text, Is("0.33"), ignored(NO_ENSEMBLE_TO_TUNE),
-        "How much log a leader sends before it prefers a snapshot";
     Property "forceSync" YesNo, Is("yes"), Honoured,
         "Whether a write waits for the disk; no risks acknowledged data";
     Bare "fsync.warningthresholdms" int(0, Milliseconds), Is("1000"), Honoured,
@@ -52,8 +48,6 @@ pub(super) const ROWS: &[Key] = keys! {
         "Whether the end of a session lists the ephemerals that it deletes";
     Property "serializeLastProcessedZxid.enabled" LenientBool, Is("true"), Honoured,
         "Whether snapshots carry their last zxid";
-    Property "forceSnapshotSync" LenientBool, Is("false"), ignored_unless("false", TEST_AID),
-        "Makes every synchronization a snapshot";
     Property "test.allowDiscontinuousProposals" LenientBool, Is("false"),
         ignored_unless("false", TEST_AID), "Allows gaps between proposals";
     Property "testingonly.initialZxid" Kind::Text, Unset, ignored(TEST_AID),

@@ -62,8 +62,8 @@ localSessionsUpgradingEnabled=true
         zoo.cfg line 10: ssl.keyStore.password: without effect: TLS is not built yet: no TLS listener is opened
         zoo.cfg line 11: ssl.trustStore.location: without effect: TLS is not built yet: no TLS listener is opened
         zoo.cfg line 12: ssl.trustStore.password: without effect: TLS is not built yet: no TLS listener is opened
-        zoo.cfg line 15: localSessionsEnabled: without effect: a standalone server has no local sessions, as in ZooKeeper
-        zoo.cfg line 16: localSessionsUpgradingEnabled: without effect: a standalone server has no local sessions, as in ZooKeeper
+        zoo.cfg line 15: localSessionsEnabled: without effect: local sessions are not built yet: every session is global
+        zoo.cfg line 16: localSessionsUpgradingEnabled: without effect: local sessions are not built yet: every session is global
     "#]].assert_eq(&outcome(result.clone()));
     let config = result.expect("the harness's file is valid").config;
     assert_eq!((config.listen.port, config.limits.connections_per_address), (20_000, None));
@@ -107,8 +107,8 @@ fn every_error_of_a_file_is_reported_in_the_order_of_its_lines() {
         zoo.cfg line 4: malformed \uXXXX escape (allowed: \u with 4 hex digits, or \\ for a backslash)
         zoo.cfg line 5: clientPort=x: not a port number (allowed: 0 to 65535)
         zoo.cfg line 6: minSessionTimeout=: not a whole number of milliseconds (allowed: -1 to 2147483647 milliseconds)
-        zoo.cfg line 7: server.1=a:1:2: refused: 2 servers make an ensemble, and ensembles are not built yet (allowed: one server.N line, a participant)
         zoo.cfg line 10: preAllocSize=010: not a whole number of KiB (allowed: -9007199254740992 to 9007199254740991 KiB)
+        ./quorate-data/myid: there is no such file, so this server does not know its number (allowed: the N of this server's server.N, and nothing else)
     "#]].assert_eq(&outcome(parse("zoo.cfg", text.as_bytes())));
 }
 
@@ -161,7 +161,7 @@ fn unknown_keys_are_accepted_with_one_warning_and_a_guess() {
 }
 
 #[test]
-fn one_server_runs_alone_and_more_are_refused() {
+fn one_server_runs_alone_and_more_make_an_ensemble() {
     check(
         "server.1=localhost:2888:3888",
         expect![[r#"
@@ -179,23 +179,27 @@ fn one_server_runs_alone_and_more_are_refused() {
     check(
         "server.1=localhost:2888:3888:observer",
         expect![[r#"
-        refused
-        zoo.cfg line 3: server.1=localhost:2888:3888:observer: refused: an observer needs an ensemble, and ensembles are not built yet (allowed: one server.N line, a participant)
-    "#]],
+            refused
+            zoo.cfg line 3: server.1=localhost:2888:3888:observer: there are observers and no participants (allowed: at least one participant)
+        "#]],
     );
     check(
         "server.1=a:2888:3888\nserver.2=b:2888:3888\nserver.3=c:2888:3888",
         expect![[r#"
-        refused
-        zoo.cfg line 3: server.1=a:2888:3888: refused: 3 servers make an ensemble, and ensembles are not built yet (allowed: one server.N line, a participant)
-    "#]],
+            refused
+            zoo.cfg: initLimit is not set (allowed: a number of ticks, as initLimit=10)
+            zoo.cfg: syncLimit is not set (allowed: a number of ticks, as syncLimit=5)
+            /d/myid: there is no such file, so this server does not know its number (allowed: the N of this server's server.N, and nothing else)
+        "#]],
     );
     check(
         "server.1=a:2888:3888\nstandaloneEnabled=false",
         expect![[r#"
-        refused
-        zoo.cfg line 4: standaloneEnabled=false: refused: ensembles are not built yet (allowed: true, or to leave the key out)
-    "#]],
+            refused
+            zoo.cfg: initLimit is not set (allowed: a number of ticks, as initLimit=10)
+            zoo.cfg: syncLimit is not set (allowed: a number of ticks, as syncLimit=5)
+            /d/myid: there is no such file, so this server does not know its number (allowed: the N of this server's server.N, and nothing else)
+        "#]],
     );
     check(
         "server.1=a:2888:3888;2182",
@@ -212,7 +216,7 @@ fn one_server_runs_alone_and_more_are_refused() {
     "#]],
     );
     let listen =
-        config("clientPortAddress=h\nserver.1=a|[::1]:1:2;h:2181".replace("a|", "a:1:2|").as_str());
+        config("clientPortAddress=h\nmultiAddress.enabled=true\nserver.1=a:1:2|[::1]:1:2;h:2181");
     assert_eq!(listen.listen.address.as_deref(), Some("h"));
 }
 
@@ -229,29 +233,29 @@ fn server_lines_are_read_strictly() {
         (
             "server.1=a",
             expect![[r#"
-            refused
-            zoo.cfg line 3: server.1=a: a host and two ports are needed (allowed: server.N=host:port:port[:role][;[host:]port])
-        "#]],
+                refused
+                zoo.cfg line 3: server.1=a: "a" is not host:port:port[:role][;[host:]port[;[host:]port]] (allowed: server.N=host:port:port[:role][;[host:]port])
+            "#]],
         ),
         (
             "server.1=a:1",
             expect![[r#"
-            refused
-            zoo.cfg line 3: server.1=a:1: the election port is missing (allowed: server.N=host:port:port[:role][;[host:]port])
-        "#]],
+                refused
+                zoo.cfg line 3: server.1=a:1: "a:1" is not host:port:port[:role][;[host:]port[;[host:]port]] (allowed: server.N=host:port:port[:role][;[host:]port])
+            "#]],
         ),
         (
             "server.1=:1:2",
             expect![[r#"
-            refused
-            zoo.cfg line 3: server.1=:1:2: the host is empty (allowed: server.N=host:port:port[:role][;[host:]port])
-        "#]],
+                refused
+                zoo.cfg line 3: server.1=:1:2: ":1:2" is not host:port:port[:role][;[host:]port[;[host:]port]] (allowed: server.N=host:port:port[:role][;[host:]port])
+            "#]],
         ),
         (
             "server.1=a:1:b",
             expect![[r#"
                 refused
-                zoo.cfg line 3: server.1=a:1:b: "b" is no election port (allowed: server.N=host:port:port[:role][;[host:]port])
+                zoo.cfg line 3: server.1=a:1:b: "b" is not a port (allowed: server.N=host:port:port[:role][;[host:]port])
             "#]],
         ),
         (
@@ -264,22 +268,22 @@ fn server_lines_are_read_strictly() {
         (
             "server.1=a:1:2:observer:x",
             expect![[r#"
-            refused
-            zoo.cfg line 3: server.1=a:1:2:observer:x: too many parts (allowed: server.N=host:port:port[:role][;[host:]port])
-        "#]],
+                refused
+                zoo.cfg line 3: server.1=a:1:2:observer:x: "a:1:2:observer:x" is not host:port:port[:role][;[host:]port[;[host:]port]] (allowed: server.N=host:port:port[:role][;[host:]port])
+            "#]],
         ),
         (
             "server.1=a:1:2;",
             expect![[r#"
-                refused
-                zoo.cfg line 3: server.1=a:1:2;: "" is no client port (allowed: server.N=host:port:port[:role][;[host:]port])
+                accepted
+                zoo.cfg line 3: server.1: the only server of its list, so it runs standalone; its peer ports stay closed
             "#]],
         ),
         (
             "server.1=a:1:2;h:65536",
             expect![[r#"
                 refused
-                zoo.cfg line 3: server.1=a:1:2;h:65536: "65536" is no client port (allowed: server.N=host:port:port[:role][;[host:]port])
+                zoo.cfg line 3: server.1=a:1:2;h:65536: 65536 is not a port: these go from 0 to 65535 (allowed: server.N=host:port:port[:role][;[host:]port])
             "#]],
         ),
     ] {

@@ -287,6 +287,7 @@ impl Connection {
 
     fn begin_frame(&mut self) -> usize {
         let start = self.outbox.len();
+        self.outbox.reserve(FRAME_SIZE_EXPECTED);
         self.outbox.extend_from_slice(&[0; FRAME_LENGTH_SIZE]);
         start
     }
@@ -338,3 +339,5 @@ pub const OUTBOX_PAUSE_BYTES: usize = 1 << 20;
 /// Replies and events that wait before a client that does not read them is cut off, in bytes.
 pub const OUTBOX_MAX_BYTES: usize = 64 << 20;
 const FRAME_LENGTH_SIZE: usize = 4;
+/// Most replies with their length: the first one need not grow step by step.
+const FRAME_SIZE_EXPECTED: usize = 64;

@@ -14,13 +14,12 @@ enum Route {
     Read,
     /// By the member.
     Write,
-    /// In its turn, once all is here that was decided elsewhere.
-    Sync,
     /// Not for clients.
     Refused,
 }
 
-fn route(op: OpCode) -> Route {
+/// A server without peers has all that was decided, so that a sync is a read there.
+fn route(op: OpCode, alone: bool) -> Route {
     match op {
         OpCode::Auth | OpCode::Sasl => Route::Immediate,
         OpCode::Exists
@@ -38,6 +37,7 @@ fn route(op: OpCode) -> Route {
         | OpCode::GetAllChildrenNumber
         | OpCode::AddWatch
         | OpCode::WhoAmI => Route::Read,
+        OpCode::Sync if alone => Route::Read,
         OpCode::Create
         | OpCode::Create2
         | OpCode::CreateContainer
@@ -47,8 +47,8 @@ fn route(op: OpCode) -> Route {
         | OpCode::SetAcl
         | OpCode::Multi
         | OpCode::Reconfig
-        | OpCode::CloseSession => Route::Write,
-        OpCode::Sync => Route::Sync,
+        | OpCode::CloseSession
+        | OpCode::Sync => Route::Write,
         // The last two are the server's own. The reference takes them from clients, and lets
         // those delete what they may not, or confuse themselves.
         OpCode::Error | OpCode::Check | OpCode::CreateSession | OpCode::DeleteContainer => {
@@ -68,13 +68,9 @@ impl Connection {
             return self.refuse(header.xid, Zxid::ZERO, err);
         }
         let body = reader.rest();
-        match op.map(|op| (op, route(op))) {
+        match op.map(|op| (op, route(op, desk.config.alone))) {
             Some((op, Route::Read)) => self.take_read(op, header.xid, body, desk),
             Some((op, Route::Write)) => self.take_write(op, header.xid, body, desk),
-            Some((op, Route::Sync)) if desk.config.alone => {
-                self.take_read(op, header.xid, body, desk);
-            }
-            Some((op, Route::Sync)) => self.submit(op, header.xid, body, desk),
             Some((OpCode::Auth, _)) => self.authenticate(header.xid, reader, desk),
             Some((_, Route::Immediate)) => self.answer_sasl(header.xid, reader),
             Some((_, Route::Refused)) | None => {

@@ -97,6 +97,9 @@ impl Keeper {
 
     /// Does what needs no place in the order, or whose turn has come.
     pub fn answer_ready(&mut self, section: &mut Section<'_>) {
+        if !self.has_ready() {
+            return;
+        }
         if let Role::Primary(primary) = &mut self.role {
             primary.release(&mut self.service.ready, section.outgoing);
         }

@@ -13,7 +13,7 @@ use super::{Keeper, Moment, Role, Section, Service, millis};
 use crate::Ids;
 use crate::session::{Owner, Place};
 use base::{NodeId, SessionId, Time, WallTime, Zxid};
-use broadcast::{Context, LinkId};
+use broadcast::{Context, LinkId, ReadLevel};
 use bytes::Bytes;
 use jute::{Decode, Encode, Reader, put_int};
 use trace::Event;
@@ -36,8 +36,8 @@ pub struct Letter {
 }
 
 impl Keeper {
-    /// The primary takes letters of replicas, in order; without being primary it takes none. After
-    /// a bad one it looks at no more of that link's.
+    /// The primary takes letters of replicas, in order; without being primary it takes none, and
+    /// they are lost ([`Keeper::is_primary`]). After a bad one it looks at no more of that link's.
     pub fn forwarded(
         &mut self,
         tree: &Tree,
@@ -171,7 +171,7 @@ impl Primary {
             }
             // A client that has moved on is told by its replica, which sees no more of its
             // session's writes.
-            OpCode::Sync => out.reads.push(self.syncs.of_link(from)),
+            OpCode::Sync => out.reads.push(self.syncs.of_link(ReadLevel::Proposed, from)),
             OpCode::Error
             | OpCode::Exists
             | OpCode::GetData

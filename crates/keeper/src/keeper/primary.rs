@@ -15,6 +15,7 @@ use crate::session::{Owner, Place};
 use crate::submission::{Ask, Submission, Submissions};
 use crate::{Clients, Config, Ids};
 use base::{ConnectionId, SessionId, Time, Zxid};
+use broadcast::ReadLevel;
 use jute::{Encode, put_int};
 use std::collections::VecDeque;
 use trace::Event;
@@ -107,7 +108,9 @@ impl Primary {
         let mut batch = Batch::like(self.last_batch);
         for (submission, body) in submissions.iter() {
             match &submission.ask {
-                Ask::Write(OpCode::Sync) => self.sync(service, submission, body, out),
+                Ask::Write(OpCode::Sync) => {
+                    self.sync(service, submission, body, moment.now, out);
+                }
                 Ask::Write(op) => self.write(service, *op, submission, body, moment, &mut batch),
                 Ask::Open { timeout_ms } => {
                     self.open(service, *timeout_ms, submission, moment, &mut batch);
@@ -264,30 +267,45 @@ impl Primary {
         service: &mut Service,
         submission: &Submission,
         body: &[u8],
+        now: Time,
         out: &mut Outgoing,
     ) {
         let Submission { connection, session, xid, .. } = *submission;
         let origin = Asked { connection, xid, op: OpCode::Sync };
-        match service.sessions.check(session, Owner::Here) {
+        let state = if service.is_throttled(OpCode::Sync, submission, now) {
+            Err(ErrorCode::ThrottledOp)
+        } else {
+            service.sessions.check(session, Owner::Here)
+        };
+        self.inflight.push_back(match state {
             Ok(()) => {
-                out.reads.push(self.syncs.own(body));
-                self.inflight.push_back(Inflight::Sync { origin });
+                out.reads.push(self.syncs.own(ReadLevel::Proposed, body));
+                Inflight::Sync { origin }
             }
-            Err(code) => {
-                self.inflight.push_back(Inflight::Answer { origin, err: code.number() });
-            }
-        }
+            Err(code) => Inflight::Answer { origin, err: code.number() },
+        });
     }
 
     /// Takes what waits for the delivery of this place. What stands ahead of it is ready now: that
     /// this is delivered shows that all before it is.
     pub(super) fn take(&mut self, at: Zxid, ready: &mut Vec<Ready>) -> Option<Asked> {
-        let proposed = |inflight: &Inflight| match inflight {
-            Inflight::Proposed { at, .. } => Some(*at),
-            Inflight::Answer { .. } | Inflight::Sync { .. } => None,
-        };
-        if self.inflight.iter().find_map(proposed) != Some(at) {
-            return None; // proposed by another member
+        match self.inflight.front() {
+            Some(Inflight::Proposed { at: proposed, origin }) if *proposed == at => {
+                let origin = *origin;
+                self.inflight.pop_front();
+                Some(origin)
+            }
+            Some(Inflight::Proposed { .. }) | None => None, // proposed by another member
+            Some(Inflight::Answer { .. } | Inflight::Sync { .. }) => self.take_behind(at, ready),
+        }
+    }
+
+    #[cold]
+    fn take_behind(&mut self, at: Zxid, ready: &mut Vec<Ready>) -> Option<Asked> {
+        let is_next = |inflight: &&Inflight| matches!(inflight, Inflight::Proposed { .. });
+        let next = self.inflight.iter().find(is_next)?;
+        if !matches!(next, Inflight::Proposed { at: proposed, .. } if *proposed == at) {
+            return None;
         }
         loop {
             match self.inflight.pop_front()? {

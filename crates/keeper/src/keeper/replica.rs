@@ -124,7 +124,7 @@ impl Replica {
         let op = OpCode::CreateSession;
         let (session_id, body) = (session.0, &timeout_ms.to_be_bytes());
         let request = ForwardedRequest { session_id, cxid: 0, op: op.number(), body };
-        put_packet_with_data(&mut out.letters, PacketKind::Request, -1, |out| request.encode(out));
+        put_request(&mut out.letters, &request, None);
         let origin = Asked { connection, xid: 0, op };
         self.queues.push(session, Waiting::Write { origin });
     }

@@ -36,17 +36,17 @@ impl<T> Sync<T> {
 
 impl Syncs {
     /// An own client's, with the request's body.
-    pub(super) fn own(&mut self, body: &[u8]) -> (Context, ReadLevel) {
+    pub(super) fn own(&mut self, level: ReadLevel, body: &[u8]) -> (Context, ReadLevel) {
         let context = self.next_context();
         self.own.push_back(Sync { context, at_least: None, asker: body.into() });
-        (context, ReadLevel::Proposed)
+        (context, level)
     }
 
     /// A replica's.
-    pub(super) fn of_link(&mut self, link: LinkId) -> (Context, ReadLevel) {
+    pub(super) fn of_link(&mut self, level: ReadLevel, link: LinkId) -> (Context, ReadLevel) {
         let context = self.next_context();
         self.links.push_back(Sync { context, at_least: None, asker: link });
-        (context, ReadLevel::Proposed)
+        (context, level)
     }
 
     /// Takes the oldest own one, answered or not.

@@ -65,14 +65,22 @@ impl Pending {
     }
 }
 
+/// Where a path stands in the index, so that a change need not look for it once more. It holds
+/// until the path's next change is put.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    hash: u64,
+    /// The path's latest entry.
+    latest: Option<u64>,
+}
+
 #[derive(Debug)]
 struct Entry {
     zxid: Zxid,
-    hash: u64,
     /// Its path's place in all that was ever put into [`Changes::paths`].
     path: Range<usize>,
-    /// The entry of the same path before this one.
-    before: Option<u64>,
+    /// Its path's place in the index before this entry.
+    before: Place,
     /// `None`: it will not exist.
     node: Option<Pending>,
 }
@@ -102,14 +110,15 @@ struct Undo {
 
 impl Changes {
     /// The node as it will be; `None` if it will not exist.
-    pub(crate) fn get(&self, tree: &Tree, path: &str, digest: bool) -> Option<Pending> {
+    pub(crate) fn get(&self, tree: &Tree, path: &str, digest: bool) -> Option<(Pending, Place)> {
         let path = canonical(path);
-        if let Some(entry) = self.find(path) {
-            return entry.node.clone();
+        let place = self.place(path);
+        if let Some(entry) = self.at(place) {
+            return Some((entry.node.clone()?, place));
         }
         let node = tree.find(path)?;
         let acl = if tree.acl(node).is_none() { AclState::Open } else { AclState::InTree(node) };
-        Some(Pending {
+        let pending = Pending {
             stat: tree.stat_persisted(node),
             children: i64::try_from(tree.num_children(node)).unwrap_or(i64::MAX),
             data_size: super::size(tree.data(node)),
@@ -117,15 +126,18 @@ impl Changes {
             digest: tree.node_digest(node),
             prefix: if digest { Prefix::InTree(node) } else { Prefix::Off },
             hint: Some(tree.hint(node)),
-        })
+        };
+        Some((pending, place))
     }
 
-    /// Whether the node will exist.
-    pub(crate) fn exists(&self, tree: &Tree, path: &str) -> bool {
-        match self.find(canonical(path)) {
+    /// The place of a path whose node will not exist; `None` if it will.
+    pub(crate) fn vacant(&self, tree: &Tree, path: &str) -> Option<Place> {
+        let place = self.place(canonical(path));
+        let exists = match self.at(place) {
             Some(entry) => entry.node.is_some(),
             None => tree.find(path).is_some(),
-        }
+        };
+        (!exists).then_some(place)
     }
 
     /// The paths that will exist with their stats, and those that will not.
@@ -133,33 +145,39 @@ impl Changes {
         // In the order of the transactions, a path at its latest one: never in the index's order.
         (self.first..).zip(&self.entries).filter_map(|(number, entry)| {
             let path = self.path(entry);
-            let is_latest = self.number_of(entry.hash, path) == Some(number);
+            let is_latest = self.number_of(entry.before.hash, path) == Some(number);
             is_latest.then_some((path, entry.node.as_ref()))
         })
     }
 
-    /// The node will be `node` after `zxid`. `old_digest` is what it was counted with before.
+    /// The node will be `node` after `zxid`. `old_digest` is what it was counted with before, and
+    /// `place` where it was found or missed.
     pub(crate) fn put(
         &mut self,
         tree: &Tree,
         zxid: Zxid,
-        path: &str,
+        (path, place): (&str, Place),
         old_digest: u32,
         node: Option<Pending>,
     ) {
         let path = canonical(path);
+        debug_assert_eq!(place, self.place(path), "{path} was changed since it was looked for");
         let new_digest = node.as_ref().map_or(0, |node| node.digest);
         let digest = self.digest(tree).wrapping_sub(u64::from(old_digest));
         self.digest = Some(digest.wrapping_add(u64::from(new_digest)));
-        let hash = hash(path);
         let number = self.first + self.entries.len() as u64;
-        let before = self.replace(hash, path, number);
         let start = self.paths_start + self.paths.len();
         self.paths.extend_from_slice(path.as_bytes());
-        self.entries.push_back(Entry { zxid, hash, path: start..start + path.len(), before, node });
-        if before.is_none() {
-            let Changes { entries, first, latest, .. } = self;
-            latest.insert_unique(hash, number, |number| entries[at(*first, *number)].hash);
+        let path = start..start + path.len();
+        self.entries.push_back(Entry { zxid, path, before: place, node });
+        let Changes { entries, first, latest, .. } = self;
+        let known = place.latest.and_then(|old| latest.find_mut(place.hash, |other| *other == old));
+        match known {
+            Some(found) => *found = number,
+            None => {
+                let hash = |number: &u64| entries[at(*first, *number)].before.hash;
+                latest.insert_unique(place.hash, number, hash);
+            }
         }
     }
 
@@ -182,7 +200,8 @@ impl Changes {
             // The index is told apart by number alone: its latest entry may be a later one.
             let number = self.first;
             self.first += 1;
-            if let Ok(found) = self.latest.find_entry(entry.hash, |other| *other == number) {
+            let hash = entry.before.hash;
+            if let Ok(found) = self.latest.find_entry(hash, |other| *other == number) {
                 found.remove();
             }
         }
@@ -219,8 +238,9 @@ impl Changes {
         while self.entries.len() > undo.entries {
             let Some(entry) = self.entries.pop_back() else { break };
             let number = self.first + self.entries.len() as u64;
-            if let Ok(mut found) = self.latest.find_entry(entry.hash, |other| *other == number) {
-                match entry.before {
+            let Place { hash, latest } = entry.before;
+            if let Ok(mut found) = self.latest.find_entry(hash, |other| *other == number) {
+                match latest {
                     Some(before) => *found.get_mut() = before,
                     None => drop(found.remove()),
                 }
@@ -230,24 +250,19 @@ impl Changes {
         self.digest = undo.digest;
     }
 
-    fn find(&self, path: &str) -> Option<&Entry> {
-        if self.entries.is_empty() {
-            return None;
-        }
-        let number = self.number_of(hash(path), path)?;
-        Some(&self.entries[at(self.first, number)])
+    /// Looks for a path, which is canonical.
+    fn place(&self, path: &str) -> Place {
+        let hash = hash(path);
+        Place { hash, latest: self.number_of(hash, path) }
+    }
+
+    /// The latest entry of that place.
+    fn at(&self, place: Place) -> Option<&Entry> {
+        place.latest.map(|number| &self.entries[at(self.first, number)])
     }
 
     fn number_of(&self, hash: u64, path: &str) -> Option<u64> {
         self.latest.find(hash, |number| self.is_of(*number, path)).copied()
-    }
-
-    /// Makes `number` the latest entry of a path that has one; answers with the one before.
-    fn replace(&mut self, hash: u64, path: &str, number: u64) -> Option<u64> {
-        let before = self.number_of(hash, path)?;
-        let found = self.latest.find_mut(hash, |other| *other == before)?;
-        *found = number;
-        Some(before)
     }
 
     fn is_of(&self, number: u64, path: &str) -> bool {

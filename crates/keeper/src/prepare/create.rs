@@ -23,7 +23,7 @@ impl Preparation<'_> {
         self.check_session()?;
         let parent_path = parent_of(&request.path)?;
         let acl = self.fix_up(request.acl)?;
-        let mut parent = self.node(parent_path)?;
+        let (mut parent, parent_place) = self.node(parent_path)?;
         self.may(&parent.acl, perms::CREATE)?;
         let mut path = Cow::Borrowed(&*request.path);
         if mode.sequential {
@@ -31,9 +31,7 @@ impl Preparation<'_> {
             write!(path.to_mut(), "{number:010}").expect("a string takes all");
         }
         self.check_path(&path)?;
-        if self.changes.exists(self.tree, &path) {
-            return Err(ErrorCode::NodeExists);
-        }
+        let place = self.changes.vacant(self.tree, &path).ok_or(ErrorCode::NodeExists)?;
         let parent_kind = self.config.owners.kind(parent.stat.ephemeral_owner);
         if matches!(parent_kind, OwnerKind::Ephemeral(_)) {
             return Err(ErrorCode::NoChildrenForEphemerals);
@@ -54,8 +52,9 @@ impl Preparation<'_> {
             Fixed::Unchanged(acls) => acls,
             Fixed::Owned(list) => raw_list(&list, &mut raw),
         };
-        self.changes.put(self.tree, self.zxid, parent_path, old_digest, Some(parent));
-        self.changes.put(self.tree, self.zxid, &path, 0, Some(child));
+        let at = (parent_path, parent_place);
+        self.changes.put(self.tree, self.zxid, at, old_digest, Some(parent));
+        self.changes.put(self.tree, self.zxid, (&path, place), 0, Some(child));
         let data = request.data;
         let ephemeral = mode.ephemeral;
         let create = CreateTxn { kind, path, data, acl, ephemeral, parent_cversion };

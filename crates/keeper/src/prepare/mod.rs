@@ -18,7 +18,7 @@ pub(crate) use multi::{decode_create_in_multi, decode_set_data_in_multi};
 use crate::{Config, Ids};
 use auth::{Fixed, InvalidAcl};
 use base::{SessionId, WallTime, Zxid};
-use changes::{AclState, Pending, Prefix};
+use changes::{AclState, Pending, Place, Prefix};
 use tree::{DigestPrefix, Tree};
 use wire::{Acls, ErrorCode, Id, OpCode, Txn, TxnDigest, perms, validate_path};
 
@@ -63,9 +63,19 @@ impl Preparation<'_> {
         validate_path(path).map_err(|_| ErrorCode::BadArguments)
     }
 
-    /// The node with all pending changes.
-    fn node(&self, path: &str) -> Outcome<Pending> {
+    /// The node with all pending changes, and where its own are kept.
+    fn node(&self, path: &str) -> Outcome<(Pending, Place)> {
         self.changes.get(self.tree, path, self.config.digest).ok_or(ErrorCode::NoNode)
+    }
+
+    /// The node at a path that nobody has checked. One that is found is a path: creates check
+    /// theirs. Only the empty one finds the root, which has another name.
+    fn named(&self, path: &str) -> Outcome<(Pending, Place)> {
+        let found = self.node(path);
+        if found.is_err() || path.is_empty() {
+            self.check_path(path)?;
+        }
+        found
     }
 
     /// The list as it is kept: duplicates removed, `auth` expanded.

@@ -2,7 +2,7 @@
 
 use super::create::raw_list;
 use super::{
-    AclState, Outcome, Pending, Preparation, READ, WRITE, next_version, parent_of, put, size,
+    AclState, Outcome, Pending, Place, Preparation, READ, WRITE, next_version, parent_of, put, size,
 };
 use auth::Fixed;
 use wire::{
@@ -21,13 +21,13 @@ impl Preparation<'_> {
         let path = &*request.path;
         let parent_path = deletable(path)?;
         let parent = self.node(parent_path)?;
-        self.may(&parent.acl, perms::DELETE)?;
+        self.may(&parent.0.acl, perms::DELETE)?;
         let node = self.node(path)?;
-        next_version(node.stat.version, request.version)?;
-        if node.children > 0 {
+        next_version(node.0.stat.version, request.version)?;
+        if node.0.children > 0 {
             return Err(ErrorCode::NotEmpty);
         }
-        self.remove(path, parent_path, &node, parent);
+        self.remove((path, &node), (parent_path, parent));
         Ok(put(out, &Txn::Delete { path: path.into(), by_reaper: false }, in_multi))
     }
 
@@ -37,31 +37,30 @@ impl Preparation<'_> {
         let parent_path = deletable(path)?;
         let parent = self.node(parent_path)?;
         let node = self.node(path)?;
-        if node.children > 0 {
+        if node.0.children > 0 {
             return Err(ErrorCode::NotEmpty);
         }
-        let kind = self.config.owners.kind(node.stat.ephemeral_owner);
+        let kind = self.config.owners.kind(node.0.stat.ephemeral_owner);
         if matches!(kind, OwnerKind::Ephemeral(_)) {
             return Err(ErrorCode::BadVersion);
         }
-        self.remove(path, parent_path, &node, parent);
+        self.remove((path, &node), (parent_path, parent));
         Ok(put(out, &Txn::Delete { path: path.into(), by_reaper: true }, false))
     }
 
     /// Notes that the node goes, and what that does to its parent.
     pub(super) fn remove(
         &mut self,
-        path: &str,
-        parent_path: &str,
-        node: &Pending,
-        mut parent: Pending,
+        (path, (node, place)): (&str, &(Pending, Place)),
+        (parent_path, (mut parent, parent_place)): (&str, (Pending, Place)),
     ) {
         let old_digest = parent.digest;
         parent.children -= 1;
         parent.stat.pzxid = self.zxid.0;
         parent.seal(self.tree, parent_path);
-        self.changes.put(self.tree, self.zxid, parent_path, old_digest, Some(parent));
-        self.changes.put(self.tree, self.zxid, path, node.digest, None);
+        let at = (parent_path, parent_place);
+        self.changes.put(self.tree, self.zxid, at, old_digest, Some(parent));
+        self.changes.put(self.tree, self.zxid, (path, *place), node.digest, None);
     }
 
     pub(super) fn set_data(
@@ -72,8 +71,7 @@ impl Preparation<'_> {
     ) -> Outcome<OpCode> {
         self.check_session()?;
         let path = &*request.path;
-        self.check_path(path)?;
-        let mut node = self.node(path)?;
+        let (mut node, place) = self.named(path)?;
         self.may(&node.acl, WRITE)?;
         self.check_quota(path, size(request.data) - node.data_size, 0)?;
         let version = next_version(node.stat.version, request.version)?;
@@ -84,7 +82,7 @@ impl Preparation<'_> {
         node.data_size = size(request.data);
         node.prefix = self.prefix(path, request.data);
         node.seal(self.tree, path);
-        self.changes.put(self.tree, self.zxid, path, old_digest, Some(node));
+        self.changes.put(self.tree, self.zxid, (path, place), old_digest, Some(node));
         let data = request.data;
         Ok(put(out, &Txn::SetData { path: path.into(), data, version, reconfig: false }, in_multi))
     }
@@ -98,7 +96,7 @@ impl Preparation<'_> {
         let path = &*request.path;
         self.check_path(path)?;
         let acl = self.fix_up(request.acl)?;
-        let mut node = self.node(path)?;
+        let (mut node, place) = self.node(path)?;
         self.may(&node.acl, perms::ADMIN)?;
         let version = next_version(node.stat.aversion, request.version)?;
         let old_digest = node.digest;
@@ -109,7 +107,7 @@ impl Preparation<'_> {
             AclState::New(acl.clone().into_vec().into())
         };
         node.seal(self.tree, path);
-        self.changes.put(self.tree, self.zxid, path, old_digest, Some(node));
+        self.changes.put(self.tree, self.zxid, (path, place), old_digest, Some(node));
         let mut raw = Vec::new();
         let acl = match acl {
             Fixed::Unchanged(acls) => acls,
@@ -126,8 +124,7 @@ impl Preparation<'_> {
     ) -> Outcome<OpCode> {
         self.check_session()?;
         let path = &*request.path;
-        self.check_path(path)?;
-        let node = self.node(path)?;
+        let (node, _) = self.named(path)?;
         self.may(&node.acl, READ)?;
         let version = next_version(node.stat.version, request.version)?;
         Ok(put(out, &Txn::Check { path: path.into(), version }, true))

@@ -13,7 +13,7 @@ impl Preparation<'_> {
             if let Some((parent_path, _)) = wire::parent_and_name(path)
                 && let (Ok(parent), Ok(node)) = (self.node(parent_path), self.node(path))
             {
-                self.remove(path, parent_path, &node, parent);
+                self.remove((path, &node), (parent_path, parent));
             }
         }
         let mut raw = Vec::new();

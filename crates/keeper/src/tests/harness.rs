@@ -2,8 +2,8 @@
 
 use crate::connection::{Connection, Desk};
 use crate::keeper::{Keeper, Section};
-use crate::{Clients, Config, Outgoing, Submissions, Watches};
-use base::{ConnectionId, SessionId, Time, WallTime};
+use crate::{Clients, Config, Letter, Outgoing, Submissions, Watches};
+use base::{ConnectionId, SessionId, Time, WallTime, Zxid};
 use broadcast::Proposal;
 use jute::{Decode, Reader, put_buffer, put_int, put_string};
 use std::collections::VecDeque;
@@ -22,9 +22,12 @@ pub(super) struct House {
     pub(super) hold: bool,
     /// Whether clients leave their output where it is.
     pub(super) keep_output: bool,
+    /// What the service wants sent, but for proposals.
+    pub(super) outgoing: Outgoing,
     connections: Vec<Connection>,
     inbox: Submissions,
-    order: VecDeque<Proposal>,
+    /// What is proposed and not delivered.
+    pub(super) order: VecDeque<Proposal>,
     delivered: usize,
 }
 
@@ -84,12 +87,18 @@ impl House {
     }
 
     pub(super) fn with(change: impl FnOnce(&mut Config)) -> House {
+        let mut house = House::apart(change);
+        house.keeper.become_primary(&house.tree, house.tree.last_zxid(), Time::ZERO);
+        house
+    }
+
+    /// Without a role.
+    pub(super) fn apart(change: impl FnOnce(&mut Config)) -> House {
         let mut config = Config::standalone();
         change(&mut config);
         let config = Arc::new(config);
         let tree = Tree::new(tree::Config { digest: true, owners: config.owners });
-        let mut keeper = Keeper::new(Arc::clone(&config), WallTime(0));
-        keeper.become_primary(&tree, tree.last_zxid(), Time::ZERO);
+        let keeper = Keeper::new(Arc::clone(&config), WallTime(0));
         House {
             config,
             tree,
@@ -99,6 +108,7 @@ impl House {
             wall: WallTime(0),
             hold: false,
             keep_output: false,
+            outgoing: Outgoing::default(),
             connections: Vec::new(),
             inbox: Submissions::default(),
             order: VecDeque::new(),
@@ -168,18 +178,45 @@ impl House {
         if self.hold {
             return;
         }
-        let mut out = Outgoing::default();
-        self.keeper.prepare(&self.tree, self.now, self.wall, &self.inbox, &mut out);
-        self.inbox.clear();
-        self.order.extend(out.proposals);
+        let House { keeper, tree, inbox, outgoing, .. } = self;
+        keeper.prepare(tree, self.now, self.wall, inbox, outgoing);
+        inbox.clear();
+        self.order.append(&mut self.outgoing.proposals.drain(..).collect());
+        self.answer_ready();
+    }
+
+    pub(super) fn answer_ready(&mut self) {
         self.in_section(|keeper, section| keeper.answer_ready(section));
     }
 
+    /// The primary takes letters.
+    pub(super) fn forwarded(&mut self, letters: &[Letter]) {
+        let House { keeper, tree, outgoing, .. } = self;
+        keeper.forwarded(tree, self.now, self.wall, letters, outgoing);
+        self.order.append(&mut self.outgoing.proposals.drain(..).collect());
+        self.answer_ready();
+    }
+
+    pub(super) fn heartbeat(&mut self) -> bytes::Bytes {
+        self.keeper.heartbeat(&mut Table(&mut self.connections), self.now)
+    }
+
+    /// The client's end goes away, and the host notices.
+    pub(super) fn detach(&mut self, slot: usize) {
+        let connection = &mut self.connections[slot];
+        let (id, session) = (connection.id(), connection.session());
+        let (last_heard, ids) = (connection.last_heard(), crate::Ids::default());
+        connection.close();
+        let origin =
+            crate::Origin { connection: id, session, xid: 0, ids: &ids, arrived: self.now };
+        self.inbox.ask(origin, crate::Ask::Detach { last_heard });
+        self.prepare();
+    }
+
     pub(super) fn expire(&mut self) {
-        let mut out = Outgoing::default();
-        let mut table = Table(&mut self.connections);
-        self.keeper.expire(&self.tree, self.now, self.wall, &mut table, &mut out);
-        self.order.extend(out.proposals);
+        let House { keeper, tree, connections, outgoing, .. } = self;
+        keeper.expire(tree, self.now, self.wall, &mut Table(connections), outgoing);
+        self.order.append(&mut self.outgoing.proposals.drain(..).collect());
     }
 
     pub(super) fn fail_disk(&mut self) {
@@ -190,20 +227,24 @@ impl House {
 
     pub(super) fn deliver_all(&mut self) {
         while let Some(Proposal { at, item, .. }) = self.order.pop_front() {
-            self.delivered += 1;
-            self.in_section(|keeper, section| keeper.apply(section, at, &item));
-            self.prepare();
+            self.apply(at, &item);
         }
     }
 
-    fn in_section(&mut self, act: impl FnOnce(&mut Keeper, &mut Section<'_>)) {
+    pub(super) fn apply(&mut self, at: Zxid, item: &[u8]) {
+        self.delivered += 1;
+        self.in_section(|keeper, section| keeper.apply(section, at, item));
+        self.prepare();
+    }
+
+    pub(super) fn in_section(&mut self, act: impl FnOnce(&mut Keeper, &mut Section<'_>)) {
         let mut table = Table(&mut self.connections);
         let mut section = Section {
             tree: &mut self.tree,
             watches: &mut self.watches,
             clients: &mut table,
             submissions: &mut self.inbox,
-            outgoing: &mut Outgoing::default(),
+            outgoing: &mut self.outgoing,
             now: self.now,
         };
         act(&mut self.keeper, &mut section);
@@ -225,7 +266,7 @@ impl House {
         self.connections[slot].wants_more()
     }
 
-    fn frames(&mut self, slot: usize) -> Vec<Vec<u8>> {
+    pub(super) fn frames(&mut self, slot: usize) -> Vec<Vec<u8>> {
         if self.keep_output {
             return Vec::new();
         }

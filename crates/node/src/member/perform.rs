@@ -11,7 +11,7 @@ use trace::Event;
 
 impl<S: Shared> Member<S> {
     pub(super) fn send(&mut self, now: Time, out: &mut Vec<Output>) {
-        let Member { engine, outgoing, engine_out, .. } = self;
+        let Member { engine, keeper, outgoing, engine_out, .. } = self;
         if outgoing.is_empty() {
             return;
         }
@@ -31,6 +31,7 @@ impl<S: Shared> Member<S> {
         }
         for keeper::Refused { link, reason } in refused.drain(..) {
             out.push(Output::Close { link });
+            keeper.link_lost(link);
             tell(broadcast::Input::LinkDown { link, reason: reason.to_owned() });
         }
     }

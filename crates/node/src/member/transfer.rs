@@ -128,6 +128,7 @@ impl<S: Shared> Member<S> {
             && self.snapshots.begin_at_once(now)
         {
             installing.begun = true;
+            out.push(Output::BeginInstall { at: installing.at });
             out.push(Output::TakeSnapshot);
         }
     }

@@ -1,37 +1,28 @@
 //! Streams out of trees and trees out of streams, the reference's among them.
 
 use super::{SnapshotError, SnapshotFault, SnapshotProgress, SnapshotReceiver, SnapshotSender};
+use crate::testing::{CONFIG, create as create_at, dirs, record};
 use crate::{Recovered, SnapshotOptions, recover};
 use base::{Rng, SessionId, Zxid};
 use bytes::Bytes;
 use jute::{Reader, put_int, put_long, put_string};
 use std::path::Path;
 use storage::simulated::SimulatedDisk;
-use storage::{Compression, Dirs, RecoveryOptions};
-use tree::{Config, Tree};
-use wire::{Acls, CreateKind, CreateTxn, OwnerRules, Txn, TxnHeader, TxnRecord};
+use storage::{Compression, RecoveryOptions};
+use tree::Tree;
+use wire::{Acls, Txn};
 
-const CONFIG: Config =
-    Config { digest: true, owners: OwnerRules { extended_types: true, emulate_353_ttl: false } };
 const SENT: &[u8] = include_bytes!("../../testdata/sent.300000000");
 const SNAPSHOT: &[u8] = include_bytes!("../../testdata/snapshot.200000001");
 /// What follows the stream in `SENT`: NEWLEADER.
 const BEHIND: usize = 88;
 
 fn apply(tree: &mut Tree, zxid: i64, session: i64, txn: Txn<'_>) {
-    let op = txn.op().number();
-    let header = TxnHeader { client_id: session, cxid: 0, zxid, time: 5, op };
-    tree.apply(&TxnRecord { header, txn, digest: None }, &mut |_| {});
+    crate::testing::apply(tree, &record(zxid, session, txn));
 }
 
 fn create<'a>(path: &'a str, data: &'a [u8], ephemeral: bool) -> Txn<'a> {
     create_at(path, data, ephemeral, -1)
-}
-
-fn create_at<'a>(path: &'a str, data: &'a [u8], ephemeral: bool, parent_cversion: i32) -> Txn<'a> {
-    let (kind, acl) = (CreateKind::Create, Acls::OPEN);
-    let (path, data) = (path.into(), Some(data));
-    Txn::Create(CreateTxn { kind, path, data, acl, ephemeral, parent_cversion })
 }
 
 fn delete(path: &str) -> Txn<'_> {
@@ -95,8 +86,8 @@ fn recovered(name: &str, bytes: &[u8]) -> Tree {
     disk.install(&Path::new("/data/version-2").join(name), bytes);
     let snapshot =
         SnapshotOptions { compression: Compression::None, digest: true, last_zxid: false };
-    let (dirs, options) = (Dirs::single("/data"), RecoveryOptions::default());
-    let Recovered { tree, .. } = recover(&disk, &dirs, options, CONFIG, snapshot).unwrap();
+    let options = RecoveryOptions::default();
+    let Recovered { tree, .. } = recover(&disk, &dirs(), options, CONFIG, snapshot).unwrap();
     tree
 }
 

@@ -12,7 +12,7 @@ mod read;
 mod readers;
 mod send;
 
-use crate::service::{Service, Worker};
+use crate::service::{Seat, Service};
 use crate::sync::lock;
 use crate::table::Entry;
 use base::SessionId;
@@ -30,7 +30,7 @@ use tokio::net::TcpStream;
 /// The task of one connection.
 pub(crate) struct ConnectionTask {
     service: Arc<Service>,
-    worker: Arc<Worker>,
+    worker: Seat,
     entry: Arc<Entry>,
     stream: TcpStream,
     remote: SocketAddr,
@@ -82,7 +82,7 @@ impl ConnectionTask {
     /// A task for a socket that the limits have let in.
     pub(crate) fn new(
         service: Arc<Service>,
-        worker: Arc<Worker>,
+        worker: Seat,
         stream: TcpStream,
         remote: SocketAddr,
     ) -> ConnectionTask {

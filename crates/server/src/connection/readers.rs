@@ -9,7 +9,8 @@
 
 use super::{ConnectionTask, feed::Fed};
 use crate::server;
-use crate::service::Service;
+use crate::service::{Seat, Service};
+use crate::threads;
 use jute::Encode;
 use std::borrow::Cow;
 use std::future::Future;
@@ -51,7 +52,7 @@ impl Reader {
             sockets().unwrap()
         };
         service.limits.enter(remote.ip()).unwrap();
-        let worker = Arc::clone(&service.workers[number]);
+        let worker = Seat::take(&service.workers[number]);
         let task = ConnectionTask::new(Arc::clone(service), worker, stream, remote);
         let service = Arc::clone(service);
         let mut reader = Reader { service, runtime, task, client, replies: Vec::new() };
@@ -164,7 +165,8 @@ fn service(workers: usize) -> Arc<Service> {
     let dir = Path::new("/data");
     disk.create_dir_all(dir).unwrap();
     let config = crate::tests::config(dir, &[]);
-    let service = server::assemble_for_tests(&disk, config, workers).unwrap();
+    let runtimes: Vec<Runtime> = (0..workers).map(|_| threads::runtime().unwrap()).collect();
+    let service = server::assemble_for_tests(&disk, config, &runtimes).unwrap();
     let request = CreateRequest {
         path: Cow::Borrowed(PATH),
         data: Some(&[7; 100]),

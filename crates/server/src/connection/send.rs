@@ -3,10 +3,14 @@
 use super::{ConnectionTask, Look};
 use crate::sync::lock;
 use keeper::OUTBOX_PAUSE_BYTES;
+use rustix::net::{SendFlags, send};
+use socket2::SockRef;
 use std::io;
+use std::net::Shutdown;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::io::AsyncWrite;
+use tokio::net::TcpStream;
 
 /// Bytes on their way out.
 #[derive(Debug, Default)]
@@ -21,6 +25,18 @@ impl Outgoing {
     /// Adds the answer to a four-letter word.
     pub(super) fn push(&mut self, text: &str) {
         self.bytes.extend_from_slice(text.as_bytes());
+    }
+
+    /// Sends what is the connection's last in one segment with the end of the stream, if the socket
+    /// takes it now: a packet less, and the client is woken once.
+    fn send_last(&mut self, stream: &TcpStream) {
+        let sent = send(stream, &self.bytes, SendFlags::MORE | SendFlags::NOSIGNAL);
+        // Whatever went wrong or is left is the ordinary way's.
+        self.sent = sent.unwrap_or(0);
+        if self.sent == self.bytes.len() {
+            // Now, and not by the close: that drops what it holds if the client has sent more.
+            let _ = SockRef::from(stream).shutdown(Shutdown::Write);
+        }
     }
 
     /// Whether the connection is to go on with reads that waited; asking takes the answer.
@@ -54,10 +70,14 @@ impl ConnectionTask {
                 return Ok(Some(Look::at(&state.connection)));
             }
             state.connection.take_output(bytes);
+            let is_last = state.connection.is_closed();
             drop(state);
             *resume_due |= bytes.len() >= OUTBOX_PAUSE_BYTES;
             let counters = &mut lock(&self.worker.counters).metrics.counters;
             counters.response_bytes += bytes.len() as u64;
+            if is_last {
+                self.outgoing.send_last(&self.stream);
+            }
         }
     }
 }

@@ -24,7 +24,7 @@ pub struct AheadPlan(Kind);
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Kind {
     Spare { path: PathBuf, size: u64, durable_mark: bool, force_sync: bool },
-    Growth { path: PathBuf, from: u64, to: u64 },
+    Growth { path: PathBuf, serial: u64, from: u64, to: u64 },
 }
 
 /// What was done ahead.
@@ -34,7 +34,7 @@ pub struct Ahead<F>(Done<F>);
 #[derive(Debug)]
 enum Done<F> {
     Spare(Spare<F>),
-    Growth { path: PathBuf, to: u64 },
+    Growth { serial: u64, to: u64 },
 }
 
 /// The next file, without a log's name.
@@ -84,7 +84,7 @@ impl AheadPlan {
                 }
                 made.map(|spare| Ahead(Done::Spare(spare)))
             }
-            Kind::Growth { path, from, to } => {
+            Kind::Growth { path, serial, from, to } => {
                 let mut file = disk.open_rw(path).at(path)?;
                 let mut size = *from;
                 while size < *to {
@@ -92,7 +92,7 @@ impl AheadPlan {
                     size = (size + GROWTH_STEP).min(*to);
                     file.allocate(size).at(path)?;
                 }
-                Ok(Ahead(Done::Growth { path: path.clone(), to: *to }))
+                Ok(Ahead(Done::Growth { serial: *serial, to: *to }))
             }
         }
     }
@@ -133,7 +133,8 @@ impl<D: Disk> TxnLog<D> {
         let is_wanted = current.reserved == current.allocated
             && current.position + step / 4 > current.allocated;
         let (from, to) = (current.allocated, current.allocated + step);
-        is_wanted.then(|| Kind::Growth { path: current.path.clone(), from, to })
+        let serial = current.serial;
+        is_wanted.then(|| Kind::Growth { path: current.path.clone(), serial, from, to })
     }
 
     fn spare_wanted(&self, step: u64) -> Option<Kind> {
@@ -151,9 +152,9 @@ impl<D: Disk> TxnLog<D> {
         self.ahead.is_under_way = false;
         match result {
             Ok(Ahead(Done::Spare(spare))) => self.ahead.spare = Some(spare),
-            Ok(Ahead(Done::Growth { path, to })) => {
+            Ok(Ahead(Done::Growth { serial, to })) => {
                 // Another file may have been begun meanwhile.
-                if let Some(current) = self.current.as_mut().filter(|file| file.path == path) {
+                if let Some(current) = self.current.as_mut().filter(|file| file.serial == serial) {
                     current.reserved = current.reserved.max(to);
                 }
             }

@@ -6,7 +6,7 @@
 //! nothing counts as durable before a sync that was begun after it was written has ended well; after
 //! one that did not, nothing is written any more.
 
-use super::writer::TxnLog;
+use super::writer::{Current, TxnLog};
 use crate::error::At;
 use crate::{Disk, DiskFile, Error};
 use base::Zxid;
@@ -24,6 +24,7 @@ pub struct SyncJob<F> {
 #[derive(Debug)]
 struct Written {
     path: PathBuf,
+    serial: u64,
     /// All of the file before it.
     position: u64,
     last: Option<Zxid>,
@@ -69,7 +70,8 @@ impl<D: Disk> TxnLog<D> {
             Some(file) => file,
             None => current.file.another().at(&current.path)?,
         };
-        let written = Written { path: current.path.clone(), position: current.position, last };
+        let Current { path, serial, position, .. } = current;
+        let written = Written { path: path.clone(), serial: *serial, position: *position, last };
         Ok(Some(SyncJob { file, written }))
     }
 
@@ -81,12 +83,13 @@ impl<D: Disk> TxnLog<D> {
         let SyncDone { file, written, result } = done;
         self.guarded(|log| {
             result.at(&written.path)?;
-            // The file may have been rolled meanwhile, which made all of it durable.
-            if let Some(current) = log.current.as_mut().filter(|file| file.path == written.path) {
+            // The file may have been rolled meanwhile, which made all of it durable, and cut.
+            let same = |file: &&mut Current<D::File>| file.serial == written.serial;
+            if let Some(current) = log.current.as_mut().filter(same) {
                 current.synced = current.synced.max(written.position);
                 current.beside = Some(file);
             }
-            log.note_synced(written.last);
+            log.note_synced(written.serial, written.last);
             log.roll_if_large()
         })
     }

@@ -10,6 +10,7 @@
 
 mod ahead;
 mod beside;
+mod entries;
 mod reader;
 mod scan;
 mod settle;
@@ -21,10 +22,11 @@ mod writer;
 
 pub use ahead::{Ahead, AheadPlan};
 pub use beside::{SyncDone, SyncJob};
+pub use entries::{LogEntry, read_entries};
 pub use reader::{FINDINGS_MAX, Finding, LogReader, LogRecord, ReadOptions, Tail, last_logged};
 pub(crate) use settle::settle;
-pub(crate) use truncate::cut;
 pub use truncate::truncate_log;
+pub(crate) use truncate::{cut, remove_after};
 pub use writer::{LogOptions, TxnLog, padded_size};
 
 /// checksum and length, before the payload.

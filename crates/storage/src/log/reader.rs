@@ -114,6 +114,8 @@ pub struct LogReader<D: Disk> {
     current: Option<Scan<D::File>>,
     /// The last record read, also of those before the start.
     last: Option<Zxid>,
+    /// The last of those before the start.
+    skipped: Option<Zxid>,
     /// An earlier file that ended badly: the next record must continue it.
     torn: Option<Torn>,
     findings: Vec<Finding>,
@@ -154,6 +156,7 @@ impl<D: Disk> LogReader<D> {
             files,
             current: None,
             last: None,
+            skipped: None,
             torn: None,
             findings: Vec::new(),
             visited: Vec::new(),
@@ -171,6 +174,11 @@ impl<D: Disk> LogReader<D> {
     #[must_use]
     pub fn findings(&self) -> &[Finding] {
         &self.findings
+    }
+
+    /// The last record that was met before the start.
+    pub(crate) fn skipped(&self) -> Option<Zxid> {
+        self.skipped
     }
 
     /// The files that were read to the end of their records.
@@ -209,6 +217,7 @@ impl<D: Disk> LogReader<D> {
                     if header.zxid >= self.start.0 {
                         return Ok(Some(Found { header, payload, offset }));
                     }
+                    self.skipped = self.skipped.max(Some(Zxid(header.zxid)));
                 }
                 Step::End if !scan.is_before_mark() => {
                     self.leave();
@@ -280,7 +289,7 @@ impl<D: Disk> LogReader<D> {
     fn follow(&mut self, zxid: Zxid) -> Result<(), Error> {
         let before_start = Zxid(self.start.0.saturating_sub(1));
         let after = self.last.map_or(before_start, |last| last.max(before_start));
-        let is_gap = zxid.epoch() == after.epoch() && zxid.0 > after.0.saturating_add(1);
+        let is_gap = is_gap(after, zxid);
         if let Some(torn) = self.torn.take() {
             if is_gap {
                 let Torn { path, offset, damage } = torn;
@@ -314,6 +323,16 @@ impl<D: Disk> LogReader<D> {
         if !may_repeat || self.findings.len() < FINDINGS_MAX {
             self.findings.push(finding);
         }
+    }
+}
+
+/// Whether transactions are missing between two: within an epoch none is left out, and every epoch
+/// begins with its first. What the end of an earlier epoch lacks cannot be seen.
+pub(super) fn is_gap(after: Zxid, next: Zxid) -> bool {
+    if next.epoch() == after.epoch() {
+        next.0 > after.0.saturating_add(1)
+    } else {
+        next.epoch() > after.epoch() && next.counter() > 1
     }
 }
 

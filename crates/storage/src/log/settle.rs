@@ -20,6 +20,13 @@ pub(crate) struct Visited {
     pub(crate) end: u64,
 }
 
+impl Visited {
+    /// Whether there is no record in it.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.end <= HEADER_SIZE
+    }
+}
+
 /// Makes the records of `files`, in the order of reading, durable under their names.
 pub(crate) fn settle<D: Disk>(disk: &D, dir: &Path, files: &[Visited]) -> Result<(), Error> {
     let Some((last, earlier)) = files.split_last() else { return Ok(()) };

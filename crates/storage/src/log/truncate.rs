@@ -1,8 +1,8 @@
 //! Cutting the log after a transaction, which a leader asks for with TRUNC.
 //!
-//! Later files go first, newest first, so that a crash leaves a log that is only too long, and the
-//! leader asks again. Deviation: the reference, asked for a zxid that is not in the log, keeps one
-//! record too many; here nothing is touched.
+//! Later files go first, newest first and each for good, so that a crash leaves a log that is only
+//! too long, and the leader asks again. Deviation: the reference, asked for a zxid that is not in
+//! the log, keeps one record too many; here nothing is touched.
 
 use super::reader::{LogReader, ReadOptions};
 use super::{HEADER_SIZE, MARK_OFFSET};
@@ -30,12 +30,39 @@ pub fn truncate_log<D: Disk>(
         return Err(not_in_log());
     }
     let (path, end) = (record.path.to_owned(), record.end);
+    cut_after(disk, dir, &path, end)
+}
+
+/// Removes every record after `zxid`, which need not be in the log.
+pub(crate) fn remove_after<D: Disk>(
+    disk: &D,
+    dir: &Path,
+    zxid: Zxid,
+    options: ReadOptions,
+) -> Result<(), Error> {
+    let options = ReadOptions { refuse_gaps: false, ..options };
+    let mut reader = LogReader::open(disk.clone(), dir, zxid.next(), options)?;
+    match reader.next_record()? {
+        Some(record) => {
+            let (path, begin) = (record.path.to_owned(), record.offset);
+            cut_after(disk, dir, &path, begin)
+        }
+        None => Ok(()),
+    }
+}
+
+/// Removes all files after `path`, and what it holds itself from `end` on.
+fn cut_after<D: Disk>(disk: &D, dir: &Path, path: &Path, end: u64) -> Result<(), Error> {
+    let remove = |path: &Path| {
+        disk.remove(path).at(path)?;
+        disk.sync_dir(dir).at(dir)
+    };
     let logs = list_logs(disk, dir)?;
     for log in logs.iter().rev().take_while(|log| log.path != path) {
-        disk.remove(&log.path).at(&log.path)?;
+        remove(&log.path)?;
     }
-    disk.sync_dir(dir).at(dir)?;
-    cut(disk, &path, end)
+    // A file without records would have the name that the next one may get.
+    if end <= HEADER_SIZE { remove(path) } else { cut(disk, path, end) }
 }
 
 /// Cuts a file after its good part, padding included; it is never appended to again.

@@ -53,11 +53,17 @@ pub struct TxnLog<D: Disk> {
     last_synced: Option<Zxid>,
     /// Padded size of the files rolled since [`TxnLog::reset_total_size`].
     rolled_size: u64,
+    /// How many files were begun.
+    files: u64,
+    /// How many of them were begun before the last truncation.
+    cut_files: u64,
     pub(super) failed: bool,
 }
 
 #[derive(Debug)]
 pub(super) struct Current<F> {
+    /// Which file of this log it is: after a truncation a name may come again.
+    pub(super) serial: u64,
     pub(super) file: F,
     /// Another handle on it, for syncs beside the log; away while one is under way.
     pub(super) beside: Option<F>,
@@ -91,6 +97,8 @@ impl<D: Disk> TxnLog<D> {
             last_appended: None,
             last_synced: None,
             rolled_size: 0,
+            files: 0,
+            cut_files: 0,
             failed: false,
         }
     }
@@ -161,9 +169,11 @@ impl<D: Disk> TxnLog<D> {
         }
     }
 
-    /// Everything up to `last` is durable.
-    pub(super) fn note_synced(&mut self, last: Option<Zxid>) {
-        self.last_synced = self.last_synced.max(last);
+    /// Everything up to `last` is durable, as a sync of that file says.
+    pub(super) fn note_synced(&mut self, serial: u64, last: Option<Zxid>) {
+        if serial > self.cut_files {
+            self.last_synced = self.last_synced.max(last);
+        }
     }
 
     /// Flushes and syncs: when it returns, every record appended is durable.
@@ -184,6 +194,13 @@ impl<D: Disk> TxnLog<D> {
             log.write_buffer()?;
             log.close_current()
         })
+    }
+
+    /// What was appended after `to` is void, and nothing that it awaited is to be told of.
+    pub(crate) fn forget_after(&mut self, to: Zxid) {
+        self.cut_files = self.files;
+        self.last_appended = self.last_appended.min(Some(to));
+        self.last_synced = self.last_synced.min(Some(to));
     }
 
     /// The last record that was appended by this process.
@@ -222,6 +239,16 @@ impl<D: Disk> TxnLog<D> {
         self.rolled_size = 0;
     }
 
+    /// The disk that it is on.
+    pub(crate) fn disk(&self) -> &D {
+        &self.disk
+    }
+
+    /// Ends this log, as an error of its own would: for what belongs to it and has failed.
+    pub fn fail(&mut self) {
+        self.failed = true;
+    }
+
     /// Whether an error has ended this log.
     #[must_use]
     pub fn has_failed(&self) -> bool {
@@ -229,7 +256,7 @@ impl<D: Disk> TxnLog<D> {
     }
 
     /// Runs a step; its failure ends the log.
-    pub(super) fn guarded<T>(
+    pub(crate) fn guarded<T>(
         &mut self,
         step: impl FnOnce(&mut TxnLog<D>) -> Result<T, Error>,
     ) -> Result<T, Error> {
@@ -275,7 +302,20 @@ impl<D: Disk> TxnLog<D> {
         let mark = if durable_mark { HEADER_SIZE } else { 0 };
         let (position, synced, reserved) = (HEADER_SIZE, HEADER_SIZE, allocated);
         let (beside, unmarked) = (None, 0);
-        Ok(Current { file, beside, path, position, allocated, reserved, synced, mark, unmarked })
+        self.files += 1;
+        let serial = self.files;
+        Ok(Current {
+            serial,
+            file,
+            beside,
+            path,
+            position,
+            allocated,
+            reserved,
+            synced,
+            mark,
+            unmarked,
+        })
     }
 
     fn write_buffer(&mut self) -> Result<(), Error> {

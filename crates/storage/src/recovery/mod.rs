@@ -3,7 +3,7 @@
 //! [`Recovery::open`] checks the directories and finds the snapshots; [`Recovery::restore`] feeds
 //! the newest good one to a [`Restore`], then every later record of the log, and repairs what a
 //! crash left: what may not be durable is written again, a torn tail is cut off its file, a log
-//! that was never begun and a half-written snapshot are removed. A server and the simulator use the
+//! that was never begun and a half-written snapshot are removed, an install is completed. A server and the simulator use the
 //! same driver.
 //!
 //! Deviations from the reference, all towards refusing: transactions that are missing between the
@@ -17,7 +17,9 @@ pub use restore::{Begin, Outcome, Restore, RestoreError, Restored};
 
 use crate::error::At;
 use crate::log::{Finding, LogReader, ReadOptions, Tail};
+use crate::mark::INITIALIZE;
 use crate::names::{Dirs, SnapshotFile, is_unfinished, list_logs, list_snapshots};
+use crate::reset::resume_install;
 use crate::snapshot::newest_valid;
 use crate::{Disk, Error};
 use base::Zxid;
@@ -96,6 +98,11 @@ impl<D: Disk> Recovery<D> {
         if logs != snapshots {
             remove_unfinished(&self.disk, &logs)?;
         }
+        if resume_install(&self.disk, &self.dirs, self.options.read)? {
+            // The snapshots are others now.
+            let recovery = Recovery::open(self.disk.clone(), self.dirs.clone(), self.options)?;
+            return recovery.restore(target);
+        }
         let was_initialized = self.take_initialize()?;
         let mut skipped = Vec::new();
         let start = self.load_snapshot(target, &mut skipped)?;
@@ -113,7 +120,7 @@ impl<D: Disk> Recovery<D> {
 
     /// The marker that says that an empty server is meant; it counts once.
     fn take_initialize(&self) -> Result<bool, Error> {
-        let marker = self.dirs.log.join("initialize");
+        let marker = self.dirs.log.join(INITIALIZE);
         if !self.disk.exists(&marker).at(&marker)? {
             return Ok(false);
         }

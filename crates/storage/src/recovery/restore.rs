@@ -2,8 +2,9 @@
 
 use super::{Recovery, repair};
 use crate::error::At;
-use crate::log::{Finding, LogReader, ReadOptions, Tail, settle};
+use crate::log::{Finding, LogReader, LogRecord, ReadOptions, Tail, settle};
 use crate::names::SnapshotFile;
+use crate::reset::Nobody;
 use crate::snapshot::{SnapshotItem, SnapshotReader, SnapshotTrailer};
 use crate::{Damage, Disk, DiskFile, Error};
 use base::{SessionId, Zxid};
@@ -127,9 +128,20 @@ impl<D: Disk> Recovery<D> {
         target: &mut R,
         skipped: &mut Vec<(SnapshotFile, Error)>,
     ) -> Result<Option<Zxid>, RestoreError<R::Error>> {
-        for snapshot in &self.candidates {
+        self.load_newest(&self.candidates, None, target, skipped)
+    }
+
+    /// The same of these, newest first, and of none that may hold what comes after `end`.
+    fn load_newest<R: Restore>(
+        &self,
+        candidates: &[SnapshotFile],
+        end: Option<Zxid>,
+        target: &mut R,
+        skipped: &mut Vec<(SnapshotFile, Error)>,
+    ) -> Result<Option<Zxid>, RestoreError<R::Error>> {
+        for snapshot in candidates {
             target.begin(Begin::Snapshot(snapshot.zxid)).map_err(RestoreError::Target)?;
-            let error = match feed(&self.disk, snapshot, target) {
+            let error = match feed(&self.disk, snapshot, end, target) {
                 Ok(()) => {
                     self.secure(snapshot)?;
                     return Ok(Some(snapshot.zxid));
@@ -137,7 +149,7 @@ impl<D: Disk> Recovery<D> {
                 // A disk that does not answer says nothing about the snapshot.
                 Err(Unfit::Bad(error @ Error::Io { .. })) => return Err(error.into()),
                 Err(Unfit::Bad(error)) => error,
-                Err(Unfit::Refused(error)) if self.candidates.len() == 1 => {
+                Err(Unfit::Refused(error)) if candidates.len() == 1 => {
                     return Err(RestoreError::Target(error));
                 }
                 Err(Unfit::Refused(_)) => Error::Corrupt {
@@ -165,6 +177,76 @@ impl<D: Disk> Recovery<D> {
         self.disk.sync_dir(&dir).at(&dir)
     }
 
+    /// The newest snapshot that is good and holds nothing of what comes after `at`.
+    pub(crate) fn newest_before(&self, at: Zxid) -> Result<Option<Zxid>, Error> {
+        let earlier = self.candidates.partition_point(|snapshot| snapshot.zxid > at);
+        self.newest_good(&self.candidates[earlier..], Some(at))
+    }
+
+    /// Whether there is a good snapshot of that place.
+    pub(crate) fn has_good(&self, at: Zxid) -> Result<bool, Error> {
+        let same = self.candidates.iter().filter(|snapshot| snapshot.zxid == at);
+        let same: Vec<SnapshotFile> = same.cloned().collect();
+        Ok(self.newest_good(&same, None)?.is_some())
+    }
+
+    fn newest_good(
+        &self,
+        candidates: &[SnapshotFile],
+        end: Option<Zxid>,
+    ) -> Result<Option<Zxid>, Error> {
+        match self.load_newest(candidates, end, &mut Nobody, &mut Vec::new()) {
+            Ok(found) => Ok(found),
+            Err(RestoreError::Storage(error @ Error::Io { .. })) => Err(error),
+            Err(RestoreError::Storage(_)) => Ok(None),
+        }
+    }
+
+    /// Brings `target` to the state at `at` exactly, and changes nothing on the disk: for a server
+    /// that has recovered and goes back. The log may be open for writing.
+    ///
+    /// # Errors
+    /// [`Error::NotInLog`] if what is there does not lead to that place; what the storage refuses,
+    /// or what `target` said to a transaction.
+    pub fn restore_to<R: Restore>(
+        &self,
+        target: &mut R,
+        at: Zxid,
+    ) -> Result<Restored, RestoreError<R::Error>> {
+        let logs = self.dirs.logs();
+        let not_there = || Error::NotInLog { dir: logs.clone(), zxid: at };
+        let earlier = self.candidates.partition_point(|snapshot| snapshot.zxid > at);
+        let mut skipped_snapshots = Vec::new();
+        let start = self.load_newest(
+            &self.candidates[earlier..],
+            Some(at),
+            target,
+            &mut skipped_snapshots,
+        )?;
+        let mut last = start.ok_or_else(not_there)?;
+        let options = ReadOptions { tail: Tail::Live, refuse_gaps: true, ..self.options.read };
+        let mut reader = LogReader::open(self.disk.clone(), &logs, last.next(), options)?;
+        let mut replayed = 0;
+        while last < at
+            && let Some(record) = reader.next_record()?
+            && record.zxid() <= at
+        {
+            replay_record(target, &record, last)?;
+            last = last.max(record.zxid());
+            replayed += 1;
+        }
+        if last != at {
+            return Err(not_there().into());
+        }
+        Ok(Restored {
+            snapshot: start,
+            last,
+            replayed,
+            skipped_snapshots,
+            ..Restored::without_data(Outcome::Restored)
+        })
+    }
+
     /// Feeds the log from after `start`, then repairs its end.
     pub(super) fn replay<R: Restore>(
         &self,
@@ -177,19 +259,20 @@ impl<D: Disk> Recovery<D> {
         let mut reader = LogReader::open(self.disk.clone(), &logs, last.next(), options)?;
         let mut replayed = 0;
         while let Some(record) = reader.next_record()? {
-            let txn = TxnRecord::decode(record.payload).map_err(|_| Error::Corrupt {
-                path: record.path.to_owned(),
-                offset: record.offset,
-                damage: Damage::Malformed,
-                after: last,
-            })?;
-            target.txn(&txn, record.payload).map_err(RestoreError::Target)?;
+            replay_record(target, &record, last)?;
             last = last.max(record.zxid());
             replayed += 1;
         }
         let findings = reader.findings().to_vec();
-        settle(&self.disk, &logs, reader.visited())?;
+        let (begun, empty): (Vec<_>, Vec<_>) =
+            reader.visited().iter().cloned().partition(|file| !file.is_empty());
+        settle(&self.disk, &logs, &begun)?;
         repair(&self.disk, &logs, &findings)?;
+        // The record that one was named after never came: the next may have an earlier place.
+        for file in empty.iter().rev() {
+            self.disk.remove(&file.path).at(&file.path)?;
+            self.disk.sync_dir(&logs).at(&logs)?;
+        }
         Ok(Restored {
             snapshot: start,
             last,
@@ -200,9 +283,24 @@ impl<D: Disk> Recovery<D> {
     }
 }
 
+fn replay_record<R: Restore>(
+    target: &mut R,
+    record: &LogRecord<'_>,
+    after: Zxid,
+) -> Result<(), RestoreError<R::Error>> {
+    let txn = TxnRecord::decode(record.payload).map_err(|_| Error::Corrupt {
+        path: record.path.to_owned(),
+        offset: record.offset,
+        damage: Damage::Malformed,
+        after,
+    })?;
+    target.txn(&txn, record.payload).map_err(RestoreError::Target)
+}
+
 fn feed<D: Disk, R: Restore>(
     disk: &D,
     snapshot: &SnapshotFile,
+    end: Option<Zxid>,
     target: &mut R,
 ) -> Result<(), Unfit<R::Error>> {
     let mut reader =
@@ -212,6 +310,10 @@ fn feed<D: Disk, R: Restore>(
             SnapshotItem::Session(session, timeout_ms) => target.session(session, timeout_ms),
             SnapshotItem::Acl(id, acl) => target.acl(id, &acl),
             SnapshotItem::Node(node) => target.node(&node),
+            SnapshotItem::End(trailer) if trailer.end() > end.or(trailer.end()) => {
+                let (path, at) = (snapshot.path.clone(), end.unwrap_or_default());
+                return Err(Unfit::Bad(Error::TooLate { path, at }));
+            }
             SnapshotItem::End(mut trailer) => {
                 trailer.digest = trailer.digest.filter(|digest| digest.zxid >= snapshot.zxid);
                 target.snapshot_done(snapshot.zxid, &trailer)

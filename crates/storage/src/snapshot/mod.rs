@@ -38,5 +38,12 @@ pub struct SnapshotTrailer {
     pub last_zxid: Option<Zxid>,
 }
 
+impl SnapshotTrailer {
+    /// The last transaction of which something may be in the snapshot, as far as it says.
+    pub(crate) fn end(&self) -> Option<Zxid> {
+        self.last_zxid.max(self.digest.map(|digest| digest.zxid))
+    }
+}
+
 /// Follows every seal's checksum; also ends the nodes.
 const END_MARK: &str = "/";

@@ -72,6 +72,7 @@ impl Mesh {
     pub(crate) fn listen(&mut self, core: &Core, out: &mut Vec<Output>) {
         self.listen_at = None;
         if let Some(addresses) = core.ensemble.election_addresses(core.me) {
+            let addresses = core.listen_addresses(&addresses);
             out.push(Output::Listen { channel: ELECTION, addresses });
         }
     }
@@ -180,24 +181,22 @@ impl Mesh {
         }
     }
 
-    /// A connection is gone, or could not be made.
-    pub(crate) fn link_down(&mut self, link: LinkId) {
-        let Some(gone) = self.links.remove(&link) else { return };
-        match gone.stage {
+    /// A connection is gone, or could not be made: gives the member that there is no link to now.
+    pub(crate) fn link_down(&mut self, link: LinkId) -> Option<NodeId> {
+        let gone = self.links.remove(&link)?;
+        let to = match gone.stage {
             Stage::Dialled(to) => {
-                if let Some(peer) = self.peers.get_mut(&to) {
-                    peer.dialled = None;
-                    peer.failed = true;
-                }
+                self.peers.get_mut(&to)?.dialled = None;
+                to
             }
             Stage::Ready(to) => {
-                if let Some(peer) = self.peers.get_mut(&to).filter(|p| p.ready == Some(link)) {
-                    peer.ready = None;
-                    peer.failed = true;
-                }
+                self.peers.get_mut(&to).filter(|peer| peer.ready == Some(link))?.ready = None;
+                to
             }
-            Stage::Nameless => {}
-        }
+            Stage::Nameless => return None,
+        };
+        self.peers.get_mut(&to)?.failed = true;
+        Some(to)
     }
 
     /// Whether the link is one of this channel.

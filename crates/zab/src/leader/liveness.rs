@@ -45,6 +45,10 @@ impl Leading {
         if self.phase >= Phase::Synchronization(base::Lsn::ZERO) {
             self.ping(core, out);
         }
+        if matches!(self.phase, Phase::Synchronization(_)) && self.ticks > 2 {
+            self.is_late = true;
+            self.synchronize_all(core, out);
+        }
         self.drop_silent(core, now, out)?;
         self.drop_slow(core, now, out)?;
         // Who made this member leader may have left before it was established.

@@ -17,20 +17,45 @@ use wire::quorum::{Packet, PacketKind, put_packet};
 impl Leading {
     /// Sends a learner what it lacks, if it waits for that.
     pub(super) fn synchronize(&mut self, core: &Core, link: LinkId, out: &mut Vec<Output>) {
-        let Some(learner) = self.learners.get_mut(&link) else { return };
-        let Stage::Promised(p) = learner.stage else { return };
+        let stage = self.learners.get(&link).map(|learner| learner.stage);
+        let Some(Stage::Promised(p)) = stage else { return };
         let (last, decided) = decided(core, self.phase);
-        let plan = if core.limits.force_snapshot {
+        let plan = if core.limits.force_snapshot && !self.voids(core, p) {
             Plan::Snap
         } else {
             let before = Some(core.history.before());
             choose(p, before, core.history.entries().range(..decided).map(|entry| entry.at), last)
         };
+        if self.must_wait(core, p, plan) {
+            return;
+        }
         if plan == Plan::ReadLog && core.limits.read_log == ReadLogLimit::Host {
-            learner.stage = Stage::ReadingLog(p);
+            if let Some(learner) = self.learners.get_mut(&link) {
+                learner.stage = Stage::ReadingLog(p);
+            }
             return out.push(Output::ReadLog { link, from: p });
         }
         self.send_difference(core, link, (p, plan), &[], out);
+    }
+
+    /// Whether the state would void what a learner's disk holds behind the place of the state, and
+    /// that may be decided. Once this member is established its state is at all that was decided
+    /// before.
+    fn voids(&self, core: &Core, p: Zxid) -> bool {
+        self.phase != Phase::Broadcast && p > applied(core)
+    }
+
+    /// Whether a learner is not sent the state yet. Without a quorum in time it is needed for one.
+    fn must_wait(&self, core: &Core, p: Zxid, plan: Plan) -> bool {
+        plan == Plan::Snap && self.voids(core, p) && !self.is_late
+    }
+
+    /// Learners that waited are sent the state.
+    pub(super) fn synchronize_all(&mut self, core: &Core, out: &mut Vec<Output>) {
+        let links: Vec<LinkId> = self.learners.keys().copied().collect();
+        for link in links {
+            self.synchronize(core, link, out);
+        }
     }
 
     /// The log was read for a learner.
@@ -168,6 +193,7 @@ impl Leading {
         for link in links {
             self.up_to_date(link, out);
         }
+        self.synchronize_all(core, out);
     }
 
     fn up_to_date(&mut self, link: LinkId, out: &mut Vec<Output>) {

@@ -1,7 +1,7 @@
 //! From the leader's epoch to its history.
 
 use super::{Learning, Lost, Stage, activation, data_of, is_observer};
-use crate::core::{Core, epoch_start, tell};
+use crate::core::{Core, EPOCH_MAX, epoch_start, tell};
 use base::{Lsn, Time, Zxid};
 use broadcast::{Item, LinkId, Output, View};
 use bytes::Bytes;
@@ -21,6 +21,9 @@ impl Learning {
             return Err(format!("{kind:?} came where LEADERINFO was to come"));
         }
         let epoch = i64::from(Zxid(packet.zxid).epoch());
+        if epoch > EPOCH_MAX {
+            return Err(format!("it leads {epoch:#x}, which is no epoch"));
+        }
         let promised = core.accepted_epoch;
         if epoch < promised {
             return Err(format!("its epoch {epoch:#x} is older than the promised {promised:#x}"));
@@ -33,7 +36,11 @@ impl Learning {
         } else {
             None // promised before: this does not count as a promise
         };
-        let last = if core.wants_snapshot { Zxid::ZERO } else { core.history.last() };
+        let last = match (core.is_lost, core.wants_snapshot) {
+            (true, _) => NOT_INITIALISED,
+            (false, true) => Zxid::ZERO,
+            (false, false) => core.history.last(),
+        };
         let mut frame = Vec::new();
         put_packet(&mut frame, PacketKind::AckEpoch, last.0, Some(&encode_epoch_ack(current)));
         self.send(frame, core.history.lsn(), out);
@@ -133,7 +140,7 @@ impl Learning {
             return Ok(());
         }
         core.history.reset(at, Vec::new());
-        core.wants_snapshot = false;
+        (core.wants_snapshot, core.is_lost) = (false, false);
         self.inbound.push(rest);
         self.go_on(core, now, out)
     }
@@ -275,6 +282,7 @@ impl Learning {
     /// UPTODATE: the leader is established, so all of its history is decided.
     fn up_to_date(&mut self, core: &mut Core, out: &mut Vec<Output>) {
         self.stage = Stage::Active;
+        core.setbacks = 0;
         core.elected.epoch = self.epoch;
         if let Some(membership) = self.configuration.take() {
             core.activate(membership, out);
@@ -293,3 +301,6 @@ impl Learning {
         debug_assert!(!is_observer(core) || core.history.undecided().next().is_none());
     }
 }
+
+/// The end of the history of who must not be counted.
+const NOT_INITIALISED: Zxid = Zxid(-1);

@@ -138,6 +138,7 @@ impl Room {
             last_seen: disk.last_seen(),
             reconfig: self.setup.reconfig,
             multi_address: false,
+            listen_on_all: false,
             limits: self.setup.limits,
         };
         self.transcript.note(self.now, &format!("{id} starts"));

@@ -127,6 +127,7 @@ impl Disk {
             current_epoch: self.register(CURRENT_EPOCH),
             last: self.last(),
             recent: self.recent(),
+            is_lost: false,
         }
     }
 

@@ -1,0 +1,86 @@
+//! What makes a server the member of an ensemble.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use base::NodeId;
+use wire::quorum::{Membership, Role, Rules, Server};
+
+/// What makes a server the member of an ensemble. The members' texts are read by `rules`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ensemble {
+    /// This server (`myid`): the committed configuration has it.
+    pub me: NodeId,
+    /// The configuration in force; its version is that of the dynamic file's name, or 0.
+    pub committed: Membership,
+    /// A later one that was seen and is not known to be in force.
+    pub last_seen: Option<Membership>,
+    /// How texts of configurations are read.
+    pub rules: Rules,
+    /// Where configurations are kept; `None` without a file.
+    pub files: Option<Files>,
+    /// Whether peers may come by every address of the machine.
+    pub listen_on_all_addresses: bool,
+    /// Whether TCP keepalive is on between servers.
+    pub tcp_keepalive: bool,
+    /// Whether a leader has clients.
+    pub leader_serves: bool,
+    /// Whether an observer writes to its disk.
+    pub observer_syncs: bool,
+    /// Whether every synchronization is a snapshot.
+    pub force_snapshot: bool,
+    /// How much log from the disk a leader sends, as a part of the snapshot's size; `None` is none.
+    pub log_per_snapshot: Option<f64>,
+    /// How long things may take.
+    pub times: Times,
+}
+
+impl Ensemble {
+    /// This server's own line.
+    #[must_use]
+    pub fn own(&self) -> &Server {
+        let own = self.committed.server(self.me.0.cast_signed());
+        own.expect("the committed configuration has this server")
+    }
+
+    /// Whether this server votes. `peerType` has no say in it.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        self.own().role()
+    }
+}
+
+/// Where configurations are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Files {
+    /// The file that the server was started with.
+    pub static_file: PathBuf,
+    /// The file with the servers; `None` if they stand in the static file.
+    pub dynamic_file: Option<PathBuf>,
+}
+
+/// How long things between servers may take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Times {
+    /// Ticks that a learner may take to join, at least 1.
+    pub init_ticks: u32,
+    /// Ticks without a sign of life, at least 1.
+    pub sync_ticks: u32,
+    /// How long a learner tries to reach its leader.
+    pub learner_connect: Duration,
+    /// Longest time between two trials to connect to a leader.
+    pub learner_connect_retry: Duration,
+    /// How long a connection for an election may take to be made.
+    pub election_connect: Duration,
+    /// How long its opening message may take to arrive.
+    pub election_opening: Duration,
+    /// Shortest time between two rounds of votes.
+    pub notify_min: Duration,
+    /// Longest time between two rounds of votes, not below the shortest.
+    pub notify_max: Duration,
+    /// Longest time that an observer waits before it looks for a leader again.
+    pub observer_wait: Duration,
+    /// How long a leader that is not established waits for a voter that looks again; `None` is for
+    /// as long as a join may take.
+    pub epoch_wait: Option<Duration>,
+}

@@ -1,0 +1,40 @@
+//! Whole ensembles of bare engines in a simulated world: links, disks, clocks and faults by seed.
+//!
+//! No keeper and no tree: the state machine is a chain of hashes, so that a step costs little and
+//! every history can be held against every other. [`Subject`] says how an engine is recovered and
+//! what of it may be looked at; the rest knows only the contract of `broadcast`. A run is a phase
+//! in which anything may fail, then one in which a core that could work must work, then a quiet
+//! one. The same seed with the same options gives the same run.
+
+mod campaign;
+mod chaos;
+mod claims;
+mod clock;
+mod disk;
+mod driver;
+mod heal;
+mod history;
+mod host;
+mod judge;
+mod minimize;
+mod net;
+mod options;
+mod report;
+mod service;
+mod subject;
+mod transfer;
+mod work;
+mod world;
+mod zab;
+
+#[cfg(test)]
+mod tests;
+
+pub use campaign::{Campaign, replay};
+pub use disk::Durable;
+pub use history::State;
+pub use judge::Violation;
+pub use options::{Fault, Options, Strike};
+pub use report::{Counts, Report};
+pub use subject::{Claim, Letter, Observation, Registers, Setup, Subject};
+pub use zab::ZabSubject;

@@ -1,0 +1,224 @@
+//! Faults: what each strike does, and what mends it.
+
+use crate::engines::clock::UNIT;
+use crate::engines::heal::Phase;
+use crate::engines::judge::Step;
+use crate::engines::options::{Fault, log_uniform};
+use crate::engines::subject::Subject;
+use crate::engines::world::{Event, World};
+use base::Rng;
+use broadcast::View;
+use std::time::Duration;
+
+/// The end of a fault.
+#[derive(Clone, Debug)]
+pub(crate) enum Mend {
+    Unblock(Vec<(usize, usize)>),
+    Block(Vec<(usize, usize)>, Duration),
+    Unslow(usize),
+    Disk(usize),
+    Rate(usize),
+}
+
+impl<S: Subject> World<S> {
+    pub(crate) fn strike(&mut self, index: usize) -> Step {
+        if self.phase != Phase::Unsafe {
+            return Ok(());
+        }
+        let strike = self.options.strikes[index];
+        let mut rng = Rng::new(strike.seed);
+        self.note(0, &format!("strike {index} {:?}", strike.fault));
+        let count = self.members.len() as u64;
+        let member = rng.below(count) as usize;
+        let unit = self.unit.as_nanos() as u64;
+        let hold = Duration::from_nanos(log_uniform(&mut rng, unit / 10, unit * 20));
+        *self.counts.faults.entry(strike.fault).or_default() += 1;
+        match strike.fault {
+            Fault::Isolate
+            | Fault::Halves
+            | Fault::Bridge
+            | Fault::Ring
+            | Fault::OneWay
+            | Fault::OneLink
+            | Fault::PrimaryIsolated => {
+                let pairs = self.cut(strike.fault, member, &mut rng);
+                self.block_for(pairs, hold);
+            }
+            Fault::Flapping => self.flap(member, hold, &mut rng),
+            Fault::Swizzle => self.swizzle(hold, &mut rng),
+            Fault::SlowLink => {
+                let pair = self.net.pair(member, rng.below(count) as usize);
+                self.net.slow[pair] = log_uniform(&mut rng, 2, 200);
+                self.schedule(hold, Event::Mend(Mend::Unslow(pair)));
+            }
+            Fault::LinkReset => self.reset_some(&mut rng),
+            Fault::Crash => return self.crash(member),
+            Fault::Boundary => {
+                self.members[member].host.fuse = Some(rng.below(30) as u32);
+            }
+            Fault::SyncBoundary => self.members[member].sync_trap = Some(rng.one_in(2)),
+            Fault::CrashLoop => {
+                self.members[member].crash_loop = rng.between(1, 6) as u32;
+                return self.crash(member);
+            }
+            Fault::MassRestart => self.crash_all(&mut rng),
+            Fault::Pause => {
+                self.members[member].paused = self.members[member].host.engine.is_some();
+                self.schedule(hold / 2, Event::Resume { member });
+            }
+            Fault::SlowDisk => {
+                self.members[member].disk_factor = log_uniform(&mut rng, 2, 500);
+                self.schedule(hold, Event::Mend(Mend::Disk(member)));
+            }
+            Fault::DiskFailure => self.members[member].host.disk.fails_next = true,
+            Fault::ClockRate => {
+                let rate = rng.between(UNIT / 2, UNIT * 2);
+                self.set_rate(member, rate);
+                self.schedule(hold, Event::Mend(Mend::Rate(member)));
+            }
+            Fault::ClockJump => {
+                let now = self.now;
+                self.members[member].clock.jump(now, hold);
+                self.unwake(member);
+            }
+            Fault::Wipe => return self.wipe(member),
+            Fault::StoreFailure => self.members[member].store_fails = true,
+        }
+        Ok(())
+    }
+
+    /// Which directions a partition blocks.
+    fn cut(&self, fault: Fault, member: usize, rng: &mut Rng) -> Vec<(usize, usize)> {
+        let count = self.members.len();
+        let primary = || {
+            let leads = |view: Option<View>| matches!(view, Some(View::Primary { .. }));
+            self.members.iter().position(|member| leads(member.host.view)).unwrap_or(member)
+        };
+        let sides: Vec<bool> = (0..count).map(|_| rng.one_in(2)).collect();
+        let aimed = if rng.one_in(3) { primary() } else { member };
+        let other = (aimed + 1 + rng.below(count as u64) as usize) % count;
+        let outward = rng.one_in(2);
+        let blocked = |from: usize, to: usize| match fault {
+            Fault::Isolate => from == member || to == member,
+            Fault::PrimaryIsolated => from == primary() || to == primary(),
+            Fault::Halves => sides[from] != sides[to],
+            Fault::Bridge => sides[from] != sides[to] && from != member && to != member,
+            Fault::Ring => {
+                let apart = (from + count - to) % count;
+                apart.min(count - apart) > 1
+            }
+            Fault::OneWay => (outward && from == aimed) || (!outward && to == aimed),
+            Fault::OneLink => from == aimed && to == other,
+            Fault::Flapping
+            | Fault::Swizzle
+            | Fault::SlowLink
+            | Fault::LinkReset
+            | Fault::Crash
+            | Fault::Boundary
+            | Fault::SyncBoundary
+            | Fault::CrashLoop
+            | Fault::MassRestart
+            | Fault::Pause
+            | Fault::SlowDisk
+            | Fault::DiskFailure
+            | Fault::ClockRate
+            | Fault::ClockJump
+            | Fault::Wipe
+            | Fault::StoreFailure => false,
+        };
+        pairs(count).filter(|(from, to)| blocked(*from, *to)).collect()
+    }
+
+    fn block_for(&mut self, pairs: Vec<(usize, usize)>, hold: Duration) {
+        self.net.block(&pairs);
+        self.schedule(hold, Event::Mend(Mend::Unblock(pairs)));
+    }
+
+    fn flap(&mut self, member: usize, hold: Duration, rng: &mut Rng) {
+        let count = self.members.len();
+        let other = (member + 1) % count;
+        let times = rng.between(3, 12) as u32;
+        for turn in 0..times {
+            let both = vec![(member, other), (other, member)];
+            let at = hold / times * turn;
+            self.schedule(at, Event::Mend(Mend::Block(both, hold / times / 2)));
+        }
+    }
+
+    /// Stops members one by one, and restores them in another order.
+    fn swizzle(&mut self, hold: Duration, rng: &mut Rng) {
+        let count = self.members.len();
+        let chosen: Vec<usize> = (0..count).filter(|_| rng.one_in(2)).collect();
+        for member in chosen {
+            let about = |pair: &(usize, usize)| pair.0 == member || pair.1 == member;
+            let cut: Vec<_> = pairs(count).filter(about).collect();
+            let begins = hold * rng.below(100) as u32 / 100;
+            let lasts = hold * rng.below(100) as u32 / 100;
+            self.schedule(begins, Event::Mend(Mend::Block(cut, lasts)));
+        }
+    }
+
+    fn reset_some(&mut self, rng: &mut Rng) {
+        let all = rng.one_in(4);
+        let ids: Vec<u64> = self.net.conns.keys().copied().collect();
+        if ids.is_empty() {
+            return;
+        }
+        let one = *rng.pick(&ids);
+        for id in ids {
+            if id == one || (all && rng.one_in(2)) {
+                self.break_conn(id);
+            }
+        }
+    }
+
+    fn crash_all(&mut self, rng: &mut Rng) {
+        let together = rng.one_in(2);
+        for member in 0..self.members.len() {
+            let delay = if together { 0 } else { rng.below(self.unit.as_nanos() as u64) };
+            let run = self.members[member].host.run;
+            self.schedule(Duration::from_nanos(delay), Event::Crash { member, run });
+        }
+    }
+
+    /// Only who never voted may lose its disk.
+    fn wipe(&mut self, member: usize) -> Step {
+        if member < self.options.setup.voters.len() {
+            return Ok(());
+        }
+        self.crash(member)?;
+        self.members[member].host.disk = crate::engines::disk::Disk::default();
+        self.judge.wiped(member);
+        self.with(member, |host, _, scene| host.declare(scene))
+    }
+
+    pub(crate) fn set_rate(&mut self, member: usize, rate: u64) {
+        let now = self.now;
+        self.members[member].clock.set_rate(now, rate);
+        self.unwake(member);
+    }
+
+    pub(crate) fn mend(&mut self, mend: Mend) -> Step {
+        if self.phase != Phase::Unsafe {
+            return Ok(()); // everything is mended already
+        }
+        match mend {
+            Mend::Unblock(pairs) => {
+                self.net.unblock(&pairs);
+                self.reflow_all();
+            }
+            Mend::Block(pairs, hold) => self.block_for(pairs, hold),
+            Mend::Unslow(pair) => self.net.slow[pair] = 1,
+            Mend::Disk(member) => self.members[member].disk_factor = 1,
+            Mend::Rate(member) => self.set_rate(member, UNIT),
+        }
+        Ok(())
+    }
+}
+
+/// Every direction between two members.
+pub(crate) fn pairs(count: usize) -> impl Iterator<Item = (usize, usize)> {
+    (0..count)
+        .flat_map(move |from| (0..count).map(move |to| (from, to)))
+        .filter(|(from, to)| from != to)
+}

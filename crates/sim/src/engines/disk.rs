@@ -1,0 +1,211 @@
+//! A member's disk: the journal, durable only behind a sync, and its snapshots.
+//!
+//! Invariant: `durable` is what a crash leaves at least; `live` is that with everything appended.
+
+use crate::engines::history::{Chain, State, hash_bytes};
+use base::{Lsn, Rng, Zxid};
+use broadcast::{Item, Record};
+use std::collections::{BTreeMap, VecDeque};
+
+/// An entry of the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Logged {
+    pub(crate) at: Zxid,
+    pub(crate) item: Item,
+    pub(crate) chain: Chain,
+}
+
+/// What a journal says when it is read from its beginning, and the snapshots beside it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Image {
+    /// Without a gap.
+    pub(crate) entries: VecDeque<Logged>,
+    /// The log holds nothing up to here any more, and the history that ends here.
+    pub(crate) purged: (Zxid, Chain),
+    pub(crate) registers: BTreeMap<&'static str, i64>,
+    pub(crate) texts: BTreeMap<&'static str, String>,
+    /// By the places that they are named after; each may hold a little more.
+    pub(crate) snapshots: Vec<(Zxid, State)>,
+}
+
+impl Image {
+    /// The last entry, and the history that ends with it.
+    pub(crate) fn tip(&self) -> (Zxid, Chain) {
+        self.entries.back().map_or(self.purged, |entry| (entry.at, entry.chain))
+    }
+
+    pub(crate) fn apply(&mut self, record: &Record) {
+        match record {
+            Record::Entry { at, item } => {
+                let chain = self.tip().1.then(*at, hash_bytes(item));
+                self.entries.push_back(Logged { at: *at, item: item.clone(), chain });
+            }
+            Record::Truncate { to } => {
+                while self.entries.back().is_some_and(|entry| entry.at > *to) {
+                    self.entries.pop_back();
+                }
+                self.snapshots.retain(|(at, state)| at.max(&state.last) <= to);
+            }
+            Record::Register { name, value } => {
+                self.registers.insert(name, *value);
+            }
+            Record::Text { name, text: Some(text) } => {
+                self.texts.insert(name, text.clone());
+            }
+            Record::Text { name, text: None } => {
+                self.texts.remove(name);
+            }
+        }
+    }
+
+    /// A state from elsewhere takes the place of everything.
+    pub(crate) fn install(&mut self, at: Zxid, state: State, chain: Chain) {
+        self.entries.clear();
+        self.purged = (at, chain);
+        self.snapshots = vec![(at, state)];
+    }
+
+    /// The state by the newest snapshot that is not behind `at`, and the log up to there.
+    pub(crate) fn replay(&self, at: Zxid, is_work: impl Fn(&Item) -> bool) -> Option<State> {
+        let snapshot = self.snapshots.iter().rev().find(|(place, _)| *place <= at);
+        let (from, mut state) = match snapshot {
+            Some((place, state)) => (*place, *state),
+            None if self.purged.0 == Zxid::ZERO => (Zxid::ZERO, State::default()),
+            None => return None,
+        };
+        assert!(from >= self.purged.0, "the log goes back to every snapshot");
+        for entry in &self.entries {
+            if entry.at > from && entry.at > state.last && entry.at <= at {
+                state.apply(entry.at, &entry.item, is_work(&entry.item));
+            }
+        }
+        Some(state)
+    }
+
+    fn durable(&self) -> Durable {
+        Durable {
+            entries: self.entries.iter().map(|e| (e.at, e.item.clone())).collect(),
+            registers: self.registers.clone(),
+            texts: self.texts.clone(),
+            snapshot: self.snapshots.last().copied(),
+        }
+    }
+}
+
+/// What is durable, as a recovery sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Durable {
+    /// The log, without a gap: it may begin before the snapshot.
+    pub entries: Vec<(Zxid, Item)>,
+    /// The engine's numbers.
+    pub registers: BTreeMap<&'static str, i64>,
+    /// The engine's texts.
+    pub texts: BTreeMap<&'static str, String>,
+    /// The newest snapshot.
+    pub snapshot: Option<(Zxid, State)>,
+}
+
+impl Durable {
+    /// The last place in the history.
+    #[must_use]
+    pub fn last(&self) -> Zxid {
+        let logged = self.entries.last().map_or(Zxid::ZERO, |(at, _)| *at);
+        logged.max(self.snapshot.map_or(Zxid::ZERO, |(at, _)| at))
+    }
+}
+
+/// The disk.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Disk {
+    pub(crate) live: Image,
+    pub(crate) durable: Image,
+    /// Appended, in order; not durable.
+    pub(crate) pending: VecDeque<(Lsn, Record)>,
+    /// The last record that a sync under way will make durable.
+    pub(crate) syncing: Option<Lsn>,
+    pub(crate) upto: Lsn,
+    pub(crate) appended: Lsn,
+    pub(crate) failed: bool,
+    pub(crate) fails_next: bool,
+    pub(crate) truncations: u64,
+}
+
+impl Disk {
+    pub(crate) fn append(&mut self, lsn: Lsn, record: Record) {
+        self.appended = lsn;
+        self.truncations += u64::from(matches!(record, Record::Truncate { .. }));
+        self.live.apply(&record);
+        self.pending.push_back((lsn, record));
+    }
+
+    /// Begins a sync if there is something to sync, and none under way.
+    pub(crate) fn begin_sync(&mut self) -> bool {
+        if self.failed || self.syncing.is_some() || self.pending.is_empty() {
+            return false;
+        }
+        self.syncing = Some(self.appended);
+        true
+    }
+
+    /// The sync is done: gives what is durable now, or the first record that is not.
+    pub(crate) fn end_sync(&mut self) -> Result<Lsn, Lsn> {
+        let upto = self.syncing.take().expect("a sync is under way");
+        if self.fails_next {
+            (self.failed, self.fails_next) = (true, false);
+            return Err(self.pending.front().map_or(upto, |(lsn, _)| *lsn));
+        }
+        while self.pending.front().is_some_and(|(lsn, _)| *lsn <= upto) {
+            let (_, record) = self.pending.pop_front().expect("it was looked at");
+            self.durable.apply(&record);
+        }
+        self.upto = upto;
+        Ok(upto)
+    }
+
+    /// The power goes: what was not synced is lost, all but the first `kept` records of it.
+    pub(crate) fn crash(&mut self, kept: usize) {
+        for (_, record) in self.pending.drain(..).take(kept) {
+            self.durable.apply(&record);
+        }
+        self.live = self.durable.clone();
+        (self.syncing, self.upto, self.appended) = (None, Lsn::ZERO, Lsn::ZERO);
+        (self.failed, self.fails_next) = (false, false);
+    }
+
+    /// How many unsynced records survive a crash: none, all, or some.
+    pub(crate) fn survivors(&self, rng: &mut Rng) -> usize {
+        match rng.below(3) {
+            0 => 0,
+            1 => self.pending.len(),
+            _ => rng.between(0, self.pending.len() as u64) as usize,
+        }
+    }
+
+    pub(crate) fn recovered(&self) -> Durable {
+        self.durable.durable()
+    }
+
+    /// Stores a snapshot of the member's own state, and drops what it makes needless.
+    pub(crate) fn checkpoint(
+        &mut self,
+        state: State,
+        kept: usize,
+        decided: impl Fn(Chain) -> bool,
+    ) {
+        for image in [&mut self.live, &mut self.durable] {
+            image.snapshots.retain(|(at, _)| *at < state.last);
+            image.snapshots.push((state.last, state));
+            let surplus = image.snapshots.len().saturating_sub(kept);
+            // The oldest that is left must never be cut off: it holds only what is decided.
+            let Some((oldest, held)) = image.snapshots.get(surplus).copied() else { continue };
+            if surplus == 0 || held.last != oldest || !decided(held.chain) {
+                continue;
+            }
+            image.snapshots.drain(..surplus);
+            while image.entries.front().is_some_and(|entry| entry.at <= oldest) {
+                image.entries.pop_front();
+            }
+            image.purged = (oldest, held.chain);
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Histories as chains of hashes: equal chains are equal sequences of entries.
+
+use base::Zxid;
+use bytes::Bytes;
+
+/// The name of a whole history: of an entry, and of all before it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Chain(pub u64);
+
+impl Chain {
+    /// Nothing has happened.
+    pub(crate) const ROOT: Chain = Chain(0);
+
+    /// This history and one entry more.
+    pub(crate) fn then(self, at: Zxid, item: u64) -> Chain {
+        Chain(mix(mix(self.0, at.0 as u64), item))
+    }
+}
+
+/// The hash of an entry's bytes.
+pub(crate) fn hash_bytes(bytes: &[u8]) -> u64 {
+    bytes.chunks(8).fold(bytes.len() as u64, |hash, chunk| {
+        let mut word = [0; 8];
+        word[..chunk.len()].copy_from_slice(chunk);
+        mix(hash, u64::from_le_bytes(word))
+    })
+}
+
+/// One round of a hash that is no secret.
+pub(crate) fn mix(hash: u64, word: u64) -> u64 {
+    let x = (hash.rotate_left(5) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    x ^ (x >> 29)
+}
+
+/// What the state machine is: the history that it has applied.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct State {
+    /// The last entry.
+    pub last: Zxid,
+    /// How many there are.
+    pub count: u64,
+    /// All of them.
+    pub chain: Chain,
+    /// The last entry that a client asked for.
+    pub work: Zxid,
+}
+
+impl State {
+    /// One entry more.
+    pub(crate) fn apply(&mut self, at: Zxid, item: &Bytes, is_work: bool) {
+        self.last = at;
+        self.count += 1;
+        self.chain = self.chain.then(at, hash_bytes(item));
+        if is_work {
+            self.work = at;
+        }
+    }
+
+    /// The state as it is sent: long enough to be cut, and with an end that can be recognised.
+    pub(crate) fn encode(&self) -> Bytes {
+        let filler = (self.count % 97) * 3;
+        let words =
+            [MAGIC, filler, self.last.0 as u64, self.count, self.chain.0, self.work.0 as u64];
+        let mut bytes: Vec<u8> = words.iter().flat_map(|word| word.to_be_bytes()).collect();
+        bytes.resize(bytes.len() + filler as usize, 0xa5);
+        bytes.extend_from_slice(&END.to_be_bytes());
+        Bytes::from(bytes)
+    }
+
+    /// The state that these bytes begin with and its length; `Ok(None)` if more are to come.
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Option<(State, usize)>, &'static str> {
+        let word = |at: usize| {
+            let eight = bytes.get(at * 8..at * 8 + 8)?;
+            Some(u64::from_be_bytes(eight.try_into().ok()?))
+        };
+        if word(0).is_some_and(|magic| magic != MAGIC) {
+            return Err("the bytes are no state");
+        }
+        let Some(filler) = word(1) else { return Ok(None) };
+        let end = WORDS * 8 + filler as usize;
+        let Some(last) = bytes.get(end..end + 8) else { return Ok(None) };
+        if last != END.to_be_bytes() {
+            return Err("the state does not end as it should");
+        }
+        let at = |index: usize| word(index).expect("the end is behind it");
+        let state = State {
+            last: Zxid(at(2) as i64),
+            count: at(3),
+            chain: Chain(at(4)),
+            work: Zxid(at(5) as i64),
+        };
+        Ok(Some((state, end + 8)))
+    }
+}
+
+const MAGIC: u64 = 0x5374_6174_6521_0a01;
+const END: u64 = 0x5468_6545_6e64_2e0a;
+const WORDS: usize = 6;
+
+#[cfg(test)]
+mod tests {
+    use super::State;
+    use base::Zxid;
+    use bytes::Bytes;
+
+    #[test]
+    fn a_state_is_recognised_however_it_is_cut() {
+        let mut state = State::default();
+        for at in 1..200 {
+            state.apply(Zxid(at), &Bytes::from_static(b"item"), at % 2 == 0);
+        }
+        let mut bytes = state.encode().to_vec();
+        let len = bytes.len();
+        bytes.extend_from_slice(b"rest");
+        for cut in 0..len {
+            assert_eq!(State::decode(&bytes[..cut]), Ok(None), "{cut}");
+        }
+        assert_eq!(State::decode(&bytes), Ok(Some((state, len))));
+        bytes[3] ^= 1;
+        assert!(State::decode(&bytes).is_err());
+    }
+}

@@ -1,0 +1,304 @@
+//! The judge: knows every history that ever was, which of it is decided, and who holds it.
+//!
+//! It shares nothing with an engine. What a member delivers or shows must be a prefix of one
+//! order; what is decided must be on the disks of a quorum, and whoever could win an election must
+//! have it. Source: invariants I1 to I9 of Zab as the published specifications check them.
+
+use crate::engines::history::{Chain, hash_bytes};
+use base::{NodeId, Zxid};
+use broadcast::Item;
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// Something that must never happen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// The rule.
+    pub rule: &'static str,
+    /// Both sides of the contradiction.
+    pub evidence: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.rule, self.evidence)
+    }
+}
+
+/// Whether a step was allowed.
+pub(crate) type Step = Result<(), Violation>;
+
+/// The verdict on something that must not be.
+pub(crate) fn violated(rule: &'static str, evidence: String) -> Step {
+    Err(Violation { rule, evidence })
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    at: Zxid,
+    item: u64,
+    before: Chain,
+    by: NodeId,
+}
+
+/// What one member has on its disk.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Holding {
+    pub(crate) tip: Chain,
+    pub(crate) rank: Option<(i64, Zxid)>,
+    periods: Option<(i64, i64)>,
+}
+
+/// The judge.
+#[derive(Clone, Debug)]
+pub(crate) struct Judge {
+    unique: bool,
+    majority: usize,
+    voters: usize,
+    entries: BTreeMap<Chain, Entry>,
+    places: BTreeMap<Zxid, Chain>,
+    /// What is decided.
+    order: Vec<Chain>,
+    index: BTreeMap<Chain, usize>,
+    pub(crate) holdings: Vec<Holding>,
+    established: BTreeMap<i64, NodeId>,
+    /// Voters whose disk was wiped: what they held counts no more, and nothing can be said of it.
+    pub(crate) excused: bool,
+}
+
+impl Judge {
+    /// Members are numbered, voters first.
+    pub(crate) fn new(unique: bool, voters: usize, members: usize) -> Judge {
+        Judge {
+            unique,
+            majority: voters / 2 + 1,
+            voters,
+            entries: BTreeMap::new(),
+            places: BTreeMap::new(),
+            order: Vec::new(),
+            index: BTreeMap::new(),
+            holdings: vec![Holding::default(); members],
+            established: BTreeMap::new(),
+            excused: false,
+        }
+    }
+
+    /// How many entries are decided.
+    pub(crate) fn decided(&self) -> usize {
+        self.order.len()
+    }
+
+    /// The last decided entry.
+    pub(crate) fn frontier(&self) -> Chain {
+        self.order.last().copied().unwrap_or(Chain::ROOT)
+    }
+
+    pub(crate) fn place(&self, chain: Chain) -> Zxid {
+        self.entries.get(&chain).map_or(Zxid::ZERO, |entry| entry.at)
+    }
+
+    /// An entry is in the log of a member, or is delivered there.
+    pub(crate) fn entered(
+        &mut self,
+        by: NodeId,
+        before: Chain,
+        at: Zxid,
+        item: &Item,
+    ) -> Result<Chain, Violation> {
+        let item = hash_bytes(item);
+        let chain = before.then(at, item);
+        if self.entries.contains_key(&chain) {
+            return Ok(chain);
+        }
+        if self.unique {
+            if let Some(known) = self.places.get(&at) {
+                let (rule, known) = ("I3 a place names one entry, for ever", self.describe(*known));
+                let new = Entry { at, item, before, by };
+                let evidence = format!("known {known}, now {}", self.describe_entry(&new));
+                return Err(Violation { rule, evidence });
+            }
+            let last = self.place(before);
+            let in_epoch = last.epoch() == at.epoch() && last.counter() + 1 == at.counter();
+            let first = last.epoch() < at.epoch() && at.counter() == 1;
+            if !in_epoch && !first {
+                let evidence = format!("{at} by node {} behind {last}", by.0);
+                return Err(Violation { rule: "I4 places follow one another", evidence });
+            }
+            self.places.insert(at, chain);
+        }
+        self.entries.insert(chain, Entry { at, item, before, by });
+        Ok(chain)
+    }
+
+    /// Whether a history ends with just this entry.
+    pub(crate) fn is_entry(&self, chain: Chain, at: Zxid, item: &Item) -> bool {
+        let item = hash_bytes(item);
+        self.entries.get(&chain).is_some_and(|entry| entry.at == at && entry.item == item)
+    }
+
+    /// Whether a history ends before a place of its own period: then it lacks what is there.
+    pub(crate) fn lacks(&self, chain: Chain, at: Zxid) -> bool {
+        let last = self.place(chain);
+        last < at && last.epoch() == at.epoch()
+    }
+
+    /// How many decided entries a history begins with.
+    pub(crate) fn position(&self, mut chain: Chain) -> usize {
+        loop {
+            if let Some(index) = self.index.get(&chain) {
+                return index + 1;
+            }
+            match self.entries.get(&chain) {
+                Some(entry) => chain = entry.before,
+                None => return 0,
+            }
+        }
+    }
+
+    /// The part of a history that is not behind `at`.
+    pub(crate) fn cut(&self, mut chain: Chain, at: Zxid) -> Chain {
+        while let Some(entry) = self.entries.get(&chain) {
+            if entry.at <= at {
+                break;
+            }
+            chain = entry.before;
+        }
+        chain
+    }
+
+    /// A member shows this history: all of it is decided.
+    pub(crate) fn shown(&mut self, by: NodeId, chain: Chain) -> Step {
+        let mut path = Vec::new();
+        let mut at = chain;
+        while !self.index.contains_key(&at) {
+            let Some(entry) = self.entries.get(&at) else { break };
+            path.push(at);
+            at = entry.before;
+        }
+        if path.is_empty() {
+            return Ok(());
+        }
+        if at != self.frontier() {
+            let (ours, theirs) = (self.describe(self.frontier()), self.describe(chain));
+            let both = self.place(at);
+            let evidence =
+                format!("node {} shows {theirs}, decided is {ours}; the same up to {both}", by.0);
+            return violated("I5 delivered sequences are prefixes of one another", evidence);
+        }
+        for chain in path.into_iter().rev() {
+            self.index.insert(chain, self.order.len());
+            self.order.push(chain);
+        }
+        self.durability()
+    }
+
+    /// What a member has on its disk has changed.
+    pub(crate) fn holds(
+        &mut self,
+        index: usize,
+        tip: Chain,
+        rank: Option<(i64, Zxid)>,
+        periods: Option<(i64, i64)>,
+    ) -> Step {
+        let old = self.holdings[index];
+        if let (Some(was), Some(is)) = (old.periods, periods)
+            && (is.0 < was.0 || is.1 < was.1 || is.0 < is.1)
+        {
+            let evidence = format!("member {index}: promised, installed {was:?}, then {is:?}");
+            return violated("I2 periods never go back, and are promised first", evidence);
+        }
+        self.holdings[index] = Holding { tip, rank, periods };
+        if old.tip == tip && old.rank == rank { Ok(()) } else { self.durability() }
+    }
+
+    /// Forgets what a member held: its disk is wiped.
+    pub(crate) fn wiped(&mut self, index: usize) {
+        self.holdings[index] = Holding::default();
+        self.excused |= index < self.voters;
+    }
+
+    /// I9: a quorum holds all that is decided, and no other quorum could elect who does not.
+    fn durability(&self) -> Step {
+        if self.order.is_empty() || self.excused {
+            return Ok(());
+        }
+        let voters = &self.holdings[..self.voters];
+        let positions: Vec<usize> = voters.iter().map(|h| self.position(h.tip)).collect();
+        let holders = positions.iter().filter(|position| **position >= self.order.len()).count();
+        let decided = self.describe(self.frontier());
+        if holders < self.majority {
+            let evidence = format!(
+                "{decided} is decided and durable at {holders} of {} voters: {positions:?}",
+                self.voters
+            );
+            return violated("I9 what is decided is durable at a quorum", evidence);
+        }
+        for (index, holding) in voters.iter().enumerate() {
+            let Some(rank) = holding.rank.filter(|_| positions[index] < self.order.len()) else {
+                continue;
+            };
+            let beaten = voters.iter().filter(|other| other.rank <= Some(rank)).count();
+            if beaten >= self.majority {
+                let evidence = format!(
+                    "member {index} lacks {decided} and with {rank:?} wins against {beaten} \
+                     of {} voters",
+                    self.voters
+                );
+                return violated("I9 who can win an election has what is decided", evidence);
+            }
+        }
+        Ok(())
+    }
+
+    /// I8: who becomes primary has all that was decided in earlier periods than its own. One that
+    /// comes too late may lack what a later period has decided: it can decide nothing any more.
+    pub(crate) fn primary(&self, by: NodeId, log: Chain, last: Zxid) -> Step {
+        let earlier = |chain: &Chain| self.place(*chain).epoch() < last.epoch();
+        let owed = self.order.partition_point(earlier);
+        if self.position(log) >= owed {
+            return Ok(());
+        }
+        let (decided, has) = (self.describe(self.order[owed - 1]), self.describe(log));
+        let evidence = format!("node {} is primary with {has}, decided is {decided}", by.0);
+        violated("I8 a primary has all that was decided before", evidence)
+    }
+
+    /// I1: one established leader in a period.
+    pub(crate) fn leads(&mut self, by: NodeId, period: i64) -> Step {
+        let first = *self.established.entry(period).or_insert(by);
+        if first == by {
+            return Ok(());
+        }
+        let evidence = format!("nodes {} and {} lead period {period}", first.0, by.0);
+        violated("I1 a period has one established leader", evidence)
+    }
+
+    /// In how many periods somebody led.
+    pub(crate) fn periods(&self) -> u64 {
+        self.established.len() as u64
+    }
+
+    /// Whether all of a history is decided.
+    pub(crate) fn is_decided(&self, chain: Chain) -> bool {
+        self.index.contains_key(&chain)
+    }
+
+    /// Whether one history begins with all of the other.
+    pub(crate) fn begins_with(&self, whole: Chain, part: Chain) -> bool {
+        self.cut(whole, self.place(part)) == part
+    }
+
+    /// An entry and its predecessor, for people.
+    pub(crate) fn describe(&self, chain: Chain) -> String {
+        match self.entries.get(&chain) {
+            Some(entry) => self.describe_entry(entry),
+            None => "nothing".to_owned(),
+        }
+    }
+
+    fn describe_entry(&self, entry: &Entry) -> String {
+        let Entry { at, item, before, by } = entry;
+        let before = self.place(*before);
+        format!("{at} (item {item:016x} behind {before}, first at node {})", by.0)
+    }
+}

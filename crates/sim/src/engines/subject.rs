@@ -1,0 +1,164 @@
+//! What the simulator must know of an engine beyond the contract.
+
+use crate::engines::disk::Durable;
+use base::{NodeId, Rng, Time, Zxid};
+use broadcast::{Channel, Engine, Item, Output};
+use bytes::Bytes;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// An engine's durable numbers.
+pub type Registers = BTreeMap<&'static str, i64>;
+
+/// Who is in the ensemble, and how its ports are called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setup {
+    /// Those who vote.
+    pub voters: Vec<NodeId>,
+    /// Those who only listen.
+    pub observers: Vec<NodeId>,
+}
+
+impl Setup {
+    /// All members, voters first.
+    #[must_use]
+    pub fn members(&self) -> Vec<NodeId> {
+        self.voters.iter().chain(&self.observers).copied().collect()
+    }
+}
+
+/// What an engine shows of itself, for invariants that the contract does not reach.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Observation {
+    /// The period that it has promised to.
+    pub accepted: i64,
+    /// The period whose initial history it has.
+    pub current: i64,
+    /// Whether it leads, with a quorum behind it.
+    pub established: bool,
+    /// The last entry that it has logged.
+    pub logged: Zxid,
+    /// The last entry that it knows to be committed.
+    pub committed: Zxid,
+}
+
+/// What a frame says about the disk of its sender.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// Everything up to this entry is durable.
+    Logged(Zxid),
+    /// The promise to this period is durable.
+    Promised(i64),
+    /// The initial history of this period, and then the period, are durable.
+    Installed(i64),
+}
+
+/// What a letter is for: engines that carry letters as packets need to know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Letter {
+    /// From a replica's service to the primary's.
+    Request,
+    /// From the primary's service to a replica's.
+    Answer,
+    /// A replica's sign of life.
+    Heartbeat,
+}
+
+/// An engine under test.
+pub trait Subject: Clone + Send + Sync + 'static {
+    /// The engine.
+    type Engine: Engine;
+
+    /// The name on the command line.
+    const NAME: &'static str;
+
+    /// Whether a place names one entry for ever, also one that is never delivered.
+    const UNIQUE_PLACES: bool;
+
+    /// The fewest voters that it can have.
+    const VOTERS_MIN: u64 = 1;
+
+    /// The protocol's own parameters, by seed.
+    fn draw(setup: &Setup, rng: &mut Rng) -> Self;
+
+    /// An engine on what is durable.
+    fn recover(
+        &self,
+        node: NodeId,
+        durable: &Durable,
+        now: Time,
+        rng: &mut Rng,
+        out: &mut Vec<Output>,
+    ) -> Self::Engine;
+
+    /// About how long it takes to notice a loss: the unit of every time in a run.
+    fn patience(&self) -> Duration;
+
+    /// In how much time a healed core must have converged.
+    fn settles_within(&self) -> Duration;
+
+    /// Whether the others must get on without this member.
+    fn is_replaceable(&self, _node: NodeId) -> bool {
+        true
+    }
+
+    /// How many frames a member may send in a unit of patience when nothing happens.
+    fn frames_per_unit(&self) -> u64 {
+        200
+    }
+
+    /// Up to which entry a restart replays the log into the state.
+    fn replayed(&self, durable: &Durable) -> Zxid {
+        durable.last()
+    }
+
+    /// What it shows of itself.
+    fn observe(&self, _engine: &Self::Engine) -> Option<Observation> {
+        None
+    }
+
+    /// What decides whose history wins an election: the larger wins.
+    fn rank(&self, _registers: &Registers, _last: Zxid) -> Option<(i64, Zxid)> {
+        None
+    }
+
+    /// The durable periods: promised and installed. Neither may ever go back.
+    fn periods(&self, _registers: &Registers) -> Option<(i64, i64)> {
+        None
+    }
+
+    /// What a frame says about the disk of its sender.
+    fn claims(&self, _channel: Channel, _frame: &Bytes) -> Vec<Claim> {
+        Vec::new()
+    }
+
+    /// An entry of the order that holds these bytes at this place.
+    fn item(&self, _at: Zxid, body: Bytes) -> Item {
+        body
+    }
+
+    /// The bytes of an entry, if it is one of ours.
+    fn contents(&self, item: &Item) -> Option<Bytes> {
+        Some(item.clone())
+    }
+
+    /// A letter that holds these bytes.
+    fn letter(&self, _kind: Letter, body: Bytes) -> Bytes {
+        body
+    }
+
+    /// The bytes of a letter.
+    fn body(&self, letter: &Bytes) -> Option<Bytes> {
+        Some(letter.clone())
+    }
+
+    /// What a frame is, for people.
+    fn show(&self, _channel: Channel, _frame: &Bytes) -> String {
+        String::new()
+    }
+
+    /// A line that describes the parameters drawn.
+    fn describe(&self) -> String {
+        String::new()
+    }
+}

@@ -1,0 +1,57 @@
+//! That the checkers bite: an engine that is right, and each way in which it is wrong.
+
+mod fixed;
+
+use crate::engines::{Campaign, Counts, Report, replay};
+use fixed::Fixed;
+
+fn campaign<const FLAW: usize>(seeds: u64) -> (Counts, Vec<Report>) {
+    let campaign = Campaign { from: 0, seeds, threads: 2, twice: 10, failures_max: 1 };
+    campaign.run::<Fixed<FLAW>>()
+}
+
+fn rule<const FLAW: usize>() -> &'static str {
+    let (_, failed) = campaign::<FLAW>(100);
+    let report = failed.first().expect("the flaw is found");
+    report.violation.as_ref().expect("it failed").1.rule
+}
+
+#[test]
+fn an_engine_that_is_right_passes() {
+    let (counts, failed) = campaign::<0>(60);
+    if let Some(report) = failed.first() {
+        panic!("{}", replay::<Fixed<0>>(report.seed, None, 60, true).0);
+    }
+    println!("{counts}");
+    assert!(counts.decided > 1000 && counts.crashes > 100 && counts.reads > 100, "{counts}");
+    assert!(counts.transfers > 0 && counts.checkpoints > 0, "{counts}");
+}
+
+#[test]
+fn what_is_acknowledged_early_is_found() {
+    assert_eq!(rule::<1>(), "I13 what is acknowledged is durable");
+    assert_eq!(rule::<2>(), "I9 what is decided is durable at a quorum");
+    assert_eq!(rule::<3>(), "I9 what is decided is durable at a quorum");
+}
+
+#[test]
+fn a_wrong_order_is_found() {
+    assert!(["I3", "I4"].iter().any(|id| rule::<4>().starts_with(id)), "{}", rule::<4>());
+    assert!(["I3", "I4"].iter().any(|id| rule::<5>().starts_with(id)), "{}", rule::<5>());
+    assert_eq!(rule::<8>(), "I3 a place names one entry, for ever");
+    assert_eq!(rule::<12>(), "I6 what is delivered never shrinks");
+}
+
+#[test]
+fn what_the_service_is_told_wrongly_is_found() {
+    assert_eq!(rule::<6>(), "a read sees what was decided before");
+    assert_eq!(rule::<7>(), "a proposal has one outcome");
+    assert_eq!(rule::<11>(), "a failed disk makes silent");
+    assert_eq!(rule::<13>(), "I9 what is decided is durable at a quorum");
+}
+
+#[test]
+fn who_never_comes_together_or_is_never_quiet_is_found() {
+    assert_eq!(rule::<9>(), "a healed core works");
+    assert_eq!(rule::<10>(), "a quiet ensemble is quiet");
+}

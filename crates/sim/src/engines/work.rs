@@ -1,0 +1,90 @@
+//! The clients: they want entries and reads, at whatever member, and never try the same twice.
+
+use crate::engines::heal::Phase;
+use crate::engines::judge::Step;
+use crate::engines::subject::{Letter, Subject};
+use crate::engines::world::{Event, World};
+use broadcast::{Input, ReadLevel, View};
+use bytes::Bytes;
+
+impl<S: Subject> World<S> {
+    /// Somebody wants something.
+    pub(crate) fn work(&mut self) -> Step {
+        if self.phase != Phase::Unsafe {
+            return Ok(());
+        }
+        let delay = self.around(self.options.think);
+        self.schedule(delay, Event::Work);
+        let member = self.rng.below(self.members.len() as u64) as usize;
+        let reads = self.rng.percent(self.options.reads);
+        let count = self.rng.between(1, self.options.burst);
+        if self.members[member].paused {
+            return Ok(());
+        }
+        let first = self.next_id;
+        self.next_id += count;
+        if reads {
+            return self.read(member, first);
+        }
+        let ids: Vec<u64> = (first..first + count).collect();
+        // Most clients are where the primary is, so that it has several proposals under way.
+        let primary = self.primary().filter(|_| self.rng.one_in(2));
+        self.want(primary.unwrap_or(member), &ids)
+    }
+
+    fn primary(&mut self) -> Option<usize> {
+        let leads = |view: Option<View>| matches!(view, Some(View::Primary { .. }));
+        let mut all = self.members.iter();
+        let index = all.position(|member| leads(member.host.view) && !member.paused)?;
+        Some(index)
+    }
+
+    /// These are to get places in the order, by way of this member.
+    pub(crate) fn want(&mut self, index: usize, ids: &[u64]) -> Step {
+        let member = &self.members[index];
+        if member.host.engine.is_none() || member.paused {
+            return Ok(());
+        }
+        match member.host.view {
+            Some(View::Primary { .. }) => {
+                self.counts.proposed += ids.len() as u64;
+                self.with(index, |host, now, scene| {
+                    match host.service.propose(scene.subject, ids) {
+                        Some(input) => host.handle(now, input, scene),
+                        None => Ok(()),
+                    }
+                })
+            }
+            Some(View::Replica { .. }) => {
+                self.counts.proposed += ids.len() as u64;
+                for id in ids {
+                    let body = Bytes::copy_from_slice(&id.to_be_bytes());
+                    self.with(index, |host, now, scene| {
+                        let letter = scene.subject.letter(Letter::Request, body);
+                        host.handle(now, Input::Forward { letter }, scene)
+                    })?;
+                }
+                Ok(())
+            }
+            Some(View::Apart | View::Silent) | None => Ok(()),
+        }
+    }
+
+    /// A read is to be allowed at this member.
+    pub(crate) fn read(&mut self, index: usize, id: u64) -> Step {
+        // Those of replicas go through letters, which others test.
+        let index = self.primary().filter(|_| self.rng.percent(80)).unwrap_or(index);
+        let member = &self.members[index];
+        if member.host.engine.is_none() || member.paused {
+            return Ok(());
+        }
+        let healing = matches!(self.phase, Phase::Healing { .. });
+        let linearizable = healing || self.rng.one_in(2);
+        let level = if linearizable { ReadLevel::Linearizable } else { ReadLevel::Proposed };
+        let bound = self.judge.place(self.judge.frontier());
+        self.with(index, |host, now, scene| {
+            let input = host.service.read(id, level, bound);
+            host.handle(now, input, scene)
+        })
+    }
+}

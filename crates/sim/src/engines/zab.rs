@@ -1,0 +1,178 @@
+//! ZAB under test: how it is recovered, and what its packets say.
+
+use crate::engines::disk::Durable;
+use crate::engines::subject::{Claim, Letter, Observation, Registers, Setup, Subject};
+use base::{NodeId, Rng, Time, Zxid};
+use broadcast::{Channel, Output};
+use bytes::Bytes;
+use std::fmt::Write as _;
+use std::time::Duration;
+use wire::quorum::{Membership, Packet, PacketKind, Rules, packet_len, put_packet};
+use zab::{Config, Limits, ReadLogLimit, Role, Zab};
+
+/// The engine with its drawn parameters.
+#[derive(Clone, Debug)]
+pub struct ZabSubject {
+    membership: Membership,
+    limits: Limits,
+}
+
+impl Subject for ZabSubject {
+    type Engine = Zab;
+    const NAME: &'static str = "zab";
+    const UNIQUE_PLACES: bool = true;
+    /// One server alone is no ensemble.
+    const VOTERS_MIN: u64 = 2;
+
+    fn draw(setup: &Setup, rng: &mut Rng) -> ZabSubject {
+        let mut text = String::new();
+        for node in setup.members() {
+            let kind = if setup.voters.contains(&node) { "participant" } else { "observer" };
+            let _infallible = writeln!(text, "server.{0}=10.0.0.{0}:2888:3888:{kind}", node.0);
+        }
+        let tick = Duration::from_millis(*rng.pick(&[40, 100, 400, 2000]));
+        let notify_min = Duration::from_millis(*rng.pick(&[20, 200]));
+        let limits = Limits {
+            tick,
+            init: rng.between(4, 10) as u32,
+            sync: rng.between(3, 6) as u32,
+            finalize_wait: *rng.pick(&[tick / 4, Duration::from_millis(200)]),
+            notify_min,
+            notify_max: notify_min * *rng.pick(&[2, 16, 300]),
+            connect_retry: tick / 2,
+            observer_wait: tick / 4,
+            recent_entries: *rng.pick(&[1, 3, 20, 500]),
+            force_snapshot: rng.one_in(8),
+            read_log: *rng.pick(&[ReadLogLimit::Never, ReadLogLimit::Host]),
+            epoch_wait: rng.one_in(3).then_some(tick * 2),
+            ..Limits::default()
+        };
+        let membership = Membership::parse(&text, &Rules::DEFAULT).expect("the text is good");
+        ZabSubject { membership, limits }
+    }
+
+    fn recover(
+        &self,
+        node: NodeId,
+        durable: &Durable,
+        now: Time,
+        _rng: &mut Rng,
+        out: &mut Vec<Output>,
+    ) -> Zab {
+        let config = Config {
+            me: node,
+            committed: self.membership.clone(),
+            last_seen: None,
+            reconfig: false,
+            multi_address: false,
+            listen_on_all: false,
+            limits: self.limits,
+        };
+        let (accepted_epoch, current_epoch) = epochs(&durable.registers);
+        let last = durable.last();
+        let durable = zab::Durable {
+            accepted_epoch,
+            // What is logged of an epoch came behind the whole initial history of it.
+            current_epoch: current_epoch.max(i64::from(last.epoch())),
+            last,
+            recent: durable.entries.clone(),
+            is_lost: false,
+        };
+        Zab::recover(config, durable, now, out)
+    }
+
+    fn patience(&self) -> Duration {
+        self.limits.sync_time()
+    }
+
+    fn settles_within(&self) -> Duration {
+        let limits = &self.limits;
+        limits.sync_time() * 60
+            + limits.init_time() * 10
+            + limits.notify_max.min(limits.tick * 100) * 10
+    }
+
+    fn observe(&self, engine: &Zab) -> Option<Observation> {
+        let status = engine.status();
+        Some(Observation {
+            accepted: status.accepted_epoch,
+            current: status.current_epoch,
+            established: status.role == Role::Leading && status.serving,
+            logged: status.last,
+            committed: status.committed,
+        })
+    }
+
+    fn rank(&self, registers: &Registers, last: Zxid) -> Option<(i64, Zxid)> {
+        Some((epochs(registers).1.max(i64::from(last.epoch())), last))
+    }
+
+    fn periods(&self, registers: &Registers) -> Option<(i64, i64)> {
+        Some(epochs(registers))
+    }
+
+    fn claims(&self, channel: Channel, frame: &Bytes) -> Vec<Claim> {
+        let mut claims = Vec::new();
+        for packet in self.packets(channel, frame) {
+            let period = packet.zxid >> 32;
+            match packet.kind() {
+                Some(PacketKind::LeaderInfo) => claims.push(Claim::Promised(period)),
+                Some(PacketKind::Ack) if packet.zxid as u32 == 0 => {
+                    claims.push(Claim::Installed(period));
+                }
+                Some(PacketKind::Ack) => claims.push(Claim::Logged(Zxid(packet.zxid))),
+                Some(_) | None => {}
+            }
+        }
+        claims
+    }
+
+    fn letter(&self, kind: Letter, body: Bytes) -> Bytes {
+        let kind = match kind {
+            Letter::Request => PacketKind::Request,
+            Letter::Answer => PacketKind::Sync,
+            Letter::Heartbeat => return body,
+        };
+        let mut packet = Vec::new();
+        put_packet(&mut packet, kind, -1, Some(&body));
+        Bytes::from(packet)
+    }
+
+    fn body(&self, letter: &Bytes) -> Option<Bytes> {
+        match Packet::decode(letter) {
+            Ok(packet) => Some(letter.slice_ref(packet.data?)),
+            Err(_) => Some(letter.clone()),
+        }
+    }
+
+    fn show(&self, channel: Channel, frame: &Bytes) -> String {
+        let show = |packet: Packet<'_>| match packet.kind() {
+            Some(kind) => format!("{kind:?} {} ", Zxid(packet.zxid)),
+            None => format!("{} {} ", packet.kind, Zxid(packet.zxid)),
+        };
+        self.packets(channel, frame).into_iter().map(show).collect()
+    }
+
+    fn describe(&self) -> String {
+        format!("{:?}", self.limits)
+    }
+}
+
+impl ZabSubject {
+    /// The packets of a frame; none if it belongs to an election.
+    fn packets<'f>(&self, channel: Channel, frame: &'f Bytes) -> Vec<Packet<'f>> {
+        let mut packets = Vec::new();
+        let mut rest = if channel == zab::QUORUM { &frame[..] } else { &[] };
+        while let Ok(Some(len)) = packet_len(rest, self.limits.packet_size_max) {
+            packets.push(Packet::decode(&rest[..len]).expect("it was measured"));
+            rest = &rest[len..];
+        }
+        packets
+    }
+}
+
+/// The promised and the installed epoch.
+fn epochs(registers: &Registers) -> (i64, i64) {
+    let register = |name| registers.get(name).copied().unwrap_or(0);
+    (register("acceptedEpoch"), register("currentEpoch"))
+}
