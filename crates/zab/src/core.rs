@@ -34,10 +34,12 @@ pub(crate) struct Core {
     pub(crate) wants_snapshot: bool,
     /// Whether the disk was lost: a promise of this member counts for nothing until it has a state.
     pub(crate) is_lost: bool,
+    /// The largest promise of a voter that this member has heard of: the next epoch is behind it.
+    pub(crate) foreseen: i64,
+    /// How often in a row this member followed in vain.
+    pub(crate) setbacks: u32,
     /// Who leads without an election when this member's role ends.
     pub(crate) designated: Option<NodeId>,
-    /// How often in a row this member followed somebody and did not come to serve.
-    pub(crate) futile: u32,
     links: u64,
 }
 
@@ -62,8 +64,9 @@ impl Core {
             elected_round: 0,
             wants_snapshot: is_lost,
             is_lost,
+            foreseen: 0,
+            setbacks: 0,
             designated: None,
-            futile: 0,
             links: 0,
         }
     }
@@ -113,6 +116,9 @@ impl Core {
 pub(crate) fn tell(event: trace::Ensemble, out: &mut Vec<Output>) {
     out.push(Output::Trace(Event::Ensemble(event)));
 }
+
+/// The last epoch whose places are positive numbers: a peer that names a later one is wrong.
+pub(crate) const EPOCH_MAX: i64 = i32::MAX as i64;
 
 /// The beginning of an epoch, which is no transaction.
 pub(crate) const fn epoch_start(epoch: i64) -> Zxid {

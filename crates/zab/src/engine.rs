@@ -114,9 +114,6 @@ impl Zab {
             Role::Learning(learning) => {
                 tell(Event::LeaderLost { leader: learning.leader, reason }, out);
                 learning.end(out);
-                let futile =
-                    if learning.is_active() { 0 } else { self.core.futile.saturating_add(1) };
-                self.core.futile = futile;
             }
             Role::Leading(leading) => {
                 tell(Event::SteppedDown { epoch: leading.epoch(), reason }, out);
@@ -165,7 +162,6 @@ impl Zab {
         let (zxid, epoch) = (vote.zxid, vote.epoch);
         tell(Event::ElectionDecided { round, leader, zxid, epoch, supporters }, out);
         if leader == core.me {
-            core.futile = 0;
             self.role = Role::Leading(Box::new(Leading::begin(core, now, out)));
             return;
         }

@@ -32,13 +32,14 @@ pub(crate) struct History {
     /// The last place that is delivered, or the beginning of an epoch behind it.
     committed: Zxid,
     last: Zxid,
-    /// The place before `entries`: the entry there, or the beginning of their epoch. Nothing up to
-    /// it waits for the disk.
+    /// The place before `entries`: the entry there, or the beginning of their epoch.
     before: Zxid,
     lsn: Lsn,
     durable: Lsn,
     /// Entries that are not durable yet.
     unsynced: VecDeque<(Lsn, Zxid)>,
+    /// The end of the history before those.
+    synced: Zxid,
     entries_max: usize,
     bytes_max: usize,
 }
@@ -61,6 +62,7 @@ impl History {
             lsn: Lsn::ZERO,
             durable: Lsn::ZERO,
             unsynced: VecDeque::new(),
+            synced: last,
             entries_max,
             bytes_max,
         };
@@ -116,6 +118,9 @@ impl History {
     ) {
         assert!(at > self.last, "{at} comes after {}", self.last);
         let lsn = self.persist(Record::Entry { at, item: item.clone() }, out);
+        if self.unsynced.is_empty() {
+            self.synced = self.last;
+        }
         self.unsynced.push_back((lsn, at));
         self.entries.push_back(Entry { at, item, lsn, context });
         self.last = at;
@@ -141,21 +146,16 @@ impl History {
     /// Takes what the journal reports; gives the entries that are durable now and were not before.
     pub(crate) fn durable(&mut self, upto: Lsn) -> Vec<Zxid> {
         self.durable = self.durable.max(upto);
-        self.trim();
         let count = self.unsynced.partition_point(|(lsn, _)| *lsn <= self.durable);
-        self.unsynced.drain(..count).map(|(_, at)| at).collect()
+        let synced: Vec<Zxid> = self.unsynced.drain(..count).map(|(_, at)| at).collect();
+        self.synced = synced.last().copied().unwrap_or(self.synced);
+        self.trim();
+        synced
     }
 
     /// The last entry that is durable here: everything that is not waiting to be is.
     pub(crate) fn synced(&self) -> Zxid {
-        match self.unsynced.front() {
-            None => self.last,
-            Some((_, first)) => {
-                let behind = self.entries.partition_point(|entry| entry.at < *first);
-                let entry = behind.checked_sub(1).and_then(|before| self.entries.get(before));
-                entry.map_or(self.before, |entry| entry.at)
-            }
-        }
+        if self.unsynced.is_empty() { self.last } else { self.synced }
     }
 
     /// Decides everything up to this place, which the history holds, and delivers it.
@@ -200,6 +200,7 @@ impl History {
             }
         }
         self.unsynced.retain(|(_, at)| *at <= to);
+        self.synced = self.synced.min(to);
         self.last = to;
         self.before = self.before.min(to);
         self.committed = self.committed.min(to);
@@ -220,14 +221,16 @@ impl History {
         self.entries.range_mut(self.delivered..).for_each(|entry| entry.context = None);
     }
 
-    /// Keeps only as many decided entries as learners are served with; and those that are not on
-    /// this disk, for a state that is sent has not got them.
+    /// Keeps only as many decided entries as learners are served with, and those that are decided
+    /// and not durable here: a state that is sent does not hold them yet.
     fn trim(&mut self) {
+        let synced = self.synced();
         while self.delivered > self.entries_max
             || (self.delivered > 1 && self.delivered_bytes > self.bytes_max)
         {
-            let is_durable = |entry: &mut Entry| entry.lsn <= self.durable;
-            let Some(entry) = self.entries.pop_front_if(is_durable) else { return };
+            let Some(entry) = self.entries.pop_front_if(|entry| entry.at <= synced) else {
+                return;
+            };
             self.before = entry.at;
             self.delivered -= 1;
             self.delivered_bytes -= entry.item.len();

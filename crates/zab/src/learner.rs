@@ -105,13 +105,14 @@ impl Learning {
             pings: VecDeque::new(),
             lost: None,
         };
-        let pause = pause(core);
-        if pause.is_zero() {
+        if core.setbacks == 0 {
             learning.dial(core, out)?;
         } else {
-            learning.began = now + pause;
-            learning.stage = Stage::Pausing(learning.began);
+            // Who is turned away again and again does not call without a pause.
+            let doubled = RETRY_FIRST * 2_u32.saturating_pow(core.setbacks.min(16));
+            learning.stage = Stage::Pausing(now + doubled.min(core.limits.connect_retry));
         }
+        core.setbacks = core.setbacks.saturating_add(1);
         Ok(learning)
     }
 
@@ -297,12 +298,6 @@ pub(crate) fn is_observer(core: &Core) -> bool {
     server.is_some_and(|server| server.role() == Role::Observer)
 }
 
-/// How long a leader is not called: whom it refuses again and again must not keep it busy.
-fn pause(core: &Core) -> Duration {
-    let Some(doublings) = core.futile.checked_sub(FUTILE_FREE) else { return Duration::ZERO };
-    (core.limits.connect_retry * (1 << doublings.min(DOUBLINGS_MAX))).min(core.limits.tick)
-}
-
 /// The part of a frame that a packet's data is: no copy.
 fn data_of(frame: &Bytes, data: Option<&[u8]>) -> Result<Bytes, Lost> {
     let data = data.ok_or("a proposal has no transaction")?;
@@ -317,9 +312,5 @@ fn activation(data: Option<&[u8]>) -> Result<Activation<'_>, Lost> {
 
 /// Time before the second trial to connect: a leader opens its port at once.
 const RETRY_FIRST: Duration = Duration::from_millis(2);
-/// After so many trials to follow that came to nothing, the next one waits.
-const FUTILE_FREE: u32 = 2;
-/// More doublings than it takes to wait for a tick.
-const DOUBLINGS_MAX: u32 = 10;
 /// How long a leader is called that cannot be reached, before another one is looked for.
 const DIAL_MAX: Duration = Duration::from_secs(1);

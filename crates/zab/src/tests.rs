@@ -1,6 +1,6 @@
 //! Whole ensembles of engines in one room, by directed scenarios.
 //!
-//! The number in a test's name is that of its scenario in `docs/protocols/zab.md`; names like
+//! The number in a test's name is that of its scenario in the table of `docs/protocols/zab.md`; names like
 //! `zk_3911` are defects of the reference that must not come back.
 
 mod bad_input;

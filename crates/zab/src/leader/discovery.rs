@@ -2,7 +2,7 @@
 
 use super::peers::{Stage, link_of};
 use super::{Leading, Phase};
-use crate::core::{Core, epoch_start, tell};
+use crate::core::{Core, EPOCH_MAX, epoch_start, tell};
 use crate::ensemble::node;
 use base::{NodeId, Time, Zxid};
 use broadcast::{LinkId, Output};
@@ -33,6 +33,10 @@ impl Leading {
         if info.protocol_version < PROTOCOL_VERSION {
             return Err(format!("its protocol {:#x} is too old", info.protocol_version));
         }
+        let accepted = i64::from(Zxid(packet.zxid).epoch());
+        if accepted >= EPOCH_MAX {
+            return Err(format!("it promised {accepted:#x}, which is no epoch"));
+        }
         let committed = core.ensemble.committed.version();
         if info.config_version > committed {
             let version = info.config_version;
@@ -42,7 +46,9 @@ impl Leading {
         self.take_over(core, who, now, out)?;
         let Some(learner) = self.learners.get_mut(&link) else { return Ok(()) };
         (learner.node, learner.observes, learner.stage) = (who, observes, Stage::Registered);
-        let accepted = i64::from(Zxid(packet.zxid).epoch());
+        if core.ensemble.is_voter(who) {
+            core.foreseen = core.foreseen.max(accepted);
+        }
         if self.is_established() && accepted > self.epoch && core.ensemble.is_voter(who) {
             // It may take part in no epoch of ours; with a later one it can.
             self.outdated = Some((who, accepted));
@@ -86,7 +92,7 @@ impl Leading {
             return;
         }
         let largest = self.connected.values().copied().max().unwrap_or_default();
-        self.epoch = largest.max(core.accepted_epoch) + 1;
+        self.epoch = largest.max(core.accepted_epoch).max(core.foreseen) + 1;
         tell(Event::EpochProposed { epoch: self.epoch }, out);
         self.phase = Phase::Promising(core.promise(self.epoch, out));
         self.until = now + core.limits.init_time();

@@ -68,7 +68,8 @@ impl Leading {
         while let Some((context, at_least, _)) = reads.rounds.pop_front_if(|r| r.2 <= answered) {
             out.push(Output::ReadReady { context, at_least });
         }
-        if reads.answered == reads.round && !reads.rounds.is_empty() {
+        // No read waits for a round that is under way: the next one begins.
+        if reads.rounds.front().is_some_and(|read| read.2 > reads.round) {
             self.ping(core, out);
             self.count_rounds(core);
             let answered = self.reads.answered;

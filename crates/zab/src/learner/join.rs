@@ -1,7 +1,7 @@
 //! From the leader's epoch to its history.
 
 use super::{Learning, Lost, Stage, activation, data_of, is_observer};
-use crate::core::{Core, epoch_start, tell};
+use crate::core::{Core, EPOCH_MAX, epoch_start, tell};
 use base::{Lsn, Time, Zxid};
 use broadcast::{Item, LinkId, Output, View};
 use bytes::Bytes;
@@ -21,6 +21,9 @@ impl Learning {
             return Err(format!("{kind:?} came where LEADERINFO was to come"));
         }
         let epoch = i64::from(Zxid(packet.zxid).epoch());
+        if epoch > EPOCH_MAX {
+            return Err(format!("it leads {epoch:#x}, which is no epoch"));
+        }
         let promised = core.accepted_epoch;
         if epoch < promised {
             return Err(format!("its epoch {epoch:#x} is older than the promised {promised:#x}"));
@@ -279,6 +282,7 @@ impl Learning {
     /// UPTODATE: the leader is established, so all of its history is decided.
     fn up_to_date(&mut self, core: &mut Core, out: &mut Vec<Output>) {
         self.stage = Stage::Active;
+        core.setbacks = 0;
         core.elected.epoch = self.epoch;
         if let Some(membership) = self.configuration.take() {
             core.activate(membership, out);

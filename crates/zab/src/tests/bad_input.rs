@@ -36,6 +36,11 @@ fn first_packets_that_are_none() {
         info.encode(&mut data);
         packet(PacketKind::FollowerInfo, 0, Some(&data))
     };
+    let of_epoch = |epoch: i64| {
+        let mut data = Vec::new();
+        LearnerInfo::new(1, 0).encode(&mut data);
+        packet(PacketKind::FollowerInfo, epoch << 32, Some(&data))
+    };
     let mut negative = packet(PacketKind::FollowerInfo, 0, None);
     negative[12..16].copy_from_slice(&(-7_i32).to_be_bytes());
     let mut huge = packet(PacketKind::FollowerInfo, 0, None);
@@ -47,6 +52,8 @@ fn first_packets_that_are_none() {
         (info(0x10000, 7, 1), "its configuration 7 is later than 0"),
         (info(0x10000, 0, 3), "another server has this one's id 3"),
         (info(0x10000, 0, 2), "server 2 is here already, and alive"),
+        (of_epoch(-1), "it promised 0xffffffff, which is no epoch"),
+        (of_epoch(i64::from(i32::MAX)), "it promised 0x7fffffff, which is no epoch"),
         (packet(PacketKind::FollowerInfo, 0, None), "it did not say its id"),
         (packet(PacketKind::FollowerInfo, 0, Some(b"abc")), "trunc"),
         (packet(PacketKind::Ack, 0, None), "it began with packet 3"),
@@ -219,6 +226,7 @@ fn a_leader_that_says_what_is_out_of_turn_is_left() {
     let cases = [
         (packet(PacketKind::Diff, 0, None), "where LEADERINFO was to come"),
         (packet(PacketKind::UpToDate, -1, None), "where LEADERINFO was to come"),
+        (packet(PacketKind::LeaderInfo, -1 << 32, None), "it leads 0xffffffff, which is no epoch"),
     ];
     for (bytes, reason) in cases {
         let mut room = Room::empty(&ensemble_text(3, 0));
