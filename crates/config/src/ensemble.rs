@@ -98,7 +98,6 @@ pub(crate) fn read(
         .static_file
         .clone()
         .map(|static_file| Files { static_file, dynamic_file: source.dynamic_file.clone() });
-    let observer_syncs = settings.bool_if_set("observer.syncEnabled");
     let log_per_snapshot = settings.ratio("snapshotSizeFactor");
     let ensemble = Ensemble {
         me,
@@ -109,7 +108,6 @@ pub(crate) fn read(
         listen_on_all_addresses: settings.bool("quorumListenOnAllIPs"),
         tcp_keepalive: settings.bool("tcpKeepAlive"),
         leader_serves: settings.bool("leaderServes"),
-        observer_syncs: observer_syncs.unwrap_or_else(|| settings.bool("syncEnabled")),
         force_snapshot: settings.bool("forceSnapshotSync"),
         log_per_snapshot: Some(log_per_snapshot).filter(|factor| *factor >= 0.0),
         times,

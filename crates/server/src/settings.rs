@@ -114,8 +114,13 @@ impl Settings {
     }
 
     pub(crate) fn peers(&self) -> PeerSettings {
-        let tcp_keepalive = self.config.listen.tcp_keepalive;
-        PeerSettings { connect_timeout: CONNECT_TIMEOUT, tcp_keepalive }
+        match &self.config.ensemble {
+            Some(ensemble) => PeerSettings {
+                connect_timeout: ensemble.times.election_connect,
+                tcp_keepalive: ensemble.tcp_keepalive,
+            },
+            None => PeerSettings { connect_timeout: CONNECT_TIMEOUT, tcp_keepalive: false },
+        }
     }
 
     /// What the engine of an ensemble is told; `None` for a server that is alone.
@@ -147,12 +152,10 @@ impl Settings {
             notify_min: times.notify_min,
             notify_max: times.notify_max,
             connect_retry: times.learner_connect_retry,
-            observer_wait: times.observer_wait,
             recent_entries: bytes(storage.commit_log_txns),
             packet_size_max,
             force_snapshot: ensemble.force_snapshot,
             read_log,
-            epoch_wait: times.epoch_wait,
             ..zab::Limits::default()
         }
     }
@@ -262,7 +265,7 @@ mod tests {
         );
         assert_eq!(zab.limits.init_time(), Duration::from_secs(14));
         assert_eq!(zab.limits.sync_time(), Duration::from_secs(6));
-        assert_eq!((zab.limits.recent_entries, zab.limits.epoch_wait), (700, None));
+        assert_eq!(zab.limits.recent_entries, 700);
         assert_eq!(zab.limits.read_log, zab::ReadLogLimit::Host);
         let never = self::settings("snapshotSizeFactor=-1", 1).zab().expect("an ensemble");
         assert_eq!(never.limits.read_log, zab::ReadLogLimit::Never);

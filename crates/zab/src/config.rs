@@ -41,8 +41,6 @@ pub struct Limits {
     pub notify_max: Duration,
     /// Longest time between two trials to connect to a leader.
     pub connect_retry: Duration,
-    /// How long an observer waits before it looks for a leader.
-    pub observer_wait: Duration,
     /// Committed entries that are kept for learners.
     pub recent_entries: usize,
     /// Bytes of committed entries that are kept for learners.
@@ -55,8 +53,6 @@ pub struct Limits {
     pub read_log: ReadLogLimit,
     /// The last counter of an epoch that is given out, or a little more: then a new one begins.
     pub counter_max: u32,
-    /// How long a leader that is not established waits for a voter that looks again.
-    pub epoch_wait: Option<Duration>,
 }
 
 /// Whether the log on disk may serve learners.
@@ -79,14 +75,12 @@ impl Default for Limits {
             notify_min: Duration::from_millis(200),
             notify_max: Duration::from_mins(1),
             connect_retry: Duration::from_millis(100),
-            observer_wait: Duration::from_millis(200),
             recent_entries: 500,
             recent_bytes: 64 << 20,
             packet_size_max: 4 << 20,
             force_snapshot: false,
             read_log: ReadLogLimit::Host,
             counter_max: 0xffff_0000,
-            epoch_wait: None,
         }
     }
 }

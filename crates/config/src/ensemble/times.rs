@@ -1,34 +1,22 @@
 //! How long things between servers may take: limits in ticks, and times of their own.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::assemble::missing;
 use crate::model::Times;
-use crate::settings::{Settings, millis};
+use crate::settings::Settings;
 
 pub(super) fn times(settings: &mut Settings, file: Option<&Arc<str>>) -> Times {
-    let tick = settings.millis("tickTime");
     let init_ticks = ticks(settings, file, "initLimit", INIT_TICKS_DEFAULT);
     let sync_ticks = ticks(settings, file, "syncLimit", SYNC_TICKS_DEFAULT);
-    let connect = settings.int_if_set("connectToLearnerMasterLimit").unwrap_or(0);
-    let connect_ticks = u32::try_from(connect).ok().filter(|ticks| *ticks > 0);
-    let opening = settings.int_if_set("quorumCnxnTimeoutMs").and_then(|ms| u64::try_from(ms).ok());
-    let opening = opening.filter(|ms| *ms > 0).map(Duration::from_millis);
     check_notifications(settings);
-    let epoch_wait = settings.int("leader.maxTimeToWaitForEpoch");
-    let waits = ["observer.reconnectDelayMs", "observer.election.DelayMs"];
     Times {
         init_ticks,
         sync_ticks,
-        learner_connect: tick * connect_ticks.unwrap_or(init_ticks),
         learner_connect_retry: settings.millis("leaderConnectDelayDuringRetryMs"),
         election_connect: settings.millis("cnxTimeout"),
-        election_opening: opening.unwrap_or(tick * sync_ticks),
         notify_min: settings.millis(NOTIFY_MIN),
         notify_max: settings.millis(NOTIFY_MAX),
-        observer_wait: waits.into_iter().map(|name| settings.millis(name)).sum(),
-        epoch_wait: (epoch_wait >= 0).then(|| millis(epoch_wait)),
     }
 }
 

@@ -48,14 +48,17 @@ pub(super) const TUNING: &[Key] = keys! {
         Honoured, "Time to join a leader";
     Own "syncLimit" int(0, Ticks), Derived("none in an ensemble's file; 5 without a file"),
         Honoured, "Time without a sign of life";
-    Own "connectToLearnerMasterLimit" int(0, Ticks), Derived("initLimit"), Honoured,
+    Own "connectToLearnerMasterLimit" int(0, Ticks), Derived("initLimit"),
+        Inert("a leader that refuses is called for a second, then an election is held"),
         "Time to connect to a leader; 0 is the default";
     Own "localSessionsEnabled" StrictBool, Is("false"), ignored_unless("false", LOCAL),
         "Sessions that only one server knows";
     Own "localSessionsUpgradingEnabled" StrictBool, Is("false"), ignored_unless("false", LOCAL),
         "Local sessions become global when they need to";
-    Own "syncEnabled" StrictBool, Is("true"), Honoured, "Whether observers write to disk";
-    Property "observer.syncEnabled" LenientBool, Derived("syncEnabled"), Honoured,
+    Own "syncEnabled" StrictBool, Is("true"), ignored_unless("true", OBSERVERS_WRITE),
+        "Whether observers write to disk";
+    Property "observer.syncEnabled" LenientBool, Derived("syncEnabled"),
+        ignored_unless("true", OBSERVERS_WRITE),
         "Overrides syncEnabled";
     Own "quorumListenOnAllIPs" StrictBool, Is("false"), Honoured,
         "Peers may come by every address";
@@ -76,7 +79,8 @@ pub(super) const TUNING: &[Key] = keys! {
     Property "tcpKeepAlive" LenientBool, Is("false"), Honoured, "TCP keepalive between servers";
     Property "cnxTimeout" int(1, Milliseconds), Is("5000"), Honoured,
         "Time to connect for an election";
-    Property "quorumCnxnTimeoutMs" any_int(Milliseconds), Derived("tickTime x syncLimit"), Honoured,
+    Property "quorumCnxnTimeoutMs" any_int(Milliseconds), Derived("tickTime x syncLimit"),
+        Inert("a connection that says nothing holds up nobody"),
         "Time for the opening of an election connection; 0 and less is the default";
     Property "electionPortBindRetry" any_int(Count), Is("3"),
         ignored_unless("0", "binding the election port is tried until it succeeds"),
@@ -90,7 +94,8 @@ pub(super) const TUNING: &[Key] = keys! {
         "Snapshots sent at a time";
     Property "leader.maxConcurrentDiffSyncs" any_int(Count), Is("100"), ignored(UNLIMITED_SYNCS),
         "Differences sent at a time";
-    Property "leader.maxTimeToWaitForEpoch" any_int(Milliseconds), Is("-1"), Honoured,
+    Property "leader.maxTimeToWaitForEpoch" any_int(Milliseconds), Is("-1"),
+        ignored_unless("-1", "a new leader waits for initLimit"),
         "Time in which a new leader waits for a voter that looks for another; less than 0 is off";
     Property "leader.ackLoggingFrequency" any_int(Count), Is("1000"), ignored(NO_COMPONENT),
         "Every how many acknowledgements are measured";
@@ -102,9 +107,9 @@ pub(super) const TUNING: &[Key] = keys! {
         "Sends in the background";
     Property "leaderConnectDelayDuringRetryMs" int(1, Milliseconds), Is("100"), Honoured,
         "Longest time between trials to connect to a leader";
-    Property "observer.reconnectDelayMs" any_int(Milliseconds), Is("0"), Honoured,
+    Property "observer.reconnectDelayMs" any_int(Milliseconds), Is("0"), Inert(NO_DELAY_NEEDED),
         "Longest wait of an observer before it comes back; added to the next";
-    Property "observer.election.DelayMs" any_int(Milliseconds), Is("200"), Honoured,
+    Property "observer.election.DelayMs" any_int(Milliseconds), Is("200"), Inert(NO_DELAY_NEEDED),
         "Longest wait of an observer before it looks for a leader";
     Property "observerMaster.sizeLimit" any_int(Bytes), Is("33554432"),
         ignored(NO_OBSERVER_MASTER), "Transactions kept for observers";
@@ -138,3 +143,5 @@ const NO_REACHABILITY_CHECK: &str = "an address that does not answer is found by
 const UNLIMITED_SYNCS: &str = "learners are brought up to date as they come, without a limit";
 const IN_BACKGROUND: &str = "links are always written and closed in the background";
 const NO_DELAY: &str = "TCP_NODELAY is always on between servers";
+const OBSERVERS_WRITE: &str = "observers always write to disk";
+const NO_DELAY_NEEDED: &str = "observers come back at once, and pause when they are turned away";

@@ -25,8 +25,6 @@ pub struct Ensemble {
     pub tcp_keepalive: bool,
     /// Whether a leader has clients.
     pub leader_serves: bool,
-    /// Whether an observer writes to its disk.
-    pub observer_syncs: bool,
     /// Whether every synchronization is a snapshot.
     pub force_snapshot: bool,
     /// How much log from the disk a leader sends, as a part of the snapshot's size; `None` is none.
@@ -66,21 +64,12 @@ pub struct Times {
     pub init_ticks: u32,
     /// Ticks without a sign of life, at least 1.
     pub sync_ticks: u32,
-    /// How long a learner tries to reach its leader.
-    pub learner_connect: Duration,
     /// Longest time between two trials to connect to a leader.
     pub learner_connect_retry: Duration,
     /// How long a connection for an election may take to be made.
     pub election_connect: Duration,
-    /// How long its opening message may take to arrive.
-    pub election_opening: Duration,
     /// Shortest time between two rounds of votes.
     pub notify_min: Duration,
     /// Longest time between two rounds of votes, not below the shortest.
     pub notify_max: Duration,
-    /// Longest time that an observer waits before it looks for a leader again.
-    pub observer_wait: Duration,
-    /// How long a leader that is not established waits for a voter that looks again; `None` is for
-    /// as long as a join may take.
-    pub epoch_wait: Option<Duration>,
 }

@@ -180,7 +180,7 @@ fn one_server_runs_alone_and_more_make_an_ensemble() {
         "server.1=localhost:2888:3888:observer",
         expect![[r#"
             refused
-            zoo.cfg line 3: server.1=localhost:2888:3888:observer: there are observers and no participants (allowed: at least one participant)
+            zoo.cfg line 3: server.1=localhost:2888:3888:observer: there are no participants (allowed: at least one participant)
         "#]],
     );
     check(

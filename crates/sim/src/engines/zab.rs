@@ -40,11 +40,9 @@ impl Subject for ZabSubject {
             notify_min,
             notify_max: notify_min * *rng.pick(&[2, 16, 300]),
             connect_retry: tick / 2,
-            observer_wait: tick / 4,
             recent_entries: *rng.pick(&[1, 3, 20, 500]),
             force_snapshot: rng.one_in(8),
             read_log: *rng.pick(&[ReadLogLimit::Never, ReadLogLimit::Host]),
-            epoch_wait: rng.one_in(3).then_some(tick * 2),
             ..Limits::default()
         };
         let membership = Membership::parse(&text, &Rules::DEFAULT).expect("the text is good");
