@@ -12,6 +12,8 @@ pub mod allowed;
 pub mod campaign;
 pub mod compare;
 pub mod coverage;
+pub mod ensemble;
+pub mod faults;
 pub mod generate;
 pub mod load;
 pub mod play;

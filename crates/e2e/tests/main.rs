@@ -4,3 +4,4 @@ mod crash;
 mod deviations;
 mod differential;
 mod disk;
+mod ensemble;
