@@ -8,14 +8,18 @@
 use super::{Closes, Load, read_synced_tree};
 use crate::ensemble::Ensemble;
 use crate::raw;
+use crate::servers::Kind;
 use crate::tree;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use std::net::SocketAddr;
 use std::thread;
 use std::time::{Duration, Instant};
 
 /// Every server writes this node for itself, when it starts.
 const OWN_NODE: &str = "/zookeeper/config";
+/// A follower of the reference that loses its leader applies the end of its log on one thread
+/// while another still applies commits: a few digests may then be wrong.
+const RACED_DIGESTS_MAX: u64 = 20;
 /// How long a server that lost its leader may refuse a read.
 const READ_TIME_MAX: Duration = Duration::from_secs(35);
 /// Between two attempts.
@@ -75,21 +79,29 @@ impl Load {
     /// # Errors
     /// If they do not.
     pub fn check_members(&mut self, ensemble: &Ensemble) -> Result<()> {
-        let addresses = ensemble.addresses();
+        self.check_trees(&ensemble.addresses())?;
+        for n in ensemble.running() {
+            let most = if *ensemble.kind(n) == Kind::Quorate { 0 } else { RACED_DIGESTS_MAX };
+            let mntr = raw::word(ensemble.address(n), "mntr")?;
+            let count =
+                mntr.lines().find_map(|line| line.strip_prefix("zk_digest_mismatches_count\t"));
+            let count: u64 = count.context("no count of digests")?.parse()?;
+            ensure!(count <= most, "member {}: {count} digests do not match", n + 1);
+        }
+        Ok(())
+    }
+
+    fn check_trees(&mut self, addresses: &[SocketAddr]) -> Result<()> {
         let mut first = patiently(|| read_synced_tree(addresses[0]))?;
         self.check(&first)?;
         first.remove(OWN_NODE);
-        for address in &addresses {
+        for address in addresses {
             let mut tree = patiently(|| read_synced_tree(*address))?;
             tree.remove(OWN_NODE);
             if let Some(difference) = tree::difference(&first, &tree) {
-                anyhow::bail!("{} and {address} differ: {difference}", addresses[0]);
+                bail!("{} and {address} differ: {difference}", addresses[0]);
             }
             self.move_to(&[*address]).with_context(|| format!("to {address}"))?;
-            let mntr = raw::word(*address, "mntr")?;
-            let mismatches = mntr.lines().find(|line| line.contains("digest_mismatches_count"));
-            let none = mismatches.is_none_or(|line| line.ends_with("\t0"));
-            ensure!(none, "{address}: {mismatches:?}");
         }
         Ok(())
     }
