@@ -9,7 +9,7 @@ use e2e::ensemble::Role::{Observer, Participant};
 use e2e::faults::{Campaign, Fault};
 use e2e::servers::{Kind, number_from};
 
-const ROUNDS: u64 = 12;
+const ROUNDS: u64 = 7;
 const JAVA: Kind = Kind::Reference38;
 const OURS: Kind = Kind::Quorate;
 

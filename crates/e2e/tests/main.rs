@@ -5,3 +5,4 @@ mod deviations;
 mod differential;
 mod disk;
 mod ensemble;
+mod moves;
