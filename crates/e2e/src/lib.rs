@@ -5,13 +5,15 @@
 //! writes down what a client can see; `compare` runs it against two and finds the first difference;
 //! `shrink` makes the program small; `campaign` runs many of them and counts what they reached.
 //! `load` writes at random until its server is killed, and knows what must be there afterwards; `tree`
-//! reads everything back.
+//! reads everything back. An `ensemble` has several servers, and `faults` happen to it under load.
 //! Nothing here shares code with the server: requests are written and replies are read by hand.
 
 pub mod allowed;
 pub mod campaign;
 pub mod compare;
 pub mod coverage;
+pub mod ensemble;
+pub mod faults;
 pub mod generate;
 pub mod load;
 pub mod play;

@@ -39,7 +39,7 @@ impl Kind {
     }
 
     /// What runs it, without the path of the configuration.
-    fn command(&self) -> Result<Command> {
+    pub(crate) fn command(&self) -> Result<Command> {
         let reference = |version: &str| {
             let mut command = Command::new(repository().join("interop/reference"));
             command.arg(version);

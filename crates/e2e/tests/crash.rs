@@ -201,7 +201,7 @@ fn mortal(server: &Server, path: &str) -> Result<Client> {
 
 /// Nobody renews that session: its node goes, on the server that started again.
 fn wait_for_end(server: &Server, path: &str) -> Result<()> {
-    let mut client = supervisor(server)?;
+    let mut client = supervisor(server.address())?;
     let values = vec![Value::Text(path.to_owned()), Value::Bool(true)];
     let exists = Request::new(OpCode::Exists, values);
     let (header, _) = tree::answers(&mut client, &[exists])?.remove(0);
@@ -220,7 +220,7 @@ fn round(
     watcher: &mut Watcher,
     rng: &mut Rng,
 ) -> Result<()> {
-    watcher.arm(&read_tree(server)?, rng)?;
+    watcher.arm(&read_tree(server.address())?, rng)?;
     let path = format!("/mortal-{number}");
     let expires = number.is_multiple_of(EXPIRY_EVERY);
     let short = expires.then(|| mortal(server, &path)).transpose()?;
@@ -232,11 +232,11 @@ fn round(
     watcher.hear(items)?;
     drop(short);
     server.start_again()?;
-    let tree = read_tree(server)?;
+    let tree = read_tree(server.address())?;
     load.check(&tree)?;
     watcher.come_back(server, &tree)?;
-    load.check_numbers(server)?;
-    load.connect(server)?;
+    load.check_numbers(server.address())?;
+    load.connect(server.address())?;
     if expires {
         wait_for_end(server, &path)?;
     }
@@ -250,7 +250,8 @@ fn nothing_acknowledged_is_lost_and_nothing_ended_comes_back() {
     let seed = number_from("E2E_SEED", 1);
     let mut rng = Rng::new(seed);
     let mut server = Server::start(Kind::Quorate, config()).unwrap();
-    let mut load = Load::start(&server, rng.next_u64(), WORKERS, Dialect::Since39).unwrap();
+    let mut load =
+        Load::start(server.address(), rng.next_u64(), WORKERS, Dialect::Since39).unwrap();
     let mut watcher = Watcher::connect(&server).unwrap();
     for number in 0..number_from("E2E_ROUNDS", ROUNDS) {
         round(number, &mut server, &mut load, &mut watcher, &mut rng)
@@ -274,15 +275,15 @@ fn nothing_acknowledged_is_lost_and_nothing_ended_comes_back() {
 #[test]
 fn every_change_is_heard_while_the_server_runs() {
     let mut server = Server::start(Kind::Quorate, config()).unwrap();
-    let mut client = supervisor(&server).unwrap();
+    let mut client = supervisor(server.address()).unwrap();
     create(&mut client, "/w0", "").unwrap();
     let mut watcher = Watcher::connect(&server).unwrap();
-    watcher.arm(&read_tree(&server).unwrap(), &mut Rng::new(2)).unwrap();
+    watcher.arm(&read_tree(server.address()).unwrap(), &mut Rng::new(2)).unwrap();
     let since = watcher.client.last_zxid;
     for number in 0..12 {
         create(&mut client, &format!("/w0/n{number}"), "").unwrap();
     }
-    let expected = watcher.expected(&read_tree(&server).unwrap(), since);
+    let expected = watcher.expected(&read_tree(server.address()).unwrap(), since);
     let items = watcher.client.exchange(&[]).unwrap();
     let found: BTreeSet<Event> = events(items).unwrap().into_iter().collect();
     assert!(found.len() > 1);
@@ -294,8 +295,8 @@ fn every_change_is_heard_while_the_server_runs() {
 #[test]
 fn a_lost_write_is_found_out() {
     let mut server = Server::start(Kind::Quorate, config()).unwrap();
-    let mut load = Load::start(&server, 3, WORKERS, Dialect::Since39).unwrap();
-    let before = read_tree(&server).unwrap();
+    let mut load = Load::start(server.address(), 3, WORKERS, Dialect::Since39).unwrap();
+    let before = read_tree(server.address()).unwrap();
     load.run_to_end_of(&mut server, WRITES, End::Term).unwrap();
     assert!(load.acknowledged > 0);
     let error = load.check(&before).unwrap_err();

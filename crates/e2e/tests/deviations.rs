@@ -39,19 +39,19 @@ fn run(misbehave: impl FnOnce(&Server, &mut Client) -> Result<()>) -> Result<()>
     let properties = vec!["znode.container.checkIntervalMs=50".to_owned()];
     let config = Config { lines: lines.map(str::to_owned).into(), properties };
     let mut server = Server::start(Kind::Quorate, config)?;
-    let mut bystander = supervisor(&server)?;
+    let mut bystander = supervisor(server.address())?;
     create(&mut bystander, "/before", "")?;
     let mut client = connect(&server)?;
     misbehave(&server, &mut client).with_context(|| server.log_tail())?;
     create(&mut bystander, "/after", "").context("the bystander")?;
-    let before = read_tree(&server)?;
+    let before = read_tree(server.address())?;
     server.kill()?;
     server.start_again()?;
-    let after = read_tree(&server)?;
+    let after = read_tree(server.address())?;
     ensure!(before == after, "{}", tree::difference(&before, &after).unwrap_or_default());
     let mntr = raw::word(server.address(), "mntr")?;
     ensure!(mntr.contains("zk_digest_mismatches_count\t0\n"), "digests do not match");
-    create(&mut supervisor(&server)?, "/again", "")?;
+    create(&mut supervisor(server.address())?, "/again", "")?;
     Ok(())
 }
 
@@ -170,7 +170,7 @@ fn what_only_servers_may_ask_for_ends_the_connection() {
         ensure!(ask_to_end(client, container)? == UNIMPLEMENTED);
         let session = Request::new(OpCode::CreateSession, vec![Value::Int(30_000)]);
         ensure!(ask_to_end(&mut connect(server)?, session)? == UNIMPLEMENTED);
-        ensure!(read_tree(server)?.contains_key("/before"), "it was deleted");
+        ensure!(read_tree(server.address())?.contains_key("/before"), "it was deleted");
         Ok(())
     });
 }
@@ -205,7 +205,7 @@ fn a_truncated_write_has_a_place_in_the_order_of_its_own() {
 #[test]
 fn a_quota_that_is_no_text_of_one_stops_nothing() {
     check(|server, client| {
-        let mut quotas = supervisor(server)?;
+        let mut quotas = supervisor(server.address())?;
         let texts = ["garbage", "count=x,bytes=y", "", "=,=,=", "count=99999999999999999999"];
         for (number, quota) in texts.into_iter().enumerate() {
             let node = format!("/zookeeper/quota/q{number}");
@@ -400,7 +400,7 @@ fn connections_that_say_nothing_or_half_keep_nobody_waiting() {
             connection.shutdown_write();
             end(connection)?;
         }
-        ensure!(!read_tree(server)?.contains_key("/half"), "half a request was done");
+        ensure!(!read_tree(server.address())?.contains_key("/half"), "half a request was done");
         Ok(())
     });
 }

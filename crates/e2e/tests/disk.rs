@@ -107,7 +107,7 @@ fn compare(left: &Server, right: &Server, seen: &mut Seen) -> Result<tree::Tree>
     let (left_state, right_state) = (state(left)?, state(right)?);
     ensure!(left_state == right_state, "{left_state:?} is not {right_state:?}");
     seen.ephemerals += left_state.ephemerals.len();
-    let (left_tree, right_tree) = (read_tree(left)?, read_tree(right)?);
+    let (left_tree, right_tree) = (read_tree(left.address())?, read_tree(right.address())?);
     if let Some(difference) = tree::difference(&left_tree, &right_tree) {
         anyhow::bail!("{} and {} differ:\n{difference}", left.kind(), right.kind());
     }
@@ -135,7 +135,7 @@ fn chain(compression: &str, seed: u64) -> Result<()> {
     let config = config(compression, rng.between(60, 250));
     let mut server = Server::start(kinds[at].clone(), config)?;
     let mut seen = Seen::default();
-    let mut load = Load::start(&server, rng.next_u64(), WORKERS, dialect)?;
+    let mut load = Load::start(server.address(), rng.next_u64(), WORKERS, dialect)?;
     for hop in 0..number_from("E2E_ROUNDS", HOPS) {
         let end = if rng.percent(75) { End::Kill } else { End::Term };
         let done = format!("hop {hop}, {} ended by {end:?}, seed {seed}", server.kind());
@@ -147,8 +147,8 @@ fn chain(compression: &str, seed: u64) -> Result<()> {
         server.start_again_as(kinds[at].clone()).with_context(step)?;
         let tree = compare(&same, &server, &mut seen).with_context(step)?;
         load.check(&tree).with_context(step)?;
-        load.check_numbers(&server).with_context(step)?;
-        load.connect(&server).with_context(step)?;
+        load.check_numbers(server.address()).with_context(step)?;
+        load.connect(server.address()).with_context(step)?;
     }
     println!(
         "{compression:?}: {} acknowledged, {} done besides, {seen:?}",

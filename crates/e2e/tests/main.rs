@@ -4,3 +4,5 @@ mod crash;
 mod deviations;
 mod differential;
 mod disk;
+mod ensemble;
+mod moves;

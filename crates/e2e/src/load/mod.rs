@@ -8,6 +8,7 @@
 mod choose;
 mod model;
 mod op;
+mod rounds;
 mod worker;
 
 pub use worker::Worker;
@@ -22,6 +23,7 @@ use base::Rng;
 use jute::Reader;
 use op::SHARED;
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use wire::OpCode;
 
 /// How a server ends.
@@ -31,6 +33,13 @@ pub enum End {
     Kill,
     /// SIGTERM.
     Term,
+}
+
+/// Whether bursts may end with the end of the session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Closes {
+    None,
+    Some,
 }
 
 /// Workers, and what they drew.
@@ -51,9 +60,9 @@ pub struct Load {
 ///
 /// # Errors
 /// If the server does not grant it.
-pub fn supervisor(server: &Server) -> Result<Client> {
+pub fn supervisor(address: SocketAddr) -> Result<Client> {
     let mut client = Client::default();
-    client.connect(server.address(), &Hello::new_session(), &[])?;
+    client.connect(address, &Hello::new_session(), &[])?;
     ensure!(client.session.is_some() && client.is_connected(), "no session for the supervisor");
     let credentials = Value::Bytes(SUPER_USER.into());
     let values = vec![Value::Int(0), Value::Text("digest".into()), credentials];
@@ -63,12 +72,26 @@ pub fn supervisor(server: &Server) -> Result<Client> {
     Ok(client)
 }
 
+/// Reads the whole tree as it is once this server has caught up with its leader.
+///
+/// # Errors
+/// If the server does not serve.
+pub fn read_synced_tree(address: SocketAddr) -> Result<Tree> {
+    let mut client = supervisor(address)?;
+    let sync = Request::new(OpCode::Sync, vec![Value::Text("/".to_owned())]);
+    let (header, _) = tree::answers(&mut client, &[sync])?.remove(0);
+    ensure!(header.err == 0, "no sync: {}", header.err);
+    let tree = tree::read(&mut client)?;
+    client.exchange_to_end(&[Request::new(OpCode::CloseSession, Vec::new())])?;
+    Ok(tree)
+}
+
 /// Reads the whole tree with a session of its own, which is ended.
 ///
 /// # Errors
 /// If the server does not serve.
-pub fn read_tree(server: &Server) -> Result<Tree> {
-    let mut client = supervisor(server)?;
+pub fn read_tree(address: SocketAddr) -> Result<Tree> {
+    let mut client = supervisor(address)?;
     let tree = tree::read(&mut client)?;
     client.exchange_to_end(&[Request::new(OpCode::CloseSession, Vec::new())])?;
     Ok(tree)
@@ -79,8 +102,8 @@ impl Load {
     ///
     /// # Errors
     /// If the server does not do all of it.
-    pub fn start(server: &Server, seed: u64, workers: usize, dialect: Dialect) -> Result<Load> {
-        let mut client = supervisor(server)?;
+    pub fn start(address: SocketAddr, seed: u64, workers: usize, dialect: Dialect) -> Result<Load> {
+        let mut client = supervisor(address)?;
         let limits = "/zookeeper/quota/w0";
         let nodes = [
             (SHARED.to_owned(), ""),
@@ -105,7 +128,7 @@ impl Load {
             load.workers.push(Worker::new(&base, zxid, rng.fork(), dialect));
         }
         client.exchange_to_end(&[Request::new(OpCode::CloseSession, Vec::new())])?;
-        load.connect(server)?;
+        load.connect(address)?;
         Ok(load)
     }
 
@@ -113,8 +136,8 @@ impl Load {
     ///
     /// # Errors
     /// If a session that must be there is not, or one is that must not be.
-    pub fn connect(&mut self, server: &Server) -> Result<()> {
-        self.workers.iter_mut().try_for_each(|worker| worker.connect(server.address()))
+    pub fn connect(&mut self, address: SocketAddr) -> Result<()> {
+        self.workers.iter_mut().try_for_each(|worker| worker.connect(address))
     }
 
     /// Every worker sends a burst; at a random one of the replies the server ends.
@@ -122,12 +145,28 @@ impl Load {
     /// # Errors
     /// If a reply says what it must not.
     pub fn run_to_end_of(&mut self, server: &mut Server, writes: usize, end: End) -> Result<()> {
-        for worker in &mut self.workers {
-            worker.send_burst(writes);
-        }
+        self.send_bursts(writes, Closes::Some);
         // A server is ahead of what is read from it, so that low numbers are preferred.
-        let total = (self.workers.len() * writes) as u64;
-        let most = self.rng.below(total);
+        let most = self.rng.below((self.workers.len() * writes) as u64);
+        self.read_some(most)?;
+        match end {
+            End::Kill => server.kill()?,
+            End::Term => server.stop()?,
+        }
+        for worker in &mut self.workers {
+            worker.drain().with_context(|| worker.base.clone())?;
+        }
+        self.collect()
+    }
+
+    fn send_bursts(&mut self, writes: usize, closes: Closes) {
+        for worker in &mut self.workers {
+            worker.send_burst(writes, closes);
+        }
+    }
+
+    /// Reads a random number of replies.
+    fn read_some(&mut self, most: u64) -> Result<()> {
         for _ in 0..self.rng.between(0, most) {
             let busy: Vec<usize> =
                 (0..self.workers.len()).filter(|n| self.workers[*n].is_busy()).collect();
@@ -137,12 +176,12 @@ impl Load {
             let worker = &mut self.workers[*self.rng.pick(&busy)];
             worker.receive_one().with_context(|| worker.base.clone())?;
         }
-        match end {
-            End::Kill => server.kill()?,
-            End::Term => server.stop()?,
-        }
+        Ok(())
+    }
+
+    /// Takes what the workers know once their connections are quiet.
+    fn collect(&mut self) -> Result<()> {
         for worker in &mut self.workers {
-            worker.drain().with_context(|| worker.base.clone())?;
             self.acknowledged += std::mem::take(&mut worker.acknowledged);
         }
         self.collect_numbers()
@@ -177,8 +216,8 @@ impl Load {
     ///
     /// # Errors
     /// If it is not.
-    pub fn check_numbers(&mut self, server: &Server) -> Result<()> {
-        let mut client = supervisor(server)?;
+    pub fn check_numbers(&mut self, address: SocketAddr) -> Result<()> {
+        let mut client = supervisor(address)?;
         let (header, body) = tree::answers(&mut client, &[op::Op::Draw.request()])?.remove(0);
         ensure!(header.err == 0, "no number: {}", header.err);
         let path = Reader::new(&body).string()?.context("no path")?;

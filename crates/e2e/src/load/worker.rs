@@ -1,17 +1,19 @@
 //! One worker: its session, its writes that are not answered yet, and its model.
 
-use super::choose;
 use super::model::Model;
 use super::op::{Op, Outcome, SHARED};
+use super::{Closes, choose};
 use crate::generate::Dialect;
 use crate::play::{Client, Item};
-use crate::program::Hello;
-use crate::tree::Tree;
+use crate::program::{Hello, Seen};
+use crate::tree::{self, Tree};
 use anyhow::{Context, Result, bail, ensure};
 use base::Rng;
 use jute::Reader;
 use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
+use std::thread;
+use std::time::{Duration, Instant};
 use wire::ReplyHeader;
 
 /// What is known of a worker's session.
@@ -51,6 +53,10 @@ pub struct Worker {
     last_zxid: i64,
 }
 
+/// How long servers may refuse a session, or all connections: less than a session's timeout.
+const MOVE_TIME_MAX: Duration = Duration::from_secs(35);
+/// Between two attempts.
+const RETRY_INTERVAL: Duration = Duration::from_millis(30);
 /// In how many percent of the bursts the session ends.
 const CLOSES_PERCENT: u64 = 15;
 
@@ -108,10 +114,10 @@ impl Worker {
         self.client.is_connected() && !self.pending.is_empty()
     }
 
-    pub(super) fn send_burst(&mut self, writes: usize) {
+    pub(super) fn send_burst(&mut self, writes: usize, closes: Closes) {
         let session = self.session();
         let mut future = self.model.clone();
-        let closes = self.rng.percent(CLOSES_PERCENT);
+        let closes = self.rng.percent(CLOSES_PERCENT) && closes == Closes::Some;
         for n in 0..writes {
             let op = if closes && n + 1 == writes {
                 Op::Close
@@ -176,6 +182,54 @@ impl Worker {
             self.names.push(name);
         }
         Ok(())
+    }
+
+    /// Reads the replies to the burst, or those that come before the connection ends or falls
+    /// silent.
+    pub(super) fn finish(&mut self) -> Result<()> {
+        let items = self.client.finish_exchange()?;
+        let heard = |item: &Item| !matches!(item, Item::Silence);
+        items.into_iter().filter(heard).try_for_each(|item| self.take(item))
+    }
+
+    /// Finds a server that renews the session, or opens one if there is none, on another
+    /// connection than before.
+    pub(super) fn move_to(&mut self, addresses: &[SocketAddr]) -> Result<()> {
+        let deadline = Instant::now() + MOVE_TIME_MAX;
+        let again = self.standing == Standing::Open;
+        let before = self.session();
+        if self.rng.one_in(2) {
+            self.client.drop_connection()?;
+        }
+        // The server of a session that moves ends the connection that it was on.
+        let old = self.client.detach();
+        loop {
+            let address = *self.rng.pick(addresses);
+            let hello = Hello { again, seen: Seen::Last, ..Hello::new_session() };
+            let items = self.client.connect(address, &hello, &[]).unwrap_or_default();
+            if self.client.is_connected() {
+                break;
+            }
+            let refused = matches!(items.first(), Some(Item::Hello(_)));
+            ensure!(!refused || !again, "session {before:#x} is lost at {address}");
+            ensure!(Instant::now() < deadline, "no server takes {before:#x}");
+            thread::sleep(RETRY_INTERVAL);
+        }
+        drop(old);
+        ensure!(!again || self.session() == before, "another session than {before:#x}");
+        self.standing = Standing::Open;
+        Ok(())
+    }
+
+    /// Ends the session, and waits for the answer.
+    pub(super) fn close(&mut self) -> Result<()> {
+        let session = self.session();
+        let items = self.client.exchange_to_end(&[Op::Close.request()])?;
+        let (header, body) = tree::replies(items, 1)?.remove(0);
+        self.model.apply(&Op::Close, session, Some(header.zxid));
+        self.last_zxid = header.zxid;
+        self.standing = Standing::Ended;
+        Outcome::Done.judge(header, &body)
     }
 
     /// Finds out which of the writes that were not answered were done: the first few of

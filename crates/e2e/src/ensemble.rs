@@ -1,0 +1,406 @@
+//! Ensembles of server processes: ours, the reference's, or some of each.
+//!
+//! A member is a directory, three ports and the kind of server that runs on them, which may change
+//! while it is down. Nobody is asked who leads: a leader alone listens on its quorum port.
+//! Invariant: dropping an [`Ensemble`] kills its processes and removes its directory; what the
+//! members logged is kept if the thread panics.
+
+use crate::play::Client;
+use crate::program::{Hello, Request};
+use crate::servers::{Config, Kind};
+use anyhow::{Context, Result, bail, ensure};
+use std::fmt::Write;
+use std::fs::{self, File};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::{Duration, Instant};
+use std::{process, thread};
+use wire::OpCode;
+
+/// What a member is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// It votes.
+    Participant,
+    /// It follows, and is not counted.
+    Observer,
+}
+
+/// What becomes of a member's process.
+#[derive(Debug)]
+enum Process {
+    Down,
+    Running(Child),
+    /// SIGSTOP came.
+    Paused(Child),
+}
+
+#[derive(Debug)]
+struct Member {
+    kind: Kind,
+    role: Role,
+    client_port: u16,
+    quorum_port: u16,
+    election_port: u16,
+    process: Process,
+}
+
+/// Members by their index; the number of a member in `zoo.cfg` is one more.
+#[derive(Debug)]
+pub struct Ensemble {
+    members: Vec<Member>,
+    config: Config,
+    directory: tempfile::TempDir,
+}
+
+/// How long an ensemble may take to serve: JVMs on a busy machine, and an election.
+pub const SERVE_TIME_MAX: Duration = Duration::from_secs(60);
+/// Between two looks at a port.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
+
+impl Ensemble {
+    /// Prepares members that vote, all of them down.
+    ///
+    /// # Errors
+    /// If there are no directories or ports.
+    pub fn new(kinds: &[Kind], config: Config) -> Result<Ensemble> {
+        let roles: Vec<_> = kinds.iter().map(|kind| (kind.clone(), Role::Participant)).collect();
+        Ensemble::with_roles(&roles, config)
+    }
+
+    /// Prepares members, all of them down.
+    ///
+    /// # Errors
+    /// If there are no directories or ports.
+    pub fn with_roles(members: &[(Kind, Role)], config: Config) -> Result<Ensemble> {
+        let directory = tempfile::Builder::new().prefix("quorate-e2e-").tempdir()?;
+        let mut ensemble = Ensemble { members: Vec::new(), config, directory };
+        for (kind, role) in members {
+            ensemble.members.push(Member {
+                kind: kind.clone(),
+                role: *role,
+                client_port: lasting_port()?,
+                quorum_port: lasting_port()?,
+                election_port: lasting_port()?,
+                process: Process::Down,
+            });
+        }
+        for n in ensemble.indices() {
+            fs::create_dir_all(ensemble.data_directory(n))?;
+            fs::write(ensemble.data_directory(n).join("myid"), format!("{}\n", n + 1))?;
+        }
+        Ok(ensemble)
+    }
+
+    /// Starts all members that are down, and waits until all serve.
+    ///
+    /// # Errors
+    /// If one does not.
+    pub fn start_all(&mut self) -> Result<()> {
+        for n in self.indices() {
+            if !self.is_up(n) {
+                self.start(n)?;
+            }
+        }
+        self.wait_for_all()
+    }
+
+    /// As [`Ensemble::start_all`], but the last member that votes leads: no more than a quorum with
+    /// it is there at the election, and of equal histories the largest number wins.
+    ///
+    /// # Errors
+    /// If one does not serve.
+    pub fn start_led_by_last_voter(&mut self) -> Result<()> {
+        let votes = |n: &usize| self.members[*n].role == Role::Participant;
+        let voters: Vec<usize> = self.indices().filter(votes).collect();
+        let others = voters.len() - 1 - voters.len() / 2;
+        for n in voters.into_iter().skip(others) {
+            self.start(n)?;
+        }
+        self.wait_for_all()?;
+        self.start_all()
+    }
+
+    /// Starts a member that is down, and does not wait.
+    ///
+    /// # Errors
+    /// If there is no such program.
+    pub fn start(&mut self, n: usize) -> Result<()> {
+        ensure!(!self.is_up(n), "member {} is up", n + 1);
+        let path = self.directory.path().join(format!("{}.cfg", n + 1));
+        fs::write(&path, self.file(n))?;
+        let log = File::options().create(true).append(true).open(self.log_path(n))?;
+        let kind = &self.members[n].kind;
+        let mut command = kind.command()?;
+        command.arg(&path).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        let flags: String = self.config.properties.iter().map(|p| format!("-D{p} ")).collect();
+        command.env("SERVER_JVMFLAGS", flags).env("REFERENCE_LOG", "info");
+        let child = command.spawn().with_context(|| format!("cannot start {kind}"))?;
+        self.members[n].process = Process::Running(child);
+        Ok(())
+    }
+
+    /// Starts a member that is down as another kind of server, on its files.
+    ///
+    /// # Errors
+    /// As for [`Ensemble::start`].
+    pub fn start_as(&mut self, n: usize, kind: Kind) -> Result<()> {
+        self.members[n].kind = kind;
+        self.start(n)
+    }
+
+    /// Ends a member with SIGKILL.
+    ///
+    /// # Errors
+    /// If it cannot be signalled.
+    pub fn kill(&mut self, n: usize) -> Result<()> {
+        match std::mem::replace(&mut self.members[n].process, Process::Down) {
+            Process::Down => {}
+            Process::Running(mut child) | Process::Paused(mut child) => {
+                child.kill()?;
+                child.wait()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Stops a running member's threads: its connections stay and say nothing.
+    ///
+    /// # Errors
+    /// If it does not run.
+    pub fn pause(&mut self, n: usize) -> Result<()> {
+        match std::mem::replace(&mut self.members[n].process, Process::Down) {
+            Process::Running(child) => {
+                signal(&child, "-STOP")?;
+                self.members[n].process = Process::Paused(child);
+                Ok(())
+            }
+            Process::Down | Process::Paused(_) => bail!("member {} does not run", n + 1),
+        }
+    }
+
+    /// Lets a paused member go on.
+    ///
+    /// # Errors
+    /// If it is not paused.
+    pub fn resume(&mut self, n: usize) -> Result<()> {
+        match std::mem::replace(&mut self.members[n].process, Process::Down) {
+            Process::Paused(child) => {
+                signal(&child, "-CONT")?;
+                self.members[n].process = Process::Running(child);
+                Ok(())
+            }
+            Process::Down | Process::Running(_) => bail!("member {} is not paused", n + 1),
+        }
+    }
+
+    /// Waits until a member grants sessions.
+    ///
+    /// # Errors
+    /// If it does not in time, or has ended.
+    pub fn wait_for(&mut self, n: usize) -> Result<()> {
+        let deadline = Instant::now() + SERVE_TIME_MAX;
+        while !serves(self.address(n)) {
+            let name = format!("member {} ({})", n + 1, self.kind(n));
+            if let Process::Running(child) = &mut self.members[n].process
+                && let Some(status) = child.try_wait()?
+            {
+                bail!("{name} has ended: {status}");
+            }
+            ensure!(Instant::now() < deadline, "{name} does not serve after {SERVE_TIME_MAX:?}");
+            thread::sleep(POLL_INTERVAL);
+        }
+        Ok(())
+    }
+
+    /// Waits until every member that runs grants sessions.
+    ///
+    /// # Errors
+    /// As for [`Ensemble::wait_for`].
+    pub fn wait_for_all(&mut self) -> Result<()> {
+        self.running().into_iter().try_for_each(|n| self.wait_for(n))
+    }
+
+    /// Who leads, or is about to. A member that was paused may believe that it does: it is passed
+    /// over.
+    #[must_use]
+    pub fn leader(&self) -> Option<usize> {
+        let listening = listening_ports();
+        self.running().into_iter().find(|n| listening.contains(&self.members[*n].quorum_port))
+    }
+
+    /// Waits until somebody leads.
+    ///
+    /// # Errors
+    /// If nobody does in time.
+    pub fn wait_for_leader(&self) -> Result<usize> {
+        let deadline = Instant::now() + SERVE_TIME_MAX;
+        loop {
+            if let Some(leader) = self.leader() {
+                return Ok(leader);
+            }
+            ensure!(Instant::now() < deadline, "nobody leads after {SERVE_TIME_MAX:?}");
+            thread::sleep(POLL_INTERVAL);
+        }
+    }
+
+    /// How many members there are.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.members.len()
+    }
+
+    /// Members that run and are not paused.
+    #[must_use]
+    pub fn running(&self) -> Vec<usize> {
+        let runs = |n: &usize| matches!(self.members[*n].process, Process::Running(_));
+        self.indices().filter(runs).collect()
+    }
+
+    /// Whether a member has a process, which may be paused.
+    #[must_use]
+    pub fn is_up(&self, n: usize) -> bool {
+        !matches!(self.members[n].process, Process::Down)
+    }
+
+    /// Which server a member is.
+    #[must_use]
+    pub fn kind(&self, n: usize) -> &Kind {
+        &self.members[n].kind
+    }
+
+    /// Where clients of a member connect.
+    #[must_use]
+    pub fn address(&self, n: usize) -> SocketAddr {
+        SocketAddr::from((Ipv4Addr::LOCALHOST, self.members[n].client_port))
+    }
+
+    /// Where clients of the running members connect.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.running().into_iter().map(|n| self.address(n)).collect()
+    }
+
+    /// Copies what the members logged to a directory that stays, and gives it.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn keep_logs(&self) -> Result<PathBuf> {
+        let kept = tempfile::Builder::new().prefix("quorate-e2e-logs-").tempdir()?.keep();
+        for n in self.indices().filter(|n| self.log_path(*n).exists()) {
+            fs::copy(self.log_path(n), kept.join(format!("{}.log", n + 1)))?;
+        }
+        Ok(kept)
+    }
+
+    fn indices(&self) -> std::ops::Range<usize> {
+        0..self.members.len()
+    }
+
+    fn data_directory(&self, n: usize) -> PathBuf {
+        self.directory.path().join((n + 1).to_string())
+    }
+
+    fn log_path(&self, n: usize) -> PathBuf {
+        self.directory.path().join(format!("{}.log", n + 1))
+    }
+
+    fn file(&self, n: usize) -> String {
+        let member = &self.members[n];
+        let mut lines = vec![
+            format!("dataDir={}", self.data_directory(n).display()),
+            format!("clientPort={}", member.client_port),
+            "clientPortAddress=127.0.0.1".to_owned(),
+            "admin.enableServer=false".to_owned(),
+        ];
+        if member.role == Role::Observer {
+            lines.push("peerType=observer".to_owned());
+        }
+        for (n, member) in self.members.iter().enumerate() {
+            let Member { quorum_port, election_port, role, .. } = member;
+            let suffix = if *role == Role::Observer { ":observer" } else { "" };
+            let line = format!("server.{}=127.0.0.1:{quorum_port}:{election_port}{suffix}", n + 1);
+            lines.push(line);
+        }
+        lines.extend(self.config.lines.iter().cloned());
+        if member.kind == Kind::Quorate {
+            lines.extend(self.config.properties.iter().cloned());
+        }
+        lines.iter().fold(String::new(), |mut text, line| {
+            let _ = writeln!(text, "{line}");
+            text
+        })
+    }
+}
+
+impl Drop for Ensemble {
+    fn drop(&mut self) {
+        for n in self.indices() {
+            let _ = self.kill(n);
+        }
+        if thread::panicking()
+            && let Ok(kept) = self.keep_logs()
+        {
+            eprintln!("the members' logs are in {}", kept.display());
+        }
+    }
+}
+
+/// Whether a session can be opened; it is ended again.
+fn serves(address: SocketAddr) -> bool {
+    let mut client = Client::default();
+    let opened = client.connect(address, &Hello::new_session(), &[]).is_ok();
+    let serves = opened && client.is_connected();
+    if serves {
+        let _ = client.exchange_to_end(&[Request::new(OpCode::CloseSession, Vec::new())]);
+    }
+    serves
+}
+
+fn signal(child: &Child, signal: &str) -> Result<()> {
+    let status = Command::new("kill").arg(signal).arg(child.id().to_string()).status()?;
+    ensure!(status.success(), "kill {signal}: {status}");
+    Ok(())
+}
+
+/// Ports for members: above those that the system gives to outgoing connections, because a member
+/// that starts again needs the same one.
+const FIRST_PORT: u16 = 61_000;
+/// How many there are.
+const PORTS: u16 = 4_500;
+/// How far apart two processes begin to look.
+const PORTS_OF_A_PROCESS: u32 = 60;
+
+/// A port that nobody listened on a moment ago.
+fn lasting_port() -> Result<u16> {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let places = u32::from(PORTS) / PORTS_OF_A_PROCESS;
+    let start = u16::try_from(process::id() % places * PORTS_OF_A_PROCESS)?;
+    for _ in 0..PORTS {
+        let next = NEXT.fetch_add(1, Ordering::Relaxed);
+        let port = FIRST_PORT + start.wrapping_add(next) % PORTS;
+        if TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    bail!("no port is free")
+}
+
+/// The state of a listening socket in the kernel's tables.
+const LISTENING: &str = "0A";
+
+/// Ports that anybody listens on.
+fn listening_ports() -> Vec<u16> {
+    let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(Path::new);
+    let text: String = tables.iter().filter_map(|table| fs::read_to_string(table).ok()).collect();
+    text.lines().filter_map(listening_port).collect()
+}
+
+/// The port in a line `sl local_address rem_address st …`, if it is listened on.
+fn listening_port(line: &str) -> Option<u16> {
+    let mut columns = line.split_whitespace();
+    let (_, port) = columns.nth(1)?.rsplit_once(':')?;
+    (columns.nth(1)? == LISTENING).then(|| u16::from_str_radix(port, 16).ok())?
+}

@@ -1,0 +1,193 @@
+//! What happens to an ensemble under load: its members are killed, paused and started again,
+//! perhaps as another kind of server.
+//!
+//! Guarantees: a quorum of members is up and has caught up before the next one is taken away, so
+//! that a session that outlives an election is never lost.
+
+use crate::ensemble::{Ensemble, Role};
+use crate::generate::Dialect;
+use crate::load::Load;
+use crate::play::SUPER_DIGEST;
+use crate::servers::{Config, Kind};
+use anyhow::{Context, Result};
+use base::Rng;
+use std::fmt;
+
+/// One thing that happens to a member, by its index.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Nothing.
+    None,
+    /// SIGKILL.
+    Kill(usize),
+    /// SIGSTOP.
+    Pause(usize),
+    /// SIGCONT, and SIGSTOP is over.
+    Resume(usize),
+    /// A member that was killed starts as this kind.
+    Start(usize, Kind),
+}
+
+/// A load on an ensemble, and what happens to it.
+#[derive(Debug)]
+pub struct Campaign {
+    /// The members.
+    pub ensemble: Ensemble,
+    /// The clients.
+    pub load: Load,
+    /// What happened, in order.
+    pub happened: Vec<Fault>,
+    /// Which kinds a member may start as; the one that it was, if there are none.
+    kinds: Vec<Kind>,
+    rng: Rng,
+}
+
+/// Clients of a campaign.
+const WORKERS: usize = 5;
+/// How many writes each of them sends in a round.
+const WRITES: usize = 500;
+
+/// How ensembles under test are configured: a leader or a follower that says nothing is given up
+/// after two seconds; a member's snapshots are so small that it is often behind the leader's log.
+#[must_use]
+pub fn config() -> Config {
+    let lines = [
+        "tickTime=500",
+        "initLimit=20",
+        "syncLimit=4",
+        "maxSessionTimeout=120000",
+        "maxClientCnxns=0",
+        "4lw.commands.whitelist=*",
+        "extendedTypesEnabled=true",
+        "preAllocSize=64",
+        "snapCount=1500",
+        SUPER_DIGEST,
+    ];
+    let properties = vec!["znode.container.checkIntervalMs=86400000".to_owned()];
+    Config { lines: lines.map(str::to_owned).into(), properties }
+}
+
+impl Campaign {
+    /// Starts an ensemble, led by the last of those that vote, with a load; `kinds` are those that members may start again as.
+    ///
+    /// # Errors
+    /// If it does not serve.
+    pub fn start(members: &[(Kind, Role)], kinds: &[Kind], seed: u64) -> Result<Campaign> {
+        let mut rng = Rng::new(seed);
+        let mut ensemble = Ensemble::with_roles(members, config())?;
+        let is_ours = |kind: &Kind| *kind == Kind::Quorate;
+        let ours = members.iter().all(|(kind, _)| is_ours(kind)) && kinds.iter().all(is_ours);
+        let dialect = if ours { Dialect::Since39 } else { Dialect::Since38 };
+        let started = ensemble
+            .start_led_by_last_voter()
+            .and_then(|()| Load::start(ensemble.address(0), rng.next_u64(), WORKERS, dialect));
+        let load = match started {
+            Ok(load) => load,
+            Err(error) => return Err(error.context(kept_logs(&ensemble))),
+        };
+        Ok(Campaign { ensemble, load, happened: Vec::new(), kinds: kinds.to_vec(), rng })
+    }
+
+    /// A round of the load in which a random thing happens.
+    ///
+    /// # Errors
+    /// If a promise to a client was broken; where the logs are is in the message.
+    pub fn random_round(&mut self) -> Result<()> {
+        let fault = self.choose();
+        self.round(fault)
+    }
+
+    /// A round of the load in which this happens.
+    ///
+    /// # Errors
+    /// As for [`Campaign::random_round`].
+    pub fn round(&mut self, fault: Fault) -> Result<()> {
+        if matches!(fault, Fault::Kill(_) | Fault::Pause(_)) {
+            self.ensemble.wait_for_all().with_context(|| self.history())?;
+        }
+        self.happened.push(fault.clone());
+        let outcome = self.load.round(&mut self.ensemble, WRITES, |ensemble| match fault {
+            Fault::None => Ok(()),
+            Fault::Kill(n) => ensemble.kill(n),
+            Fault::Pause(n) => ensemble.pause(n),
+            Fault::Resume(n) => ensemble.resume(n),
+            Fault::Start(n, kind) => ensemble.start_as(n, kind),
+        });
+        outcome.with_context(|| self.history())
+    }
+
+    /// Brings all members back, and compares them.
+    ///
+    /// # Errors
+    /// If they are not equal, or anything is lost.
+    pub fn finish(&mut self) -> Result<()> {
+        for n in 0..self.ensemble.size() {
+            if !self.ensemble.is_up(n) {
+                self.ensemble.start(n)?;
+            } else if !self.ensemble.running().contains(&n) {
+                self.ensemble.resume(n)?;
+            }
+        }
+        self.ensemble.wait_for_all().with_context(|| self.history())?;
+        self.load.check_members(&self.ensemble).with_context(|| self.history())
+    }
+
+    /// The leader, as soon as there is one.
+    ///
+    /// # Errors
+    /// If there is none in time.
+    pub fn leader(&self) -> Result<usize> {
+        self.ensemble.wait_for_leader().with_context(|| self.history())
+    }
+
+    fn choose(&mut self) -> Fault {
+        let away: Vec<usize> =
+            (0..self.ensemble.size()).filter(|n| !self.ensemble.running().contains(n)).collect();
+        let most = (self.ensemble.size() - 1) / 2;
+        let returns = self.rng.percent(if away.len() < most { 30 } else { 80 });
+        if !away.is_empty() && returns {
+            let n = *self.rng.pick(&away);
+            return self.bring_back(n);
+        }
+        if away.len() >= most || self.rng.percent(10) {
+            return Fault::None;
+        }
+        let random = *self.rng.pick(&self.ensemble.running());
+        let leader = self.ensemble.leader().filter(|_| self.rng.one_in(2));
+        let n = leader.unwrap_or(random);
+        if self.rng.percent(70) { Fault::Kill(n) } else { Fault::Pause(n) }
+    }
+
+    fn bring_back(&mut self, n: usize) -> Fault {
+        if self.ensemble.is_up(n) {
+            return Fault::Resume(n);
+        }
+        let same = self.ensemble.kind(n).clone();
+        let kind = if self.kinds.is_empty() { same } else { self.rng.pick(&self.kinds).clone() };
+        Fault::Start(n, kind)
+    }
+
+    fn history(&self) -> String {
+        let happened: Vec<String> = self.happened.iter().map(ToString::to_string).collect();
+        format!("{}; {}", kept_logs(&self.ensemble), happened.join(", "))
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Fault::None => f.write_str("nothing"),
+            Fault::Kill(n) => write!(f, "kill {}", n + 1),
+            Fault::Pause(n) => write!(f, "pause {}", n + 1),
+            Fault::Resume(n) => write!(f, "resume {}", n + 1),
+            Fault::Start(n, kind) => write!(f, "start {} as {kind}", n + 1),
+        }
+    }
+}
+
+fn kept_logs(ensemble: &Ensemble) -> String {
+    match ensemble.keep_logs() {
+        Ok(path) => format!("the members' logs are in {}", path.display()),
+        Err(error) => format!("no logs: {error}"),
+    }
+}

@@ -1,0 +1,118 @@
+//! Ensembles under load: of our servers, and of ours beside the reference's.
+//!
+//! Whatever is killed, paused or replaced by the other implementation on the same files: what was
+//! acknowledged is there, once, on every member, sessions live on, and ephemeral nodes are those of
+//! sessions that live. `E2E_ENSEMBLE_ROUNDS` asks for more, `E2E_SEED` for others.
+
+use anyhow::{Context, Result, ensure};
+use e2e::ensemble::Role::{Observer, Participant};
+use e2e::faults::{Campaign, Fault};
+use e2e::servers::{Kind, number_from};
+
+const ROUNDS: u64 = 7;
+const JAVA: Kind = Kind::Reference38;
+const OURS: Kind = Kind::Quorate;
+
+fn seed() -> u64 {
+    number_from("E2E_SEED", 1)
+}
+
+fn rounds() -> u64 {
+    number_from("E2E_ENSEMBLE_ROUNDS", ROUNDS)
+}
+
+/// The leader is killed under load; the only member that may follow it is another kind of server,
+/// or the same one.
+fn kill_leader(campaign: &mut Campaign) -> Result<()> {
+    let leader = campaign.leader()?;
+    campaign.round(Fault::Kill(leader))?;
+    campaign.round(Fault::None)?;
+    let kind = campaign.ensemble.kind(leader).clone();
+    campaign.round(Fault::Start(leader, kind))?;
+    campaign.round(Fault::None)
+}
+
+/// Members with these kinds, of which the last must lead: it has the largest number and, at the
+/// start, the same history.
+fn with_leader(kinds: [Kind; 3]) -> Result<()> {
+    let last = kinds[2].clone();
+    let members = kinds.map(|kind| (kind, Participant));
+    let mut campaign = Campaign::start(&members, &[], seed())?;
+    let leader = campaign.leader()?;
+    ensure!(*campaign.ensemble.kind(leader) == last, "{leader} leads");
+    campaign.round(Fault::None)?;
+    campaign.round(Fault::Kill(0))?;
+    let kind = campaign.ensemble.kind(0).clone();
+    campaign.round(Fault::Start(0, kind))?;
+    kill_leader(&mut campaign)?;
+    campaign.finish()
+}
+
+#[test]
+fn three_of_ours_lose_nothing_when_killed_or_paused() {
+    let members = [OURS, OURS, OURS].map(|kind| (kind, Participant));
+    let mut campaign = Campaign::start(&members, &[], seed()).unwrap();
+    for _ in 0..rounds() {
+        campaign.random_round().unwrap();
+    }
+    let leader = campaign.leader().unwrap();
+    campaign.ensemble.wait_for_all().unwrap();
+    if campaign.ensemble.running().len() == 3 {
+        campaign.round(Fault::Pause(leader)).unwrap();
+        campaign.round(Fault::Resume(leader)).unwrap();
+    }
+    campaign.finish().unwrap();
+    assert!(campaign.load.acknowledged > 0, "the load shows nothing");
+}
+
+#[test]
+fn ours_leads_theirs() {
+    with_leader([JAVA, JAVA, OURS]).unwrap();
+}
+
+#[test]
+fn theirs_leads_ours() {
+    with_leader([OURS, OURS, JAVA]).unwrap();
+}
+
+#[test]
+fn mixed_members_change_kind_under_load() {
+    let members = [JAVA, OURS, JAVA].map(|kind| (kind, Participant));
+    let mut campaign = Campaign::start(&members, &[JAVA, OURS], seed()).unwrap();
+    for _ in 0..rounds() {
+        campaign.random_round().unwrap();
+    }
+    campaign.finish().unwrap();
+}
+
+/// One member at a time, from theirs to ours and back, with clients all the while.
+#[test]
+fn a_rolling_replacement_there_and_back() {
+    let members = [JAVA, JAVA, JAVA].map(|kind| (kind, Participant));
+    let mut campaign = Campaign::start(&members, &[], seed()).unwrap();
+    for kind in [OURS, JAVA] {
+        for n in 0..3 {
+            campaign.round(Fault::Kill(n)).unwrap();
+            campaign.round(Fault::Start(n, kind.clone())).unwrap();
+        }
+        campaign.finish().with_context(|| format!("all are {kind}")).unwrap();
+    }
+}
+
+#[test]
+fn observers_of_both_kinds_show_the_same() {
+    let members = [
+        (JAVA, Participant),
+        (OURS, Participant),
+        (OURS, Participant),
+        (JAVA, Observer),
+        (OURS, Observer),
+    ];
+    let mut campaign = Campaign::start(&members, &[], seed()).unwrap();
+    campaign.round(Fault::Kill(4)).unwrap();
+    campaign.round(Fault::Start(4, JAVA)).unwrap();
+    campaign.round(Fault::Kill(3)).unwrap();
+    campaign.round(Fault::Start(3, OURS)).unwrap();
+    kill_leader(&mut campaign).unwrap();
+    campaign.finish().unwrap();
+}
