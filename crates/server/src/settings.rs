@@ -147,6 +147,7 @@ impl Settings {
             notify_min: times.notify_min,
             notify_max: times.notify_max,
             connect_retry: times.learner_connect_retry,
+            opening: times.election_opening,
             observer_wait: times.observer_wait,
             recent_entries: bytes(storage.commit_log_txns),
             packet_size_max,

@@ -41,6 +41,8 @@ pub struct Limits {
     pub notify_max: Duration,
     /// Longest time between two trials to connect to a leader.
     pub connect_retry: Duration,
+    /// How long who calls for an election may take to say who it is.
+    pub opening: Duration,
     /// How long an observer waits before it looks for a leader.
     pub observer_wait: Duration,
     /// Committed entries that are kept for learners.
@@ -79,6 +81,7 @@ impl Default for Limits {
             notify_min: Duration::from_millis(200),
             notify_max: Duration::from_mins(1),
             connect_retry: Duration::from_millis(100),
+            opening: Duration::from_secs(10),
             observer_wait: Duration::from_millis(200),
             recent_entries: 500,
             recent_bytes: 64 << 20,

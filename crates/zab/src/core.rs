@@ -7,6 +7,7 @@ use crate::history::History;
 use base::{Lsn, NodeId, Zxid};
 use broadcast::{Addresses, LinkId, Output, Record};
 use std::collections::BTreeSet;
+use std::time::Duration;
 use trace::Event;
 use wire::quorum::Address;
 
@@ -109,6 +110,11 @@ impl Core {
 /// Tells of something.
 pub(crate) fn tell(event: trace::Ensemble, out: &mut Vec<Output>) {
     out.push(Output::Trace(Event::Ensemble(event)));
+}
+
+/// Whole milliseconds, for events.
+pub(crate) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The beginning of an epoch, which is no transaction.
