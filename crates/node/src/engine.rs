@@ -1,6 +1,6 @@
 //! The engine of a member: chosen here, at run time, and nowhere else.
 
-use base::{Machine, Time};
+use base::{Machine, Time, Zxid};
 use broadcast::{Input, Output, Solo};
 use zab::{Durable, Zab};
 
@@ -41,6 +41,14 @@ impl Engine {
         match self {
             Engine::Solo(_) => None,
             Engine::Zab(zab) => Some(zab.status()),
+        }
+    }
+
+    /// The end of what the members have decided; `None` for a server alone.
+    pub(crate) fn committed(&self) -> Option<Zxid> {
+        match self {
+            Engine::Solo(_) => None,
+            Engine::Zab(zab) => Some(zab.committed()),
         }
     }
 }

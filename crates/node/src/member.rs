@@ -172,6 +172,12 @@ impl<S: Shared> Member<S> {
         self.engine.status()
     }
 
+    /// The end of what its ensemble has decided, as far as it knows; `None` on a server alone.
+    #[must_use]
+    pub fn committed(&self) -> Option<Zxid> {
+        self.engine.committed()
+    }
+
     /// No session is to expire before this: what clients sent meanwhile is yet to be read.
     pub fn hold_expiry(&mut self, until: Time) {
         self.expiry_not_before = until;

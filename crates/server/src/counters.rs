@@ -1,7 +1,7 @@
 //! What the server counts, one block per thread, merged for those who ask.
 
 use keeper::{Latency, Tally};
-use metrics::{Distributions, Metrics, Traffic};
+use metrics::{Distributions, Metrics, Sizes, Traffic};
 use std::time::Duration;
 
 /// One block.
@@ -10,6 +10,8 @@ pub(crate) struct Counters {
     pub(crate) traffic: Traffic,
     pub(crate) metrics: Metrics,
     pub(crate) auth_failures: u64,
+    /// Bytes of what was proposed as leader.
+    pub(crate) proposal_sizes: Sizes,
 }
 
 impl Counters {
@@ -18,11 +20,12 @@ impl Counters {
         self.traffic.merge(&other.traffic);
         self.metrics.merge(&other.metrics);
         self.auth_failures += other.auth_failures;
+        self.proposal_sizes.merge(&other.proposal_sizes);
     }
 
     /// Counts what a connection did between two looks at it.
     pub(crate) fn connection_did(&mut self, tally: &Tally) {
-        let Counters { traffic, metrics, auth_failures } = self;
+        let Counters { traffic, metrics, auth_failures, .. } = self;
         *auth_failures += tally.auth_failures;
         traffic.packets_received += tally.received;
         traffic.packets_sent += tally.sent;

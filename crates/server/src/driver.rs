@@ -10,7 +10,7 @@
 
 use crate::clock::Clock;
 use crate::counters::{Counters, millis};
-use crate::events;
+use crate::events::{self, Refusals};
 use crate::failure::Failure;
 use crate::hub::{Hub, SharedHub};
 use crate::inbox::{Inbox, Waiting};
@@ -18,16 +18,18 @@ use crate::ledger::{Ledger, Waits};
 use crate::peers::{Fact, Peers};
 use crate::published::Published;
 use crate::reads::Read;
+use crate::standing::Journey;
 use crate::tree_source::TreeSource;
 use base::{Lsn, Machine, Time};
 use broadcast::LinkId;
 use keeper::Submissions;
-use metrics::{Metrics, Summaries};
+use metrics::{Metrics, Sizes, Summaries};
 use node::{Input, Member, Output, Progress};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use trace::Event;
+use trace::{Ensemble, Event};
+use zab::Role;
 
 /// The member, its journal, and what a round needs.
 pub(crate) struct Driver {
@@ -50,6 +52,10 @@ pub(crate) struct Driver {
     snapshot_due: bool,
     reads_due: Vec<Read>,
     failure: Failure,
+    journey: Journey,
+    /// As what it serves in its ensemble.
+    serves: Option<Role>,
+    refusals: Refusals,
     /// Whether the member has asked for the end: it is told nothing more.
     is_over: bool,
 }
@@ -74,6 +80,8 @@ pub(crate) struct Parts {
 #[derive(Debug, Default)]
 struct Batch {
     records: u64,
+    /// Their sizes in bytes.
+    sizes: Sizes,
     /// When the first of them was appended.
     began: Option<Time>,
 }
@@ -114,6 +122,9 @@ impl Driver {
             snapshot_due: false,
             reads_due: Vec::new(),
             failure,
+            journey: Journey::default(),
+            serves: None,
+            refusals: Refusals::default(),
             is_over: false,
         };
         driver.perform();
@@ -144,6 +155,7 @@ impl Driver {
         }
         self.peers.flush();
         inbox.member_has(self.member.keeper().outstanding());
+        self.count_decided();
         let ended = self.clock.now();
         if ended.since(started) > STALL {
             // Sessions do not expire before their clients' bytes are read.
@@ -295,8 +307,9 @@ impl Driver {
 
     fn log(&mut self, output: Output) -> Result<(), storage::Error> {
         let Some(journal) = &mut self.journal else { return Ok(()) };
-        if matches!(output, Output::Append { .. }) {
+        if let Output::Append { record, .. } = &output {
             self.batch.records += 1;
+            self.batch.sizes.record(record.len());
             self.batch.began.get_or_insert_with(|| self.clock.now());
         }
         journal.perform(output).map(|_| ())
@@ -359,6 +372,7 @@ impl Driver {
         self.published.commit_took(took);
         self.published.counters(|counters| {
             count_commit(&mut counters.metrics, batch.records, took, since_append);
+            count_proposals(counters, self.serves, batch);
         });
         if took > self.sync_warning {
             let file_size = self.journal.as_ref().map_or(0, |journal| journal.file_size());
@@ -383,9 +397,39 @@ impl Driver {
         self.published.counters(|counters| act(&mut counters.metrics.counters));
     }
 
+    fn count_decided(&mut self) {
+        let Some(upto) = self.member.committed().filter(|upto| self.journey.is_behind(*upto))
+        else {
+            return;
+        };
+        let (journey, serves) = (&mut self.journey, self.serves);
+        self.published.counters(|counters| journey.decided(upto, serves, counters));
+    }
+
+    /// Tells where the member stands.
+    pub(crate) fn publish(&mut self) {
+        let Some(status) = self.member.status() else { return };
+        self.serves = status.serving.then_some(status.role);
+        self.published.stands(self.journey.standing(status));
+    }
+
     fn happened(&mut self, event: &Event) {
         if matches!(event, Event::SessionExpired { .. }) {
             self.count(|counters| counters.stale_sessions_expired += 1);
+        }
+        if let Event::Ensemble(moved) = event
+            && let Some(status) = self.member.status()
+        {
+            self.count_decided();
+            let (journey, now) = (&mut self.journey, self.clock.now());
+            self.published.counters(|counters| journey.happened(moved, &status, now, counters));
+        }
+        if matches!(event, Event::Ensemble(_) | Event::DiskFailed { .. }) {
+            self.publish();
+        }
+        if let Event::Ensemble(Ensemble::LinkRefused { link, .. }) = event {
+            let remote = self.peers.remote(LinkId(*link));
+            return self.refusals.log(event, remote);
         }
         events::log(event);
     }
@@ -411,6 +455,19 @@ fn count_commit(metrics: &mut Metrics, batch: u64, took: Duration, since_append:
     distributions.sync_processor_queue_time_ms.record_many(0, batch);
     distributions.sync_processor_queue_flush_time_ms.record_many(flush_ms, batch);
     distributions.sync_processor_queue_and_flush_time_ms.record_many(flush_ms, batch);
+}
+
+/// Counts what was proposed as leader, or came to a follower.
+fn count_proposals(counters: &mut Counters, serves: Option<Role>, batch: &Batch) {
+    let counts = &mut counters.metrics.counters;
+    match serves {
+        Some(Role::Leading) => {
+            counts.proposal_count += batch.records;
+            counters.proposal_sizes.merge(&batch.sizes);
+        }
+        Some(Role::Following) => counts.learner_proposal_received_count += batch.records,
+        Some(Role::Observing | Role::Looking | Role::Silent) | None => {}
+    }
 }
 
 /// Counts how long requests waited for the member; neighbours mostly came with one read.

@@ -1,6 +1,8 @@
 //! Events of the cores as log lines, with their levels.
 
-use trace::{Event, Level};
+use crate::listener::Quiet;
+use std::net::SocketAddr;
+use trace::{Ensemble, Event, Level};
 
 /// Logs one event. Known lines of the reference keep the words that operators search for.
 pub(crate) fn log(event: &Event) {
@@ -15,6 +17,23 @@ pub(crate) fn log(event: &Event) {
     }
 }
 
+/// Logs what was refused on the ports for other members: whoever knocks there cannot fill the disk.
+#[derive(Debug, Default)]
+pub(crate) struct Refusals(Quiet);
+
+impl Refusals {
+    /// Logs one, of a connection from `remote`.
+    pub(crate) fn log(&mut self, event: &Event, remote: Option<SocketAddr>) {
+        let Some(more) = self.0.speak() else { return };
+        let remote = remote.map_or_else(|| "unknown".to_owned(), |remote| remote.to_string());
+        if more == 0 {
+            tracing::warn!("{} remote={remote}", Line(event));
+        } else {
+            tracing::warn!("{} remote={remote} more={more}", Line(event));
+        }
+    }
+}
+
 struct Line<'a>(&'a Event);
 
 impl std::fmt::Display for Line<'_> {
@@ -24,6 +43,9 @@ impl std::fmt::Display for Line<'_> {
         }
         if let Event::SessionRefused { session } = self.0 {
             write!(f, "Invalid session {session}: ")?;
+        }
+        if let Event::Ensemble(Ensemble::ElectionStarted { .. }) = self.0 {
+            f.write_str("LOOKING - ")?;
         }
         self.0.fmt(f)
     }

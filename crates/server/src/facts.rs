@@ -1,8 +1,11 @@
 //! What four-letter words tell, gathered from the running service with short locks.
 
+mod member;
+
 use crate::counters::spread;
 use crate::environment;
 use crate::service::Service;
+use crate::standing::Standing;
 use crate::sync::lock;
 use base::{ConnectionId, SessionId, WallTime, Zxid};
 use keeper::Stats;
@@ -15,45 +18,53 @@ use storage::Disk;
 use wire::OpCode;
 use words::{
     Buckets, Conf, Connection, ConnectionSession, DirectorySizes, Dump, Environment, Interest,
-    Mode, Server, Sessions, Source, WatchesByPath, WatchesBySession, WatchesSummary, Word,
+    Mode, Server, Source, WatchesByPath, WatchesBySession, WatchesSummary, Word,
 };
 
 /// The answer to a word that the whitelist allows.
 pub(crate) fn answer(service: &Arc<Service>, word: Word, argument: &[u8]) -> String {
-    words::answer(word, argument, &mut Facts(service))
+    let standing = service.standing();
+    let mode = service.mode();
+    words::answer(word, argument, &mut Facts { service, standing, mode })
 }
 
-struct Facts<'a>(&'a Service);
+struct Facts<'a> {
+    service: &'a Service,
+    standing: Option<Arc<Standing>>,
+    /// What the server is; `None` while it serves nobody.
+    mode: Option<Mode>,
+}
 
 impl Source for Facts<'_> {
     fn mode(&self) -> Option<Mode> {
-        Some(Mode::Standalone)
+        self.mode
     }
 
     fn server(&self) -> Server {
         let (zxid, node_count) = {
-            let tree = self.0.hub.tree();
+            let tree = self.service.hub.tree();
             (tree.last_zxid(), tree.node_count() as u64)
         };
+        let counters = self.service.counters();
         Server {
-            version: self.0.settings.version.clone(),
-            traffic: self.0.counters().traffic,
-            connections: self.0.limits.open(),
-            outstanding: self.0.inbox.outstanding() as u64,
+            version: self.service.settings.version.clone(),
+            traffic: counters.traffic,
+            connections: self.service.limits.open(),
+            outstanding: self.service.inbox.outstanding() as u64,
             zxid,
-            mode: Mode::Standalone,
+            mode: self.known_mode(),
             node_count,
-            proposal_sizes: None,
+            proposal_sizes: self.leads().then_some(counters.proposal_sizes),
         }
     }
 
     fn connections(&self) -> Vec<Connection> {
-        self.0.hub.table.all().iter().map(|entry| self.connection(&entry.lock())).collect()
+        self.service.hub.table.all().iter().map(|entry| self.connection(&entry.lock())).collect()
     }
 
     fn conf(&self) -> Conf {
-        let config = &self.0.settings.config;
-        let dirs = self.0.settings.dirs();
+        let config = &self.service.settings.config;
+        let dirs = self.service.settings.dirs();
         let ms =
             |duration: std::time::Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
         Conf {
@@ -67,52 +78,54 @@ impl Source for Facts<'_> {
             min_session_timeout_ms: ms(config.sessions.timeout_min),
             max_session_timeout_ms: ms(config.sessions.timeout_max),
             client_port_listen_backlog: config.listen.backlog.map_or(-1, i64::from),
-            server_id: 0,
-            member: None,
+            server_id: config.ensemble.as_ref().map_or(0, |ensemble| ensemble.me.0),
+            member: self.member_conf(),
         }
     }
 
     fn directory_sizes(&self) -> DirectorySizes {
-        let dirs = self.0.settings.dirs();
+        let dirs = self.service.settings.dirs();
         DirectorySizes { data: size_of(&dirs.snapshots()), log: size_of(&dirs.logs()) }
     }
 
     fn dump(&self) -> Dump {
-        let clock = &self.0.clock;
-        let sessions = self.0.look(|driver| {
-            let buckets = driver.member.keeper().expiry().buckets();
-            buckets.map(|(at, set)| (clock.wall_at(at), set.iter().copied().collect())).collect()
-        });
         let ephemerals = {
-            let tree = self.0.hub.tree();
+            let tree = self.service.hub.tree();
             let sessions = tree.sessions_with_ephemerals();
             sessions.map(|session| (session, tree.ephemerals(session).collect())).collect()
         };
         Dump {
             local_sessions: None,
-            sessions: Sessions::Tracked(Buckets(sessions)),
+            sessions: self.sessions(),
             ephemerals,
             connections: self.connections_by_deadline(),
         }
     }
 
     fn environment(&self) -> Environment {
-        environment::environment(&self.0.settings.version)
+        environment::environment(&self.service.settings.version)
     }
 
     fn digests(&self) -> Vec<(Zxid, i64)> {
-        self.0.hub.tree().digest_log().map(|(zxid, digest)| (zxid, digest as i64)).collect()
+        self.service.hub.tree().digest_log().map(|(zxid, digest)| (zxid, digest as i64)).collect()
     }
 
     fn metrics(&self) -> String {
-        let counters = self.0.counters();
+        let counters = self.service.counters();
         let auth_failed_count = i64::try_from(counters.auth_failures).unwrap_or(i64::MAX);
-        let gauges = Gauges { auth_failed_count, ..self.gauges() };
-        let version = &self.0.settings.version;
-        let server_state = Mode::Standalone.name();
-        let identity = Identity { version, server_state, ..Identity::default() };
+        let leader = self.leader_gauges(counters.proposal_sizes);
+        let quorum_size = self.quorum_size();
+        let gauges = Gauges { auth_failed_count, leader, quorum_size, ..self.gauges() };
+        let version = &self.service.settings.version;
+        let (peer_state, observer_master_id) = (self.peer_state(), self.observer_master_id());
+        let identity = Identity {
+            version,
+            server_state: self.known_mode().name(),
+            peer_state: peer_state.as_deref(),
+            observer_master_id,
+        };
         let mut metrics = counters.metrics;
-        metrics.counters.digest_mismatches_count = self.0.hub.tree().digest_mismatches();
+        metrics.counters.digest_mismatches_count = self.service.hub.tree().digest_mismatches();
         metrics::mntr(&View {
             identity,
             gauges: &gauges,
@@ -122,7 +135,7 @@ impl Source for Facts<'_> {
     }
 
     fn watches_summary(&self) -> WatchesSummary {
-        let (connections, paths, watches) = lock(&self.0.hub.watches).data_summary();
+        let (connections, paths, watches) = lock(&self.service.hub.watches).data_summary();
         WatchesSummary { connections, paths, watches }
     }
 
@@ -144,19 +157,19 @@ impl Source for Facts<'_> {
     }
 
     fn trace_mask(&self) -> i64 {
-        self.0.trace_mask.load(Ordering::Relaxed)
+        self.service.trace_mask.load(Ordering::Relaxed)
     }
 
     fn set_trace_mask(&mut self, mask: i64) {
-        self.0.trace_mask.store(mask, Ordering::Relaxed);
+        self.service.trace_mask.store(mask, Ordering::Relaxed);
     }
 
     fn reset_connections(&mut self) {
-        self.0.hub.table.all().iter().for_each(|entry| entry.lock().connection.stats.reset());
+        self.service.hub.table.all().iter().for_each(|entry| entry.lock().connection.stats.reset());
     }
 
     fn reset_server(&mut self) {
-        self.0.reset_counters();
+        self.service.reset_counters();
     }
 }
 
@@ -192,7 +205,7 @@ impl Facts<'_> {
         ConnectionSession {
             id,
             last_operation: stats.last_op.map_or("NA", short_name),
-            established: self.0.clock.wall_at(stats.established),
+            established: self.service.clock.wall_at(stats.established),
             timeout_ms,
             last_cxid: i64::from(stats.last_xid),
             last_zxid: stats.last_zxid,
@@ -203,10 +216,10 @@ impl Facts<'_> {
     }
 
     fn connections_by_deadline(&self) -> Buckets<(std::net::SocketAddr, SessionId)> {
-        let sessionless = self.0.settings.config.limits.sessionless_timeout;
-        let tick = self.0.settings.config.sessions.tick.as_nanos().max(1);
+        let sessionless = self.service.settings.config.limits.sessionless_timeout;
+        let tick = self.service.settings.config.sessions.tick.as_nanos().max(1);
         let mut buckets: BTreeMap<WallTime, Vec<_>> = BTreeMap::new();
-        for entry in self.0.hub.table.all() {
+        for entry in self.service.hub.table.all() {
             let state = entry.lock();
             let connection = &state.connection;
             // Rounded up to the tick, as sessions are.
@@ -215,16 +228,16 @@ impl Facts<'_> {
             let at = base::Time(u64::try_from(rounded).unwrap_or(u64::MAX));
             let one = (connection.remote(), connection.session());
             drop(state);
-            buckets.entry(self.0.clock.wall_at(at)).or_default().push(one);
+            buckets.entry(self.service.clock.wall_at(at)).or_default().push(one);
         }
         Buckets(buckets.into_iter().collect())
     }
 
     /// The watched paths of each session, by session.
     fn data_watches(&self) -> BTreeMap<SessionId, Vec<Arc<str>>> {
-        let by_connection = lock(&self.0.hub.watches).data_by_connection();
+        let by_connection = lock(&self.service.hub.watches).data_by_connection();
         let session_of = |id: ConnectionId| {
-            let entry = self.0.hub.table.entries().get(id).map(Arc::clone)?;
+            let entry = self.service.hub.table.entries().get(id).map(Arc::clone)?;
             let session = entry.lock().connection.session();
             Some(session)
         };
@@ -236,19 +249,19 @@ impl Facts<'_> {
 
     fn gauges(&self) -> Gauges {
         let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
-        let watch_count = count(lock(&self.0.hub.watches).count());
+        let watch_count = count(lock(&self.service.hub.watches).count());
         let (open, max) = environment::file_descriptors();
-        let tree = self.0.hub.tree();
+        let tree = self.service.hub.tree();
         Gauges {
-            num_alive_connections: count(self.0.limits.open()),
-            outstanding_requests: count(self.0.inbox.outstanding()),
-            connection_drop_probability: self.0.limits.drop_probability(),
+            num_alive_connections: count(self.service.limits.open()),
+            outstanding_requests: count(self.service.inbox.outstanding()),
+            connection_drop_probability: self.service.limits.drop_probability(),
             global_sessions: count(tree.sessions().count()),
             znode_count: count(tree.node_count()),
             watch_count,
             ephemerals_count: count(tree.ephemerals_count()),
             approximate_data_size: i64::try_from(tree.approximate_data_size()).unwrap_or(i64::MAX),
-            uptime: i64::try_from(self.0.clock.now().as_millis()).unwrap_or(i64::MAX),
+            uptime: self.uptime_ms(),
             open_file_descriptor_count: open,
             max_file_descriptor_count: max,
             quotas: tree.quotas().map(|quota| quota_gauges(&quota)).collect(),

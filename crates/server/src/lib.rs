@@ -30,6 +30,7 @@ mod server;
 mod service;
 mod settings;
 mod snapshots;
+mod standing;
 mod sync;
 mod table;
 mod threads;

@@ -1,9 +1,10 @@
 //! What the driver tells those who must not wait for it: it may be waiting for the disk.
 
 use crate::counters::Counters;
+use crate::standing::Standing;
 use crate::sync::lock;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// The driver writes it, everybody reads it.
@@ -12,12 +13,24 @@ pub(crate) struct Published {
     counters: Mutex<Counters>,
     /// How long a commit takes lately, in nanoseconds.
     commit: AtomicU64,
+    /// The member's place in its ensemble; `None` on a server alone.
+    standing: Mutex<Option<Arc<Standing>>>,
 }
 
 impl Published {
     /// Counts, or looks at what was counted.
     pub(crate) fn counters<R>(&self, act: impl FnOnce(&mut Counters) -> R) -> R {
         act(&mut lock(&self.counters))
+    }
+
+    /// The member has another place. Only the driver says so.
+    pub(crate) fn stands(&self, standing: Standing) {
+        *lock(&self.standing) = Some(Arc::new(standing));
+    }
+
+    /// The member's place in its ensemble; `None` on a server alone.
+    pub(crate) fn standing(&self) -> Option<Arc<Standing>> {
+        lock(&self.standing).clone()
     }
 
     /// A commit took so long. Only the driver says so.

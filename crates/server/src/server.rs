@@ -65,9 +65,6 @@ pub enum StartError {
     /// What is in the data directory was refused.
     #[error("{0}")]
     Recover(#[from] RecoverError),
-    /// The configuration makes it the member of an ensemble.
-    #[error("server.{} is one of several, and ensembles are not built yet: nothing was started", .0.0)]
-    Ensemble(base::NodeId),
     /// An authentication scheme that is enforced does not exist.
     #[error("enforce.auth.schemes: no such scheme: {}", .0.0.as_deref().unwrap_or("(none)"))]
     Auth(auth::UnknownScheme),
@@ -89,7 +86,7 @@ impl StartError {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            StartError::Auth(_) | StartError::Ensemble(_) => 2,
+            StartError::Auth(_) => 2,
             StartError::DataDir(_) => 3,
             StartError::Recover(RecoverError::Restore(RestoreError::Storage(error)))
             | StartError::Recover(RecoverError::Storage(error)) => storage_exit_code(error),
@@ -172,7 +169,12 @@ impl Server {
         let journalist = journalist::start(&service).map_err(StartError::System)?;
         let workers = threads::start(&service, runtimes, &listener);
         let workers = workers.map_err(StartError::System)?;
-        tracing::info!(address = %listener::shown(address), workers = workers.len(), "serving");
+        let message = if service.settings.config.ensemble.is_some() {
+            "listening; clients are served while there is a leader"
+        } else {
+            "serving"
+        };
+        tracing::info!(address = %listener::shown(address), workers = workers.len(), "{message}");
         let locks = Vec::new();
         Ok(Server { service, listener, address, workers, journalist, purge, locks })
     }

@@ -12,6 +12,7 @@ use crate::published::Published;
 use crate::reads::Reads;
 use crate::settings::Settings;
 use crate::snapshots::Snapshots;
+use crate::standing::Standing;
 use crate::sync::{StopOnPanic, lock, must};
 use crate::wakes::Wakes;
 use std::ops::Deref;
@@ -19,6 +20,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, TryLockError};
 use std::time::Duration;
 use tokio::sync::Notify;
+use words::Mode;
 
 /// The service.
 pub(crate) struct Service {
@@ -133,11 +135,34 @@ impl Service {
     /// Looks at the member and its driver. Requests that come meanwhile are not forgotten.
     pub(crate) fn look<R>(&self, look: impl FnOnce(&mut Driver) -> R) -> R {
         let result = look(&mut lock(&self.driver));
+        self.leave_to_worker();
+        result
+    }
+
+    /// Whoever brought what waits may have found the driver taken, and has left it to us.
+    fn leave_to_worker(&self) {
         if self.inbox.is_pending() {
-            // Whoever brought it found the lock taken, and has left it to us.
             self.workers.iter().take(1).for_each(|worker| worker.kick.notify_one());
         }
-        result
+    }
+
+    /// What the server is for its clients; `None` while it serves nobody.
+    pub(crate) fn mode(&self) -> Option<Mode> {
+        let Some(ensemble) = &self.settings.config.ensemble else {
+            return Some(Mode::Standalone);
+        };
+        self.published.standing()?.mode(ensemble.leader_serves)
+    }
+
+    /// The member's place in its ensemble, as fresh as can be had without waiting for the disk;
+    /// `None` on a server alone.
+    pub(crate) fn standing(&self) -> Option<Arc<Standing>> {
+        if let Ok(mut driver) = self.driver.try_lock() {
+            driver.publish();
+            drop(driver);
+            self.leave_to_worker();
+        }
+        self.published.standing()
     }
 
     fn round(self: &Arc<Self>, driver: &mut Driver, pace: Pace) {

@@ -152,6 +152,7 @@ impl Settings {
             notify_min: times.notify_min,
             notify_max: times.notify_max,
             connect_retry: times.learner_connect_retry,
+            opening: times.election_opening,
             recent_entries: bytes(storage.commit_log_txns),
             packet_size_max,
             force_snapshot: ensemble.force_snapshot,

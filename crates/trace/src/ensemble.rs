@@ -51,6 +51,17 @@ pub enum Ensemble {
         /// The epoch of that member's history.
         epoch: i64,
     },
+    /// This member still looks for a leader, and tells everybody again.
+    ElectionStalled {
+        /// The logical clock.
+        round: i64,
+        /// For how long it has looked, in ms.
+        since_ms: u64,
+        /// Voters whose votes of this round count, this member included.
+        voted: Vec<NodeId>,
+        /// Voters that are silent, or must not vote yet.
+        missing: Vec<NodeId>,
+    },
     /// The election is over.
     ElectionDecided {
         /// The logical clock.
@@ -63,6 +74,10 @@ pub enum Ensemble {
         epoch: i64,
         /// Who voted so.
         supporters: Vec<NodeId>,
+        /// Voters to whom there was no way.
+        unreachable: Vec<NodeId>,
+        /// How long it took this member, in ms.
+        took_ms: u64,
     },
     /// As leader, this member has an epoch that nobody had before.
     EpochProposed {
@@ -75,6 +90,13 @@ pub enum Ensemble {
         epoch: i64,
         /// Who promised.
         promised: Vec<NodeId>,
+    },
+    /// As learner, this member has promised its leader's epoch.
+    EpochPromised {
+        /// Whose.
+        leader: NodeId,
+        /// Which.
+        epoch: i64,
     },
     /// As leader, this member brings a learner's history to its own.
     LearnerSynced {
@@ -131,6 +153,8 @@ pub enum Ensemble {
     },
     /// A connection of another member was closed for what it said.
     LinkRefused {
+        /// Which connection.
+        link: u64,
         /// Who it said it was.
         peer: Option<NodeId>,
         /// What was wrong.
@@ -153,7 +177,9 @@ pub enum Ensemble {
 impl Ensemble {
     pub(crate) fn level(&self) -> Level {
         match self {
-            Ensemble::LinkRefused { .. } | Ensemble::ListenFailed { .. } => Level::Warn,
+            Ensemble::ElectionStalled { .. }
+            | Ensemble::LinkRefused { .. }
+            | Ensemble::ListenFailed { .. } => Level::Warn,
             Ensemble::ElectionStarted { .. }
             | Ensemble::ElectionDecided { .. }
             | Ensemble::EpochAgreed { .. }
@@ -165,7 +191,9 @@ impl Ensemble {
             | Ensemble::Joined { .. }
             | Ensemble::LeaderLost { .. }
             | Ensemble::ConfigurationChanged { .. } => Level::Info,
-            Ensemble::VoteChanged { .. } | Ensemble::EpochProposed { .. } => Level::Debug,
+            Ensemble::VoteChanged { .. }
+            | Ensemble::EpochProposed { .. }
+            | Ensemble::EpochPromised { .. } => Level::Debug,
         }
     }
 
@@ -173,9 +201,11 @@ impl Ensemble {
         match self {
             Ensemble::ElectionStarted { .. } => "looking for a leader",
             Ensemble::VoteChanged { .. } => "voting for another member",
+            Ensemble::ElectionStalled { .. } => "there is no leader yet: still looking for one",
             Ensemble::ElectionDecided { .. } => "the election is decided",
             Ensemble::EpochProposed { .. } => "proposing a new epoch",
             Ensemble::EpochAgreed { .. } => "a quorum has promised the new epoch",
+            Ensemble::EpochPromised { .. } => "promised the leader's epoch",
             Ensemble::LearnerSynced { .. } => "synchronizing a learner",
             Ensemble::Established { .. } => "leading: a quorum has this member's history",
             Ensemble::LearnerJoined { .. } => "a learner has joined",
@@ -183,7 +213,7 @@ impl Ensemble {
             Ensemble::SteppedDown { .. } => "leading no more",
             Ensemble::Joined { .. } => "following: this member has the leader's history",
             Ensemble::LeaderLost { .. } => "following no more",
-            Ensemble::LinkRefused { .. } => "closed the connection of another member",
+            Ensemble::LinkRefused { .. } => "a connection to a port for other members was refused",
             Ensemble::ListenFailed { .. } => "a port for other members is not open; trying again",
             Ensemble::ConfigurationChanged { .. } => "the ensemble has a new configuration",
         }
@@ -213,12 +243,31 @@ impl Ensemble {
             Ensemble::VoteChanged { round, leader, zxid, epoch } => {
                 write!(f, " round={round} leader={} zxid={zxid} epoch={epoch:#x}", leader.0)
             }
-            Ensemble::ElectionDecided { round, leader, zxid, epoch, supporters } => {
+            Ensemble::ElectionStalled { round, since_ms, voted, missing } => {
+                let (voted, missing) = (Nodes(voted), Nodes(missing));
+                write!(f, " round={round} since_ms={since_ms} voted={voted} missing={missing}")
+            }
+            Ensemble::ElectionDecided {
+                round,
+                leader,
+                zxid,
+                epoch,
+                supporters,
+                unreachable,
+                took_ms,
+            } => {
                 let (leader, supporters) = (leader.0, Nodes(supporters));
                 write!(f, " round={round} leader={leader} zxid={zxid} epoch={epoch:#x}")?;
-                write!(f, " supporters={supporters}")
+                write!(f, " supporters={supporters} took_ms={took_ms}")?;
+                if unreachable.is_empty() {
+                    return Ok(());
+                }
+                write!(f, " unreachable={}", Nodes(unreachable))
             }
             Ensemble::EpochProposed { epoch } => write!(f, " epoch={epoch:#x}"),
+            Ensemble::EpochPromised { leader, epoch } => {
+                write!(f, " leader={} epoch={epoch:#x}", leader.0)
+            }
             Ensemble::EpochAgreed { epoch, promised } => {
                 write!(f, " epoch={epoch:#x} promised={}", Nodes(promised))
             }
@@ -242,9 +291,9 @@ impl Ensemble {
             Ensemble::LeaderLost { leader, reason } => {
                 write!(f, " leader={} reason={reason:?}", leader.0)
             }
-            Ensemble::LinkRefused { peer, reason } => match peer {
-                Some(peer) => write!(f, " peer={} reason={reason:?}", peer.0),
-                None => write!(f, " peer=unknown reason={reason:?}"),
+            Ensemble::LinkRefused { link, peer, reason } => match peer {
+                Some(peer) => write!(f, " link={link:x} peer={} reason={reason:?}", peer.0),
+                None => write!(f, " link={link:x} peer=unknown reason={reason:?}"),
             },
             Ensemble::ListenFailed { port, reason } => write!(f, " port={port} reason={reason:?}"),
             Ensemble::ConfigurationChanged { version } => write!(f, " version={version:x}"),

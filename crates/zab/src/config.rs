@@ -41,6 +41,8 @@ pub struct Limits {
     pub notify_max: Duration,
     /// Longest time between two trials to connect to a leader.
     pub connect_retry: Duration,
+    /// How long who calls for an election may take to say who it is.
+    pub opening: Duration,
     /// Committed entries that are kept for learners.
     pub recent_entries: usize,
     /// Bytes of committed entries that are kept for learners.
@@ -75,6 +77,7 @@ impl Default for Limits {
             notify_min: Duration::from_millis(200),
             notify_max: Duration::from_mins(1),
             connect_retry: Duration::from_millis(100),
+            opening: Duration::from_secs(10),
             recent_entries: 500,
             recent_bytes: 64 << 20,
             packet_size_max: 4 << 20,

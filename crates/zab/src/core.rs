@@ -7,6 +7,7 @@ use crate::history::History;
 use base::{Lsn, NodeId, Zxid};
 use broadcast::{Addresses, LinkId, Output, Record};
 use std::collections::BTreeSet;
+use std::time::Duration;
 use trace::Event;
 use wire::quorum::Address;
 
@@ -119,6 +120,11 @@ pub(crate) fn tell(event: trace::Ensemble, out: &mut Vec<Output>) {
 
 /// The last epoch whose places are positive numbers: a peer that names a later one is wrong.
 pub(crate) const EPOCH_MAX: i64 = i32::MAX as i64;
+
+/// Whole milliseconds, for events.
+pub(crate) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
 
 /// The beginning of an epoch, which is no transaction.
 pub(crate) const fn epoch_start(epoch: i64) -> Zxid {

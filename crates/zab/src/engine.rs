@@ -1,13 +1,13 @@
 //! The engine: one role at a time, over what all roles share.
 
 use crate::config::{Config, Durable};
-use crate::core::{Core, tell};
+use crate::core::{Core, millis, tell};
 use crate::election::{Decided, Heard, Looking, Mesh, Vote, notification};
 use crate::leader::Leading;
 use crate::learner::{Learning, is_observer};
 use crate::status::{self, Status};
 use crate::{ELECTION, QUORUM};
-use base::{Lsn, Machine, NodeId, Time};
+use base::{Lsn, Machine, NodeId, Time, Zxid};
 use broadcast::{
     Channel, Context, Decision, Engine, Input, LinkId, Membership, Output, Proposal, ReadLevel,
     Reads, Refusal, Truths, View,
@@ -76,6 +76,10 @@ impl Zab {
             Role::Leading(leading) => leading.active(),
             Role::Looking(_) | Role::Learning(_) | Role::Silent => Default::default(),
         };
+        let (learners, pending_syncs) = match &self.role {
+            Role::Leading(leading) => (leading.named(), leading.pending_syncs()),
+            Role::Looking(_) | Role::Learning(_) | Role::Silent => (0, 0),
+        };
         let method = match &self.role {
             Role::Learning(learning) => learning.method(),
             Role::Looking(_) | Role::Leading(_) | Role::Silent => None,
@@ -97,6 +101,9 @@ impl Zab {
             committed: core.history.committed(),
             followers,
             observers,
+            learners,
+            pending_syncs,
+            configuration: core.ensemble.committed.clone(),
             round: core.round,
         }
     }
@@ -105,6 +112,12 @@ impl Zab {
     #[cfg(test)]
     pub(crate) fn standing(&self) -> (i64, base::Zxid) {
         self.core.standing()
+    }
+
+    /// The end of what is decided, as far as this member knows.
+    #[must_use]
+    pub fn committed(&self) -> Zxid {
+        self.core.history.committed()
     }
 
     /// Leaves the role, if it ended, and looks for a leader.
@@ -156,11 +169,25 @@ impl Zab {
         let Some(Decided { vote, supporters }) = decided else { return };
         let core = &mut self.core;
         (core.elected, core.elected_round) = (vote, core.round);
+        let took_ms = match &self.role {
+            Role::Looking(looking) => millis(now.since(looking.began())),
+            Role::Learning(_) | Role::Leading(_) | Role::Silent => 0, // without an election
+        };
+        let (round, Vote { leader, zxid, epoch }) = (core.round, vote);
+        let is_lost = |voter: &NodeId| self.mesh.is_out_of_reach(*voter);
+        tell(
+            Event::ElectionDecided {
+                round,
+                leader,
+                zxid,
+                epoch,
+                supporters: supporters.into_iter().collect(),
+                unreachable: core.ensemble.voters().into_iter().filter(is_lost).collect(),
+                took_ms,
+            },
+            out,
+        );
         self.mesh.forget();
-        let supporters = supporters.into_iter().collect();
-        let (round, leader) = (core.round, vote.leader);
-        let (zxid, epoch) = (vote.zxid, vote.epoch);
-        tell(Event::ElectionDecided { round, leader, zxid, epoch, supporters }, out);
         if leader == core.me {
             self.role = Role::Leading(Box::new(Leading::begin(core, now, out)));
             return;
@@ -193,7 +220,7 @@ impl Zab {
 
     fn link_up(&mut self, link: LinkId, channel: Channel, now: Time, out: &mut Vec<Output>) {
         if channel == ELECTION {
-            return self.mesh.link_up(&mut self.core, link, out);
+            return self.mesh.link_up(&mut self.core, link, now, out);
         }
         match &mut self.role {
             Role::Leading(leading) if link.is_accepted() => leading.link_up(link, now, out),

@@ -131,6 +131,16 @@ impl Leading {
         (active(false), active(true))
     }
 
+    /// How many learners have said who they are.
+    pub(crate) fn named(&self) -> usize {
+        self.learners.values().filter(|learner| learner.stage > Stage::Nameless).count()
+    }
+
+    /// How many reads wait for what was proposed before them.
+    pub(crate) fn pending_syncs(&self) -> usize {
+        self.reads.pending_syncs()
+    }
+
     /// Leaves all learners.
     pub(crate) fn end(&self, out: &mut Vec<Output>) {
         out.push(Output::Unlisten { channel: QUORUM });
@@ -154,7 +164,7 @@ impl Leading {
         out: &mut Vec<Output>,
     ) -> Result<(), Lost> {
         let Some(learner) = self.learners.remove(&link) else { return Ok(()) };
-        self.lost(core, &learner, reason, out)
+        self.lost(core, link, &learner, reason, out)
     }
 
     /// Closes a learner's connection.
@@ -167,18 +177,19 @@ impl Leading {
     ) -> Result<(), Lost> {
         let Some(learner) = self.learners.remove(&link) else { return Ok(()) };
         out.push(Output::Close { link });
-        self.lost(core, &learner, reason, out)
+        self.lost(core, link, &learner, reason, out)
     }
 
     fn lost(
         &mut self,
         core: &Core,
+        link: LinkId,
         learner: &Learner,
         reason: String,
         out: &mut Vec<Output>,
     ) -> Result<(), Lost> {
         if learner.stage == Stage::Nameless {
-            tell(Event::LinkRefused { peer: None, reason }, out);
+            tell(Event::LinkRefused { link: link.0, peer: None, reason }, out);
             return Ok(());
         }
         if self.phase == Phase::Discovery {

@@ -2,6 +2,7 @@
 
 use base::{NodeId, Zxid};
 use trace::SyncMethod;
+use wire::quorum::Membership;
 
 /// What it does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +44,12 @@ pub struct Status {
     pub followers: Vec<NodeId>,
     /// Of a leader: observers that serve.
     pub observers: Vec<NodeId>,
+    /// Of a leader: all connected learners that have said who they are.
+    pub learners: usize,
+    /// Of a leader: what waits for all that was proposed before it.
+    pub pending_syncs: usize,
+    /// The committed configuration.
+    pub configuration: Membership,
     /// The logical clock of elections.
     pub round: i64,
 }

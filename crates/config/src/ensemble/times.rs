@@ -1,6 +1,7 @@
 //! How long things between servers may take: limits in ticks, and times of their own.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::assemble::missing;
 use crate::model::Times;
@@ -9,12 +10,15 @@ use crate::settings::Settings;
 pub(super) fn times(settings: &mut Settings, file: Option<&Arc<str>>) -> Times {
     let init_ticks = ticks(settings, file, "initLimit", INIT_TICKS_DEFAULT);
     let sync_ticks = ticks(settings, file, "syncLimit", SYNC_TICKS_DEFAULT);
+    let opening = settings.int_if_set("quorumCnxnTimeoutMs").and_then(|ms| u64::try_from(ms).ok());
+    let opening = opening.filter(|ms| *ms > 0).map(Duration::from_millis);
     check_notifications(settings);
     Times {
         init_ticks,
         sync_ticks,
         learner_connect_retry: settings.millis("leaderConnectDelayDuringRetryMs"),
         election_connect: settings.millis("cnxTimeout"),
+        election_opening: opening.unwrap_or(settings.millis("tickTime") * sync_ticks),
         notify_min: settings.millis(NOTIFY_MIN),
         notify_max: settings.millis(NOTIFY_MAX),
     }

@@ -79,8 +79,7 @@ pub(super) const TUNING: &[Key] = keys! {
     Property "tcpKeepAlive" LenientBool, Is("false"), Honoured, "TCP keepalive between servers";
     Property "cnxTimeout" int(1, Milliseconds), Is("5000"), Honoured,
         "Time to connect for an election";
-    Property "quorumCnxnTimeoutMs" any_int(Milliseconds), Derived("tickTime x syncLimit"),
-        Inert("a connection that says nothing holds up nobody"),
+    Property "quorumCnxnTimeoutMs" any_int(Milliseconds), Derived("tickTime x syncLimit"), Honoured,
         "Time for the opening of an election connection; 0 and less is the default";
     Property "electionPortBindRetry" any_int(Count), Is("3"),
         ignored_unless("0", "binding the election port is tried until it succeeds"),

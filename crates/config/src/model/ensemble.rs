@@ -68,6 +68,8 @@ pub struct Times {
     pub learner_connect_retry: Duration,
     /// How long a connection for an election may take to be made.
     pub election_connect: Duration,
+    /// Longest time for who calls for an election to say who it is.
+    pub election_opening: Duration,
     /// Shortest time between two rounds of votes.
     pub notify_min: Duration,
     /// Longest time between two rounds of votes, not below the shortest.

@@ -53,7 +53,14 @@ fn three_servers_make_an_ensemble() {
     );
     let times = ensemble.times;
     assert_eq!((times.init_ticks, times.sync_ticks), (10, 5));
-    assert_eq!(times.election_connect, seconds(5));
+    assert_eq!((times.election_connect, times.election_opening), (seconds(5), seconds(15)));
+}
+
+#[test]
+fn the_time_for_an_opening_is_in_ticks_or_its_own() {
+    let times = |lines: &str| ensemble(&format!("{THREE}tickTime=100\n{lines}")).times;
+    assert_eq!(times("quorumCnxnTimeoutMs=-1").election_opening.as_millis(), 500);
+    assert_eq!(times("quorumCnxnTimeoutMs=30").election_opening.as_millis(), 30);
 }
 
 #[test]

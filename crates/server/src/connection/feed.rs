@@ -152,6 +152,14 @@ impl Cutter<'_> {
         let limits = &self.service.limits;
         let counters = &mut desk.watches.metrics().counters;
         if connection.is_fresh() {
+            if self.service.mode().is_none() {
+                counters.cnxn_closed_without_zk_server_running += 1;
+                tracing::debug!(
+                    remote = %self.remote,
+                    "closing a connection: there is no leader, or the leader takes no clients"
+                );
+                return false;
+            }
             counters.connection_request_count += 1;
             let admitted = limits.admit_session(desk.now, self.tokens(frame));
             counters.connection_drop_count += u64::from(!admitted);

@@ -29,6 +29,7 @@ use link::Link;
 use listen::Listening;
 use node::Input;
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::task::{AbortHandle, JoinHandle};
 
@@ -43,6 +44,8 @@ pub(crate) struct Peers {
     listenings: u64,
     /// Links with frames that are not written yet.
     unsent: Vec<LinkId>,
+    /// The link that ended last, and who was at its other side.
+    last_gone: Option<(LinkId, SocketAddr)>,
 }
 
 #[derive(Debug)]
@@ -70,6 +73,21 @@ impl Peers {
             ports: BTreeMap::new(),
             listenings: 0,
             unsent: Vec::new(),
+            last_gone: None,
+        }
+    }
+
+    /// Who is at the other side of a link that is open, or was the last to end.
+    pub(crate) fn remote(&self, link: LinkId) -> Option<SocketAddr> {
+        if let Some(open) = self.open.get(&link) {
+            return open.link.stream().peer_addr().ok();
+        }
+        self.last_gone.filter(|(gone, _)| *gone == link).map(|(_, remote)| remote)
+    }
+
+    fn remember(&mut self, link: &Link) {
+        if let Ok(remote) = link.stream().peer_addr() {
+            self.last_gone = Some((link.id, remote));
         }
     }
 
@@ -116,6 +134,7 @@ impl Peers {
             return dialling.abort();
         }
         if let Some(Open { link, mut frames }) = self.open.remove(&link) {
+            self.remember(&link);
             link.send(&mut frames);
             link.close();
         }
@@ -158,8 +177,9 @@ impl Peers {
             Fact::Up { link, listening } => self.up(link, listening),
             Fact::Down { link, reason } => {
                 let was_dialling = self.dialling.remove(&link).is_some();
-                let was_open = self.open.remove(&link).is_some();
-                (was_dialling || was_open).then_some(Input::LinkDown { link, reason })
+                let open = self.open.remove(&link);
+                open.iter().for_each(|open| self.remember(&open.link));
+                (was_dialling || open.is_some()).then_some(Input::LinkDown { link, reason })
             }
             Fact::Received { link, bytes } => {
                 self.open.get(&link)?.link.handled(bytes.len());

@@ -2,7 +2,7 @@
 
 mod fixed;
 
-use crate::engines::{Campaign, Counts, Report, replay};
+use crate::engines::{Campaign, Counts, Report, ZabSubject, replay};
 use fixed::Fixed;
 
 fn campaign<const FLAW: usize>(seeds: u64) -> (Counts, Vec<Report>) {
@@ -14,6 +14,16 @@ fn rule<const FLAW: usize>() -> &'static str {
     let (_, failed) = campaign::<FLAW>(100);
     let report = failed.first().expect("the flaw is found");
     report.violation.as_ref().expect("it failed").1.rule
+}
+
+#[test]
+fn fixed_seeds_of_zab_pass() {
+    let campaign = Campaign { from: 0, seeds: 150, threads: 2, twice: 50, failures_max: 1 };
+    let (counts, failed) = campaign.run::<ZabSubject>();
+    if let Some(report) = failed.first() {
+        panic!("{}", replay::<ZabSubject>(report.seed, None, 60, true).0);
+    }
+    assert!(counts.decided > 10_000 && counts.crashes > 1000 && counts.transfers > 100, "{counts}");
 }
 
 #[test]

@@ -6,7 +6,7 @@
 use super::count::{Votes, leader_knows, supporters};
 use super::mesh::Mesh;
 use super::vote::{Heard, State, Vote, notification};
-use crate::core::{Core, tell};
+use crate::core::{Core, millis, tell};
 use base::{NodeId, Time};
 use broadcast::Output;
 use std::collections::BTreeSet;
@@ -18,6 +18,8 @@ use wire::quorum::ServerState;
 #[derive(Clone, Debug)]
 pub(crate) struct Looking {
     proposal: Vote,
+    /// Since when it looks.
+    began: Time,
     /// Of this round; and those of settled members.
     received: Votes,
     /// Those of settled members, of any round.
@@ -50,6 +52,7 @@ impl Looking {
         let interval = core.limits.notify_min;
         let mut looking = Looking {
             proposal: Vote::own(core),
+            began: now,
             received: Votes::new(),
             settled: Votes::new(),
             interval,
@@ -64,6 +67,11 @@ impl Looking {
     /// When it wants to be asked again.
     pub(crate) fn deadline(&self) -> Time {
         self.decide_at.map_or(self.resend_at, |at| at.min(self.resend_at))
+    }
+
+    /// Since when it looks.
+    pub(crate) fn began(&self) -> Time {
+        self.began
     }
 
     /// What it says of itself now.
@@ -103,9 +111,19 @@ impl Looking {
         if self.resend_at <= now {
             self.interval = (self.interval * 2).min(core.limits.notify_max);
             self.resend_at = now + self.interval;
+            if self.interval >= STALLED_MIN {
+                self.tell_stalled(core, now, out);
+            }
             self.propose(core, mesh, out);
         }
         None
+    }
+
+    fn tell_stalled(&self, core: &Core, now: Time, out: &mut Vec<Output>) {
+        let has_voted = |voter: &NodeId| self.received.contains_key(voter);
+        let (voted, missing) = core.ensemble.voters().into_iter().partition(has_voted);
+        let since_ms = millis(now.since(self.began));
+        tell(Event::ElectionStalled { round: core.round, since_ms, voted, missing }, out);
     }
 
     /// A voter speaks.
@@ -219,5 +237,7 @@ impl Looking {
     }
 }
 
+/// From this time between two rounds of notifications on, each round is worth a line.
+const STALLED_MIN: Duration = Duration::from_secs(3);
 /// The zxid of a member that must not take part.
 const NOT_INITIALISED: i64 = -1;

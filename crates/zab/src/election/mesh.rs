@@ -39,8 +39,8 @@ struct Link {
 enum Stage {
     /// We called.
     Dialled(NodeId),
-    /// Somebody called and has not said who it is.
-    Nameless,
+    /// Somebody called and has not said who it is; it has time until then.
+    Nameless(Time),
     /// It carries votes.
     Ready(NodeId),
 }
@@ -67,6 +67,15 @@ pub(crate) struct Message {
     pub(crate) configuration: Option<String>,
 }
 
+impl Link {
+    fn nameless_until(&self) -> Option<Time> {
+        match self.stage {
+            Stage::Nameless(until) => Some(until),
+            Stage::Dialled(_) | Stage::Ready(_) => None,
+        }
+    }
+}
+
 impl Mesh {
     /// Opens the port.
     pub(crate) fn listen(&mut self, core: &Core, out: &mut Vec<Output>) {
@@ -85,13 +94,20 @@ impl Mesh {
 
     /// When it wants to be asked again.
     pub(crate) fn deadline(&self) -> Option<Time> {
-        self.listen_at
+        let nameless = self.links.values().filter_map(Link::nameless_until);
+        nameless.chain(self.listen_at).min()
     }
 
     /// Time has passed.
     pub(crate) fn expired(&mut self, core: &Core, now: Time, out: &mut Vec<Output>) {
         if self.listen_at.is_some_and(|at| at <= now) {
             self.listen(core, out);
+        }
+        let is_late = |link: &Link| link.nameless_until().is_some_and(|until| until <= now);
+        let late = self.links.iter().filter(|(_, link)| is_late(link)).map(|(id, _)| *id);
+        for link in late.collect::<Vec<_>>() {
+            let ms = core.limits.opening.as_millis();
+            self.refuse(link, None, format!("it did not say who it is in {ms} ms"), out);
         }
     }
 
@@ -157,12 +173,19 @@ impl Mesh {
     }
 
     /// A connection is there.
-    pub(crate) fn link_up(&mut self, core: &mut Core, link: LinkId, out: &mut Vec<Output>) {
+    pub(crate) fn link_up(
+        &mut self,
+        core: &mut Core,
+        link: LinkId,
+        now: Time,
+        out: &mut Vec<Output>,
+    ) {
         let Some(Link { stage: Stage::Dialled(to), .. }) = self.links.get(&link) else {
             if self.links.len() >= LINKS_MAX {
                 return out.push(Output::Close { link });
             }
-            let nameless = Link { stage: Stage::Nameless, inbound: Inbound::default() };
+            let stage = Stage::Nameless(now + core.limits.opening);
+            let nameless = Link { stage, inbound: Inbound::default() };
             self.links.insert(link, nameless);
             return;
         };
@@ -193,7 +216,7 @@ impl Mesh {
                 self.peers.get_mut(&to).filter(|peer| peer.ready == Some(link))?.ready = None;
                 to
             }
-            Stage::Nameless => return None,
+            Stage::Nameless(_) => return None,
         };
         self.peers.get_mut(&to)?.failed = true;
         Some(to)
@@ -233,7 +256,7 @@ impl Mesh {
         let from = match found.stage {
             Stage::Ready(from) => from,
             Stage::Dialled(_) => return Vec::new(),
-            Stage::Nameless => match self.name(core, link, out) {
+            Stage::Nameless(_) => match self.name(core, link, out) {
                 Some(from) => from,
                 None => return Vec::new(),
             },
@@ -308,7 +331,7 @@ impl Mesh {
         reason: String,
         out: &mut Vec<Output>,
     ) {
-        tell(Event::LinkRefused { peer, reason }, out);
+        tell(Event::LinkRefused { link: link.0, peer, reason }, out);
         self.link_down(link);
         out.push(Output::Close { link });
     }

@@ -26,6 +26,13 @@ pub(super) struct Reads {
     answered: u64,
 }
 
+impl Reads {
+    /// What waits for a place to be decided.
+    pub(super) fn pending_syncs(&self) -> usize {
+        self.proposed.len()
+    }
+}
+
 impl Leading {
     pub(crate) fn read(
         &mut self,

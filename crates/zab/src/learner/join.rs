@@ -45,6 +45,7 @@ impl Learning {
         put_packet(&mut frame, PacketKind::AckEpoch, last.0, Some(&encode_epoch_ack(current)));
         self.send(frame, core.history.lsn(), out);
         self.stage = Stage::Promised;
+        tell(Event::EpochPromised { leader: self.leader, epoch }, out);
         Ok(())
     }
 

@@ -1,0 +1,98 @@
+//! What words tell of a member's place in its ensemble.
+
+use super::Facts;
+use base::{SessionId, Time};
+use metrics::{LeaderGauges, Sizes};
+use wire::quorum::{PeerAddress, Role};
+use words::{Buckets, MemberConf, Mode, Sessions};
+use zab::Status;
+
+impl Facts<'_> {
+    /// What the server is, for words that are only answered while it is something.
+    pub(super) fn known_mode(&self) -> Mode {
+        self.mode.unwrap_or(Mode::Standalone)
+    }
+
+    pub(super) fn leads(&self) -> bool {
+        self.mode == Some(Mode::Leader)
+    }
+
+    fn status(&self) -> Option<&Status> {
+        self.standing.as_ref().map(|standing| &standing.status)
+    }
+
+    pub(super) fn peer_state(&self) -> Option<String> {
+        self.standing.as_ref().map(|standing| standing.peer_state())
+    }
+
+    /// Whom an observer follows.
+    pub(super) fn observer_master_id(&self) -> Option<i64> {
+        let leader = self.status().filter(|_| self.mode == Some(Mode::Observer))?.leader?;
+        Some(leader.0.cast_signed())
+    }
+
+    pub(super) fn quorum_size(&self) -> Option<i64> {
+        self.status().map(|status| number(status.configuration.voters().count()))
+    }
+
+    pub(super) fn leader_gauges(&self, proposal_sizes: Sizes) -> Option<LeaderGauges> {
+        let status = self.status().filter(|_| self.leads())?;
+        let votes = |id: u64| status.configuration.is_voter(id.cast_signed());
+        let voters = status.followers.iter().filter(|follower| votes(follower.0)).count();
+        Some(LeaderGauges {
+            learners: number(status.learners),
+            synced_followers: number(status.followers.len()),
+            synced_non_voting_followers: number(status.followers.len() - voters),
+            synced_observers: number(status.observers.len()),
+            pending_syncs: number(status.pending_syncs),
+            leader_uptime: self.uptime_ms(),
+            proposal_sizes,
+        })
+    }
+
+    /// How long it has served without a break.
+    pub(super) fn uptime_ms(&self) -> i64 {
+        let since = match &self.standing {
+            None => Some(Time::ZERO),
+            Some(standing) => standing.serving_since,
+        };
+        let now = self.service.clock.now();
+        let uptime = now.since(since.unwrap_or(now));
+        i64::try_from(uptime.as_millis()).unwrap_or(i64::MAX)
+    }
+
+    /// Sessions as this server knows them: who decides about them knows when they expire.
+    pub(super) fn sessions(&self) -> Sessions {
+        if matches!(self.mode, Some(Mode::Follower | Mode::Observer)) {
+            let tree = self.service.hub.tree();
+            let mut sessions: Vec<(SessionId, i32)> = tree.sessions().collect();
+            sessions.sort_unstable();
+            return Sessions::Known(sessions);
+        }
+        let clock = &self.service.clock;
+        let buckets = self.service.look(|driver| {
+            let buckets = driver.member.keeper().expiry().buckets();
+            buckets.map(|(at, set)| (clock.wall_at(at), set.iter().copied().collect())).collect()
+        });
+        Sessions::Tracked(Buckets(buckets))
+    }
+
+    pub(super) fn member_conf(&self) -> Option<MemberConf> {
+        let ensemble = self.service.settings.config.ensemble.as_ref()?;
+        let configuration = self.status().map_or(&ensemble.committed, |s| &s.configuration);
+        let own = configuration.server(ensemble.me.0.cast_signed()).unwrap_or(ensemble.own());
+        let ports = |port: fn(&PeerAddress) -> u16| own.addresses().iter().map(port).collect();
+        Some(MemberConf {
+            init_limit: i64::from(ensemble.times.init_ticks),
+            sync_limit: i64::from(ensemble.times.sync_ticks),
+            election_ports: ports(|address| address.election_port),
+            quorum_ports: ports(|address| address.quorum_port),
+            is_observer: own.role() == Role::Observer,
+            membership: Some(configuration.to_string()),
+        })
+    }
+}
+
+fn number(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}

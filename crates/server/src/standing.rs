@@ -1,0 +1,183 @@
+//! A member's place in its ensemble, as those who ask are told, and what it counts on its way there.
+//!
+//! All of it comes from the events of the ensemble: a change of role or of learners always has one.
+
+use crate::counters::{Counters, millis};
+use base::{NodeId, Time, Zxid};
+use metrics::{Metrics, Sizes};
+use std::collections::BTreeMap;
+use trace::{Ensemble as Event, SyncMethod};
+use words::Mode;
+use zab::{Role, Status};
+
+/// A member at a moment.
+#[derive(Clone, Debug)]
+pub(crate) struct Standing {
+    pub(crate) status: Status,
+    /// Since when it serves; `None` if it does not.
+    pub(crate) serving_since: Option<Time>,
+}
+
+impl Standing {
+    /// What it is for clients; `None` if it has none.
+    pub(crate) fn mode(&self, leader_serves: bool) -> Option<Mode> {
+        if !self.status.serving {
+            return None;
+        }
+        match self.status.role {
+            Role::Leading => leader_serves.then_some(Mode::Leader),
+            Role::Following => Some(Mode::Follower),
+            Role::Observing => Some(Mode::Observer),
+            Role::Looking | Role::Silent => None,
+        }
+    }
+
+    /// The reference's name for what it does and how far it is.
+    pub(crate) fn peer_state(&self) -> String {
+        let Status { role, serving, synchronizing, method, .. } = &self.status;
+        let role = match role {
+            Role::Looking | Role::Silent => return "looking".to_owned(),
+            Role::Following => "following",
+            Role::Observing => "observing",
+            Role::Leading => "leading",
+        };
+        match (serving, synchronizing, method) {
+            (true, _, _) => format!("{role} - broadcast"),
+            (false, true, Some(method)) => {
+                format!("{role} - synchronization - {}", method.name().to_lowercase())
+            }
+            (false, true, None) => format!("{role} - synchronization"),
+            (false, false, _) => format!("{role} - discovery"),
+        }
+    }
+}
+
+/// Times on the way from one role to the next.
+#[derive(Debug, Default)]
+pub(crate) struct Journey {
+    looking_since: Option<Time>,
+    promised_at: Option<Time>,
+    unavailable_since: Option<Time>,
+    serving_since: Option<Time>,
+    /// Learners that are being synchronized.
+    in_flight: BTreeMap<NodeId, SyncMethod>,
+    /// What is decided, as far as it is counted.
+    counted: Zxid,
+}
+
+impl Journey {
+    /// The member at this moment.
+    pub(crate) fn standing(&self, status: Status) -> Standing {
+        Standing { status, serving_since: self.serving_since }
+    }
+
+    /// Counts what has happened to a member that is there now.
+    pub(crate) fn happened(
+        &mut self,
+        event: &Event,
+        status: &Status,
+        now: Time,
+        counters: &mut Counters,
+    ) {
+        let role = status.role;
+        let Metrics { counters: counts, summaries, .. } = &mut counters.metrics;
+        match event {
+            Event::ElectionStarted { .. } => {
+                counts.looking_count += 1;
+                self.looking_since = Some(now);
+                self.apart(now);
+            }
+            Event::ElectionDecided { .. } => {
+                let since = self.looking_since.take();
+                // As in the reference, an observer has no elections.
+                if let Some(since) = since.filter(|_| role != Role::Observing) {
+                    summaries.election_time.record(millis(now.since(since)));
+                }
+            }
+            Event::EpochPromised { .. } => self.promised_at = Some(now),
+            Event::LearnerSynced { learner, method, .. } => {
+                match method {
+                    SyncMethod::Snap => counts.snap_count += 1,
+                    SyncMethod::Diff | SyncMethod::Trunc => counts.diff_count += 1,
+                }
+                self.in_flight.insert(*learner, *method);
+                self.count_in_flight(*method, &mut counters.metrics);
+            }
+            Event::LearnerJoined { learner } | Event::LearnerLost { learner, .. } => {
+                if let Some(method) = self.in_flight.remove(learner) {
+                    self.count_in_flight(method, &mut counters.metrics);
+                }
+            }
+            Event::Established { .. } => {
+                let took = self.serves(now);
+                summaries.unavailable_time.record(took);
+                summaries.leader_unavailable_time.record(took);
+                counters.proposal_sizes = Sizes::default();
+                self.counted = status.committed;
+            }
+            Event::Joined { .. } => {
+                let synced = millis(now.since(self.promised_at.take().unwrap_or(now)));
+                match role {
+                    Role::Observing => summaries.observer_sync_time.record(synced),
+                    Role::Following | Role::Leading | Role::Looking | Role::Silent => {
+                        summaries.follower_sync_time.record(synced);
+                    }
+                }
+                summaries.unavailable_time.record(self.serves(now));
+                self.counted = status.committed; // it came with the synchronization
+            }
+            Event::SteppedDown { .. } | Event::LeaderLost { .. } => self.apart(now),
+            Event::VoteChanged { .. }
+            | Event::ElectionStalled { .. }
+            | Event::EpochProposed { .. }
+            | Event::EpochAgreed { .. }
+            | Event::LinkRefused { .. }
+            | Event::ListenFailed { .. }
+            | Event::ConfigurationChanged { .. } => {}
+        }
+    }
+
+    /// Counts what was decided since the last time, by a member that serves as `role`.
+    pub(crate) fn decided(&mut self, upto: Zxid, role: Option<Role>, counters: &mut Counters) {
+        let before = std::mem::replace(&mut self.counted, upto);
+        let goes_on = before.epoch() == upto.epoch();
+        let from = if goes_on { before.counter() } else { 0 };
+        let count = u64::from(upto.counter().saturating_sub(from));
+        let counts = &mut counters.metrics.counters;
+        match role {
+            Some(Role::Leading) => counts.commit_count += count,
+            Some(Role::Following | Role::Observing) => {
+                counts.learner_commit_received_count += count;
+            }
+            Some(Role::Looking | Role::Silent) | None => {}
+        }
+    }
+
+    /// Whether something was decided that is not counted.
+    pub(crate) fn is_behind(&self, upto: Zxid) -> bool {
+        self.counted != upto
+    }
+
+    fn apart(&mut self, now: Time) {
+        self.unavailable_since.get_or_insert(now);
+        (self.serving_since, self.promised_at) = (None, None);
+        self.in_flight.clear();
+    }
+
+    /// It serves from now on; gives the milliseconds in which it did not.
+    fn serves(&mut self, now: Time) -> u64 {
+        self.serving_since = Some(now);
+        millis(now.since(self.unavailable_since.take().unwrap_or(now)))
+    }
+
+    fn count_in_flight(&self, method: SyncMethod, metrics: &mut Metrics) {
+        let is_snap = |method: &SyncMethod| *method == SyncMethod::Snap;
+        let same = self.in_flight.values().filter(|other| is_snap(other) == is_snap(&method));
+        let count = same.count() as u64;
+        let summaries = &mut metrics.summaries;
+        match method {
+            SyncMethod::Snap => summaries.inflight_snap_count.record(count),
+            SyncMethod::Diff | SyncMethod::Trunc => summaries.inflight_diff_count.record(count),
+        }
+    }
+}
