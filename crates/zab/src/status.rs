@@ -2,6 +2,7 @@
 
 use base::{NodeId, Zxid};
 use trace::SyncMethod;
+use wire::quorum::Membership;
 
 /// What it does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,4 +46,15 @@ pub struct Status {
     pub observers: Vec<NodeId>,
     /// The logical clock of elections.
     pub round: i64,
+}
+
+/// What a change of the configuration is checked against, by who leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reconfigurable {
+    /// The version of the configuration in force.
+    pub committed: i64,
+    /// The last one that was seen.
+    pub last_seen: Membership,
+    /// Who has the leader's history, itself among them; observers apart.
+    pub synced: Vec<NodeId>,
 }
