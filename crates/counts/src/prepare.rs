@@ -67,7 +67,7 @@ impl Batch for Preparing {
     fn run(&mut self) -> usize {
         let Preparing { tree, keeper, submissions, outgoing, .. } = self;
         for round in submissions {
-            keeper.prepare(tree, NOW, WALL, round, outgoing);
+            keeper.prepare(tree, NOW, WALL, round, &|| None, outgoing);
         }
         outgoing.proposals.len()
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 use wire::OwnerRules;
+use wire::quorum::Rules;
 
 /// The service's configuration.
 #[derive(Clone, Debug)]
@@ -27,6 +28,8 @@ pub struct Config {
     pub enforce_quota: bool,
     /// Whether `reconfig` is open at all (`reconfigEnabled`).
     pub reconfig_enabled: bool,
+    /// How texts of configurations are read.
+    pub membership: Rules,
     /// Whether digests are computed and checked.
     pub digest: bool,
     /// Whether closeSession transactions list the nodes that they delete.
@@ -66,6 +69,7 @@ impl Config {
             owners: OwnerRules::default(),
             enforce_quota: false,
             reconfig_enabled: false,
+            membership: Rules::DEFAULT,
             digest: true,
             close_session_txn: true,
             auth: auth::Config::default(),

@@ -25,7 +25,7 @@ pub use outgoing::{Outgoing, Refused};
 
 use crate::session::{Expiry, Place, SessionIds, password};
 use crate::submission::{Ask, Submission, Submissions};
-use crate::{Clients, Config};
+use crate::{AskMembers, Clients, Config};
 use base::{ConnectionId, SessionId, Time, WallTime, Zxid};
 use bytes::Bytes;
 use primary::Primary;
@@ -70,6 +70,7 @@ struct Moment<'a> {
     tree: &'a Tree,
     now: Time,
     wall: WallTime,
+    members: AskMembers<'a>,
 }
 
 /// Who asked, and what.
@@ -205,12 +206,13 @@ impl Keeper {
         now: Time,
         wall: WallTime,
         submissions: &Submissions,
+        members: AskMembers<'_>,
         out: &mut Outgoing,
     ) {
         let service = &mut self.service;
         match &mut self.role {
             Role::Primary(primary) => {
-                primary.prepare(service, Moment { tree, now, wall }, submissions, out);
+                primary.prepare(service, Moment { tree, now, wall, members }, submissions, out);
             }
             Role::Replica(replica) => replica.forward(service, tree, now, submissions, out),
             Role::Apart => {
@@ -232,7 +234,8 @@ impl Keeper {
         out: &mut Outgoing,
     ) {
         if let Role::Primary(primary) = &mut self.role {
-            primary.expire(&mut self.service, Moment { tree, now, wall }, clients, out);
+            let moment = Moment { tree, now, wall, members: &|| None };
+            primary.expire(&mut self.service, moment, clients, out);
         }
     }
 

@@ -12,6 +12,7 @@ mod config;
 mod connection;
 mod frames;
 mod keeper;
+mod members;
 mod namespaces;
 mod prepare;
 mod reaper;
@@ -32,6 +33,7 @@ pub use connection::{
 };
 pub use frames::{Frame, FrameError, Frames};
 pub use keeper::{Keeper, Letter, Outgoing, Refused, Section};
+pub use members::{AskMembers, Members};
 pub use session::{Expiry, Liveness, Owner, Place, SessionIds, password};
 pub use submission::{Ask, Ids, Origin, Submission, Submissions};
 pub use throttle::{ConnectThrottle, ThrottleConfig};

@@ -4,6 +4,7 @@ mod ensemble;
 mod harness;
 mod links;
 mod random;
+mod reconfig;
 mod replicas;
 mod roles;
 

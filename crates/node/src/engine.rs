@@ -2,6 +2,8 @@
 
 use base::{Machine, Time, Zxid};
 use broadcast::{Input, Output, Solo};
+use keeper::Members;
+use wire::quorum::Membership;
 use zab::{Durable, Zab};
 
 /// Which engine, with what it is told at its start.
@@ -33,6 +35,22 @@ impl Engine {
             EngineConfig::Zab(config) => {
                 Engine::Zab(Box::new(Zab::recover(*config, durable, now, out)))
             }
+        }
+    }
+
+    /// What a change of the members is checked against; `None` unless it leads others.
+    pub(crate) fn members(&self) -> Option<Members> {
+        let Engine::Zab(zab) = self else { return None };
+        let zab::Reconfigurable { committed, last_seen, synced } = zab.reconfigurable()?;
+        let synced = synced.iter().map(|node| node.0.cast_signed()).collect();
+        Some(Members { committed, last_seen, synced })
+    }
+
+    /// The configuration in force; `None` of a server alone.
+    pub(crate) fn configuration(&self) -> Option<&Membership> {
+        match self {
+            Engine::Solo(_) => None,
+            Engine::Zab(zab) => Some(zab.configuration()),
         }
     }
 

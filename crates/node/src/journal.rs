@@ -11,8 +11,8 @@
 mod tests;
 
 use base::{Lsn, Zxid};
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::fmt;
+use std::sync::Arc;
 use storage::{
     Ahead, AheadPlan, Dirs, Disk, Error, ReadOptions, SyncDone, SyncJob, TxnLog, write_number,
     write_text,
@@ -42,8 +42,17 @@ pub struct JournalFiles<D> {
     pub dirs: Dirs,
     /// How records are read before some are taken away.
     pub read: ReadOptions,
-    /// Where texts are kept, by their names; others are in the data directory under theirs.
-    pub texts: BTreeMap<&'static str, PathBuf>,
+    /// What keeps texts; without it they are in the data directory under their names.
+    pub texts: Option<Arc<dyn Texts>>,
+}
+
+/// Where a host keeps the texts of a member's engine.
+pub trait Texts: fmt::Debug + Send + Sync {
+    /// Keeps a text durably, in place of what was kept under the name; none is kept no more.
+    ///
+    /// # Errors
+    /// If the disk failed.
+    fn keep(&self, name: &'static str, text: Option<&str>) -> Result<(), Error>;
 }
 
 /// How far a [`Journal`] is.
@@ -99,9 +108,10 @@ impl<D: Disk> Journal<D> {
             }),
             Output::Text { lsn, name, text } => self.rarely(lsn, |log, files| {
                 log.commit()?;
-                let path = files.texts.get(name).cloned();
-                let path = path.unwrap_or_else(|| files.dirs.data.join(name));
-                write_text(&files.disk, &path, text.as_deref())
+                match &files.texts {
+                    Some(texts) => texts.keep(name, text.as_deref()),
+                    None => write_text(&files.disk, &files.dirs.data.join(name), text.as_deref()),
+                }
             }),
             Output::BeginInstall { at } => self.begin_install(at).map(|()| None),
             Output::Install { at } => self.installed(at).map(|()| None),

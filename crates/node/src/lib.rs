@@ -24,7 +24,7 @@ mod transfer;
 pub use checkpoint::CheckpointConfig;
 pub use contract::{Input, Output};
 pub use engine::EngineConfig;
-pub use journal::{Journal, JournalFiles, Progress};
+pub use journal::{Journal, JournalFiles, Progress, Texts};
 pub use member::{Config, Member, Start};
 pub use recent::RecentLimits;
 pub use recovery::{

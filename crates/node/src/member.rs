@@ -21,7 +21,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use trace::Event;
 use transfer::Transfer;
-use tree::Tree;
+use tree::{CONFIG_PATH, Tree};
 
 /// What a member is told at its start.
 #[derive(Clone, Debug)]
@@ -73,6 +73,12 @@ enum Gated {
         last: Zxid,
     },
     BecomeReplica,
+    /// The configuration in force, which the tree is to show: what was decided of it before the
+    /// order began, or came with another member's state, no entry tells.
+    Configuration {
+        version: Zxid,
+        text: String,
+    },
 }
 
 impl Gated {
@@ -82,6 +88,7 @@ impl Gated {
             Gated::Letter(_)
             | Gated::Read { .. }
             | Gated::BecomePrimary { .. }
+            | Gated::Configuration { .. }
             | Gated::BecomeReplica => Lsn::ZERO,
         }
     }
@@ -103,6 +110,8 @@ pub struct Member<S> {
     /// Whether that is certain.
     settled: bool,
     transfer: Transfer,
+    /// The wall time that was heard last.
+    wall: WallTime,
     /// No session expires before this.
     expiry_not_before: Time,
     /// What connections submitted from inside the apply section.
@@ -147,6 +156,7 @@ impl<S: Shared> Member<S> {
             snapshot_wanted: replayed,
             settled: false,
             transfer: Transfer::new(config.tree, config.field_size_max),
+            wall,
             expiry_not_before: Time::ZERO,
             follow_up: Submissions::default(),
             spare: Submissions::default(),
@@ -196,6 +206,7 @@ impl<S: Shared> Member<S> {
         submissions: Submissions,
         out: &mut Vec<Output>,
     ) {
+        self.wall = wall;
         let mut next = submissions;
         loop {
             self.prepare(now, wall, next, out);
@@ -213,8 +224,9 @@ impl<S: Shared> Member<S> {
         mut submissions: Submissions,
         out: &mut Vec<Output>,
     ) {
-        let Member { shared, keeper, outgoing, .. } = self;
-        shared.read(|tree| keeper.prepare(tree, now, wall, &submissions, outgoing));
+        let Member { shared, keeper, engine, outgoing, .. } = self;
+        let members = || engine.members();
+        shared.read(|tree| keeper.prepare(tree, now, wall, &submissions, &members, outgoing));
         submissions.clear();
         self.spare = submissions;
         self.settle(now, out);
@@ -230,13 +242,17 @@ impl<S: Shared> Member<S> {
 
     /// The engine is told something that may bring letters and deliveries.
     fn told(&mut self, now: Time, wall: WallTime, input: broadcast::Input, out: &mut Vec<Output>) {
+        self.wall = wall;
         self.engine.handle(now, input, &mut self.engine_out);
         self.settle(now, out);
         // Letters may come before what was delivered is durable, and this is primary with it.
         while !self.letters.is_empty() && self.keeper.is_primary() {
             let letters = std::mem::take(&mut self.letters);
-            let Member { shared, keeper, outgoing, .. } = self;
-            shared.read(|tree| keeper.forwarded(tree, now, wall, &letters, outgoing));
+            let Member { shared, keeper, engine, outgoing, .. } = self;
+            let members = || engine.members();
+            shared.read(|tree| {
+                keeper.forwarded(tree, now, wall, &letters, &members, outgoing);
+            });
             self.settle(now, out);
         }
         self.follow_up(now, wall, out);
@@ -283,6 +299,7 @@ impl<S: Shared> Member<S> {
 
     fn pass_gate(&mut self, now: Time) {
         let Member { shared, keeper, gated, durable, follow_up, outgoing, settled, .. } = self;
+        let wall = self.wall;
         shared.write(|tree, watches, clients| {
             let submissions = follow_up;
             let mut section = Section { tree, watches, clients, submissions, outgoing, now };
@@ -300,6 +317,9 @@ impl<S: Shared> Member<S> {
                         section.tree.begin_epoch(last);
                         keeper.become_primary(section.tree, last, now);
                         *settled = true;
+                    }
+                    Gated::Configuration { version, text } => {
+                        show_configuration(section.tree, version, text.as_bytes(), wall);
                     }
                     Gated::BecomeReplica => {
                         keeper.become_replica(section.tree, now);
@@ -381,6 +401,14 @@ impl<S: Shared> Machine for Member<S> {
             (Some(keeper), Some(engine)) => Some(keeper.min(engine)),
             (keeper, engine) => keeper.or(engine),
         }
+    }
+}
+
+/// Puts the configuration into the tree, on this member alone, unless an entry has brought it.
+fn show_configuration(tree: &mut Tree, version: Zxid, text: &[u8], wall: WallTime) {
+    let shown = tree.find(CONFIG_PATH).and_then(|node| tree.data(node));
+    if shown != Some(text) {
+        tree.init_config(text, version, wall);
     }
 }
 

@@ -1,10 +1,11 @@
 //! What the tests of several modules need: records, trees, a journal on a simulated disk.
 
-use crate::{Journal, JournalFiles, Output, SnapshotOptions};
+use crate::{Journal, JournalFiles, Output, SnapshotOptions, Texts};
 use base::{Lsn, Zxid};
 use bytes::Bytes;
 use jute::Encode;
-use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
 use storage::simulated::SimulatedDisk;
 use storage::{Compression, Dirs, LogOptions, ReadOptions, TxnLog};
 use tree::{Config, Tree};
@@ -48,11 +49,28 @@ pub(crate) fn entry(zxid: i64, whose: &str) -> Bytes {
 }
 
 pub(crate) fn journal(disk: &SimulatedDisk) -> Journal<SimulatedDisk> {
+    journal_with(disk, None)
+}
+
+/// One whose host keeps texts in another place.
+pub(crate) fn journal_with(
+    disk: &SimulatedDisk,
+    texts: Option<Arc<dyn Texts>>,
+) -> Journal<SimulatedDisk> {
     let options = LogOptions { preallocation: 4096, ..LogOptions::default() };
     let log = TxnLog::new(disk.clone(), dirs().logs(), options);
-    let texts = BTreeMap::from([("configuration.next", "/conf/zoo.cfg.dynamic.next".into())]);
     let (disk, dirs, read) = (disk.clone(), dirs(), ReadOptions::default());
     Journal::of_member(log, JournalFiles { disk, dirs, read, texts })
+}
+
+/// Keeps texts elsewhere.
+#[derive(Debug)]
+pub(crate) struct Elsewhere(pub(crate) SimulatedDisk);
+
+impl Texts for Elsewhere {
+    fn keep(&self, name: &'static str, text: Option<&str>) -> Result<(), storage::Error> {
+        storage::write_text(&self.0, &Path::new("/conf").join(name), text)
+    }
 }
 
 pub(crate) fn append(lsn: u64, zxid: i64, record: Bytes) -> Output {

@@ -9,6 +9,7 @@
 //! waited for, so that their disks work beside ours; and all that durability brought right after it.
 
 use crate::clock::Clock;
+use crate::configuration;
 use crate::counters::{Counters, millis};
 use crate::events::{self, Refusals};
 use crate::failure::Failure;
@@ -22,6 +23,7 @@ use crate::standing::Journey;
 use crate::tree_source::TreeSource;
 use base::{Lsn, Machine, Time};
 use broadcast::LinkId;
+use config::Ensemble;
 use keeper::Submissions;
 use metrics::{Metrics, Sizes, Summaries};
 use node::{Input, Member, Output, Progress};
@@ -39,6 +41,8 @@ pub(crate) struct Driver {
     failed_journal: Option<Box<dyn Ledger>>,
     hub: Arc<Hub>,
     peers: Peers,
+    /// What this server was started as.
+    ensemble: Option<Box<Ensemble>>,
     outputs: Vec<Output>,
     /// Memory of the list of facts.
     facts: Vec<Fact>,
@@ -69,6 +73,7 @@ pub(crate) struct Parts {
     pub(crate) journal: Box<dyn Ledger>,
     pub(crate) hub: Arc<Hub>,
     pub(crate) peers: Peers,
+    pub(crate) ensemble: Option<Box<Ensemble>>,
     pub(crate) clock: Clock,
     /// A commit that takes longer is worth a warning.
     pub(crate) sync_warning: Duration,
@@ -104,7 +109,7 @@ pub(crate) enum Pace {
 impl Driver {
     /// A driver, which performs the outputs of the recovery.
     pub(crate) fn new(parts: Parts) -> Driver {
-        let Parts { member, outputs, journal, hub, peers, .. } = parts;
+        let Parts { member, outputs, journal, hub, peers, ensemble, .. } = parts;
         let Parts { clock, sync_warning, published, failure, .. } = parts;
         let mut driver = Driver {
             member,
@@ -112,6 +117,7 @@ impl Driver {
             failed_journal: None,
             hub,
             peers,
+            ensemble,
             outputs,
             facts: Vec::new(),
             batch: Batch::default(),
@@ -306,6 +312,11 @@ impl Driver {
     }
 
     fn log(&mut self, output: Output) -> Result<(), storage::Error> {
+        if let (Output::Text { name: zab::CONFIGURATION, text: Some(text), .. }, Some(ensemble)) =
+            (&output, &mut self.ensemble)
+        {
+            configuration::warn_of_restart(ensemble, text);
+        }
         let Some(journal) = &mut self.journal else { return Ok(()) };
         if let Output::Append { record, .. } = &output {
             self.batch.records += 1;

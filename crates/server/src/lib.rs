@@ -6,6 +6,7 @@
 //! client can take more of the server than the limits allow.
 
 mod clock;
+mod configuration;
 mod connection;
 mod counters;
 mod data_dir;

@@ -1,13 +1,15 @@
 //! From the data directory to what the member starts with, and what it reads there later.
 
+use crate::configuration::ConfigurationFiles;
 use crate::counters::millis;
 use crate::reads::{Read, Reads};
 use crate::settings::Settings;
 use base::Zxid;
 use node::{
-    Durable, Input, Journal, JournalFiles, RecentLimits, RecoverError, Start, UNKNOWN_STATE,
+    Durable, Input, Journal, JournalFiles, RecentLimits, RecoverError, Start, Texts, UNKNOWN_STATE,
     recover_member, recover_telling,
 };
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use storage::{Disk, Finding, Restored, TxnLog};
 use tree::Tree;
@@ -70,10 +72,15 @@ pub(crate) fn recover<D: Disk>(disk: &D, settings: &Settings) -> Result<Found, R
 }
 
 /// The journal on what was found.
-pub(crate) fn journal<D: Disk>(disk: &D, settings: &Settings) -> Journal<D> {
+pub(crate) fn journal<D>(disk: &D, settings: &Settings) -> Journal<D>
+where
+    D: Disk + Send + Sync + 'static,
+{
     let dirs = settings.dirs();
     let log = TxnLog::new(disk.clone(), dirs.logs(), settings.log());
-    let Some(texts) = settings.texts() else { return Journal::new(log) };
+    let Some(ensemble) = &settings.config.ensemble else { return Journal::new(log) };
+    let texts = ConfigurationFiles::new(disk.clone(), ensemble);
+    let texts = texts.map(|texts| Arc::new(texts) as Arc<dyn Texts>);
     let read = settings.recovery().read;
     Journal::of_member(log, JournalFiles { disk: disk.clone(), dirs, read, texts })
 }

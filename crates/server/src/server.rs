@@ -5,6 +5,7 @@
 //! accept and read no more, make durable and answer what was taken, send, close.
 
 use crate::clock::Clock;
+use crate::configuration;
 use crate::counters::millis;
 use crate::data_dir::{DirLock, LockError};
 use crate::disk::StdDisk;
@@ -157,6 +158,12 @@ impl Server {
     {
         let mut settings = Settings::new(config, options.version);
         settings.keeper.auth.validate().map_err(StartError::Auth)?;
+        let data_dir = settings.config.storage.data_dir.clone();
+        if let Some(ensemble) =
+            settings.config.ensemble.as_mut().filter(|_| settings.config.features.reconfig)
+        {
+            configuration::adopt(&disk, &data_dir, ensemble).map_err(RecoverError::Storage)?;
+        }
         let (listener, address) = listen(&settings)?;
         settings.config.listen.port = address.port();
         let clock = Clock::start();
@@ -278,6 +285,7 @@ where
         journal: Box::new(journal),
         hub: Arc::clone(&hub),
         peers: Peers::new(Arc::new(home)),
+        ensemble: settings.config.ensemble.clone().map(Box::new),
         clock,
         sync_warning: settings.config.storage.sync_warning,
         published: Arc::clone(&published),

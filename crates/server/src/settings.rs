@@ -4,12 +4,11 @@ use crate::peers::PeerSettings;
 use config::{Config, DigestAlgorithm, Ensemble, SnapshotCompression};
 use keeper::ThrottleConfig;
 use node::{CheckpointConfig, EngineConfig, RecentLimits, SnapshotOptions};
-use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use storage::{Compression, Dirs, LogOptions, ReadOptions, RecoveryOptions};
 use wire::OwnerRules;
+use wire::quorum::Rules;
 use words::{Whitelist, Word};
 
 /// What the parts of a server are told.
@@ -101,12 +100,6 @@ impl Settings {
         Some(RecentLimits { entries: limits.recent_entries, bytes: limits.recent_bytes })
     }
 
-    /// Where the engine's texts are kept; `None` for a server that is alone.
-    pub(crate) fn texts(&self) -> Option<BTreeMap<&'static str, PathBuf>> {
-        self.config.ensemble.as_ref()?;
-        Some(BTreeMap::new())
-    }
-
     /// How much of the log, in sizes of a snapshot, a learner may get instead of one.
     pub(crate) fn log_per_snapshot(&self) -> f64 {
         let ensemble = self.config.ensemble.as_ref();
@@ -192,6 +185,7 @@ fn keeper_config(config: &Config) -> keeper::Config {
         },
         enforce_quota: features.enforce_quota,
         reconfig_enabled: features.reconfig,
+        membership: config.ensemble.as_ref().map_or(Rules::DEFAULT, |ensemble| ensemble.rules),
         digest: storage.digest,
         close_session_txn: storage.close_session_lists_paths,
         auth: auth_config(&config.auth),

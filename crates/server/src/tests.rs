@@ -3,6 +3,7 @@
 mod client;
 mod ends;
 mod limits;
+mod reconfiguration;
 mod slow_disk;
 
 use crate::{LockError, Options, Server, StartError};

@@ -115,8 +115,16 @@ pub fn write_number<D: Disk>(disk: &D, path: &Path, number: i64) -> Result<(), E
 /// # Errors
 /// [`Error::Io`]; the file is then what it was or what it was to be.
 pub fn write_text<D: Disk>(disk: &D, path: &Path, text: Option<&str>) -> Result<(), Error> {
-    match text {
-        Some(text) => replace(disk, path, text.as_bytes())?,
+    write_bytes(disk, path, text.map(str::as_bytes))
+}
+
+/// As [`write_text`], for what may be no text.
+///
+/// # Errors
+/// As [`write_text`].
+pub fn write_bytes<D: Disk>(disk: &D, path: &Path, bytes: Option<&[u8]>) -> Result<(), Error> {
+    match bytes {
+        Some(bytes) => replace(disk, path, bytes)?,
         None => match disk.remove(path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             other => other.at(path)?,

@@ -24,7 +24,8 @@ mod testing;
 
 pub use disk::{Disk, DiskFile, Entry};
 pub use epoch::{
-    Epochs, highest_epoch, load_epochs, read_myid, read_number, write_number, write_text,
+    Epochs, highest_epoch, load_epochs, read_myid, read_number, write_bytes, write_number,
+    write_text,
 };
 pub use error::{Damage, Error};
 pub use log::{

@@ -17,7 +17,8 @@ use wire::{
     OwnerRules, Stat, StatPersisted, Strings, Txn, TxnHeader, TxnRecord,
 };
 
-const CONFIG_PATH: &str = "/zookeeper/config";
+/// The node that holds the configuration of the ensemble.
+pub const CONFIG_PATH: &str = "/zookeeper/config";
 /// The version of what a server itself puts there.
 const CONFIG_LOCAL_VERSION: i32 = -1;
 

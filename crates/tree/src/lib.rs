@@ -28,6 +28,7 @@ mod walk;
 #[cfg(test)]
 mod tests;
 
+pub use apply::CONFIG_PATH;
 pub use change::{Applied, Change, DigestMismatch, OpResult, Results};
 pub use digest::{DigestPrefix, digest_of};
 pub use foresight::{Foreseen, NodeHint};

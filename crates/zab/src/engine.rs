@@ -5,7 +5,7 @@ use crate::core::{Core, millis, tell};
 use crate::election::{Decided, Heard, Looking, Mesh, Vote, notification};
 use crate::leader::Leading;
 use crate::learner::{Learning, is_observer};
-use crate::status::{self, Status};
+use crate::status::{self, Reconfigurable, Status};
 use crate::{ELECTION, QUORUM};
 use base::{Lsn, Machine, NodeId, Time, Zxid};
 use broadcast::{
@@ -118,6 +118,25 @@ impl Zab {
     #[must_use]
     pub fn committed(&self) -> Zxid {
         self.core.history.committed()
+    }
+
+    /// The configuration in force.
+    #[must_use]
+    pub fn configuration(&self) -> &wire::quorum::Membership {
+        &self.core.ensemble.committed
+    }
+
+    /// What a change of the configuration is checked against; `None` unless this member serves as
+    /// the leader.
+    #[must_use]
+    pub fn reconfigurable(&self) -> Option<Reconfigurable> {
+        let Role::Leading(leading) = &self.role else { return None };
+        let ensemble = &self.core.ensemble;
+        leading.is_established().then(|| Reconfigurable {
+            committed: ensemble.committed.version(),
+            last_seen: ensemble.last_seen().clone(),
+            synced: leading.synced(self.core.me),
+        })
     }
 
     /// Leaves the role, if it ended, and looks for a leader.

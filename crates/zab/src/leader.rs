@@ -141,6 +141,12 @@ impl Leading {
         self.reads.pending_syncs()
     }
 
+    /// Who has this member's history and is to have more: itself, and learners that count.
+    pub(crate) fn synced(&self, me: NodeId) -> Vec<NodeId> {
+        let learners = self.learners.values().filter(|learner| learner.counts());
+        std::iter::once(me).chain(learners.map(|learner| learner.node)).collect()
+    }
+
     /// Leaves all learners.
     pub(crate) fn end(&self, out: &mut Vec<Output>) {
         out.push(Output::Unlisten { channel: QUORUM });

@@ -42,7 +42,8 @@ impl Core {
 
     /// Reads a configuration's text.
     pub(crate) fn parse_configuration(&self, text: &str) -> Option<Membership> {
-        let rules = Rules { multi_address: self.multi_address, ..Rules::DEFAULT };
+        // Whether one voter is enough was the proposer's business.
+        let rules = Rules { multi_address: self.multi_address, standalone: false };
         Membership::parse(text, &rules).ok()
     }
 

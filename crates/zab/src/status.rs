@@ -53,3 +53,14 @@ pub struct Status {
     /// The logical clock of elections.
     pub round: i64,
 }
+
+/// What a change of the configuration is checked against, by who leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reconfigurable {
+    /// The version of the configuration in force.
+    pub committed: i64,
+    /// The last one that was seen.
+    pub last_seen: Membership,
+    /// Who has the leader's history, itself among them; observers apart.
+    pub synced: Vec<NodeId>,
+}

@@ -10,8 +10,8 @@ use super::batch::Batch;
 use super::outgoing::{BadLetter, Outgoing};
 use super::primary::{Head, Primary};
 use super::{Keeper, Moment, Role, Section, Service, millis};
-use crate::Ids;
 use crate::session::{Owner, Place};
+use crate::{AskMembers, Ids};
 use base::{NodeId, SessionId, Time, WallTime, Zxid};
 use broadcast::{Context, LinkId, ReadLevel};
 use bytes::Bytes;
@@ -44,10 +44,11 @@ impl Keeper {
         now: Time,
         wall: WallTime,
         letters: &[Letter],
+        members: AskMembers<'_>,
         out: &mut Outgoing,
     ) {
         let Role::Primary(primary) = &mut self.role else { return };
-        let moment = Moment { tree, now, wall };
+        let moment = Moment { tree, now, wall, members };
         let mut batch = Batch::like(primary.last_batch);
         for Letter { from, bytes, .. } in letters {
             if out.has_refused(*from) {

@@ -31,6 +31,8 @@ pub(super) struct Primary {
     last: Zxid,
     /// The last place that is applied.
     applied: Zxid,
+    /// The last change of the members.
+    reconfigured: Zxid,
     pub(super) last_batch: BatchSize,
     inflight: VecDeque<Inflight>,
     pub(super) syncs: Syncs,
@@ -72,6 +74,7 @@ impl Primary {
             reaper: Reaper::new(config.reaper, now),
             last,
             applied: last,
+            reconfigured: last,
             last_batch: BatchSize::default(),
             inflight: VecDeque::new(),
             syncs: Syncs::default(),
@@ -217,10 +220,15 @@ impl Primary {
             session,
             session_state: service.sessions.check(session, owner),
             ids,
+            members: moment.members,
+            reconfiguring: self.reconfigured > self.applied,
             soft_quota: &mut soft_quota,
         };
         match prepare(&mut preparation, &mut batch.bytes) {
             Ok(op) => {
+                if op == OpCode::Reconfig {
+                    self.reconfigured = zxid;
+                }
                 batch.bytes[start + TxnHeader::OP_OFFSET..start + TxnHeader::SIZE]
                     .copy_from_slice(&op.number().to_be_bytes());
                 if let Some(digest) = preparation.digest() {

@@ -14,6 +14,10 @@ pub(super) fn put_result(op: OpCode, txn: &Txn<'_>, result: Option<&OpResult>, o
                 stat().encode(out);
             }
         }
+        Txn::SetData { data, reconfig: true, .. } => {
+            put_buffer(out, *data);
+            stat().encode(out);
+        }
         Txn::SetData { .. } | Txn::SetAcl { .. } => stat().encode(out),
         Txn::Delete { .. }
         | Txn::Check { .. }

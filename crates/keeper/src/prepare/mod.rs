@@ -10,12 +10,13 @@ mod changes;
 mod create;
 mod multi;
 mod node;
+mod reconfig;
 mod session;
 
 pub(crate) use changes::Changes;
 pub(crate) use multi::{decode_create_in_multi, decode_set_data_in_multi};
 
-use crate::{Config, Ids};
+use crate::{AskMembers, Config, Ids};
 use auth::{Fixed, InvalidAcl};
 use base::{SessionId, WallTime, Zxid};
 use changes::{AclState, Pending, Place, Prefix};
@@ -35,6 +36,9 @@ pub(crate) struct Preparation<'a> {
     /// Whether the session takes requests, and from there.
     pub(crate) session_state: Result<(), ErrorCode>,
     pub(crate) ids: &'a Ids,
+    pub(crate) members: AskMembers<'a>,
+    /// Whether a change of the members is pending.
+    pub(crate) reconfiguring: bool,
     /// Nodes whose soft quota this request exceeds.
     pub(crate) soft_quota: &'a mut Vec<String>,
 }

@@ -32,7 +32,7 @@ impl Preparation<'_> {
             OpCode::SetData => self.set_data(&read(SetDataRequest::decode(&mut r))?, false, out),
             OpCode::SetAcl => self.set_acl(&read(SetAclRequest::decode(&mut r))?, out),
             OpCode::Multi => self.multi(r, out),
-            OpCode::Reconfig => self.reconfig(&read(ReconfigRequest::decode(&mut r))?),
+            OpCode::Reconfig => self.reconfig(&read(ReconfigRequest::decode(&mut r))?, out),
             OpCode::CloseSession => self.close_session(out),
             OpCode::Error
             | OpCode::CreateSession
@@ -72,15 +72,6 @@ impl Preparation<'_> {
         };
         let flaw = without_path().ok().and_then(|request| self.create_mode(op, &request).err());
         flaw.unwrap_or(ErrorCode::MarshallingError)
-    }
-
-    /// reconfig, as a server without an ensemble answers.
-    fn reconfig(&self, _request: &ReconfigRequest<'_>) -> Outcome<OpCode> {
-        if !self.config.reconfig_enabled {
-            return Err(ErrorCode::ReconfigDisabled);
-        }
-        self.check_session()?;
-        Err(ErrorCode::Unimplemented)
     }
 
     /// All operations or none. A failed one is a transaction all the same: it tells every

@@ -24,6 +24,8 @@ pub(super) struct House {
     pub(super) keep_output: bool,
     /// What the service wants sent, but for proposals.
     pub(super) outgoing: Outgoing,
+    /// What the engine tells of the ensemble.
+    pub(super) members: Option<crate::Members>,
     connections: Vec<Connection>,
     inbox: Submissions,
     /// What is proposed and not delivered.
@@ -70,6 +72,10 @@ impl Got {
         Reader::new(&self.0[16..]).buffer().unwrap().unwrap()
     }
 
+    pub(super) fn body(&self) -> &[u8] {
+        &self.0[16..]
+    }
+
     pub(super) fn event(&self) -> Option<(i32, String)> {
         let mut r = Reader::new(&self.0[16..]);
         if self.xid() != -1 {
@@ -109,6 +115,7 @@ impl House {
             hold: false,
             keep_output: false,
             outgoing: Outgoing::default(),
+            members: None,
             connections: Vec::new(),
             inbox: Submissions::default(),
             order: VecDeque::new(),
@@ -179,7 +186,8 @@ impl House {
             return;
         }
         let House { keeper, tree, inbox, outgoing, .. } = self;
-        keeper.prepare(tree, self.now, self.wall, inbox, outgoing);
+        let members = self.members.clone();
+        keeper.prepare(tree, self.now, self.wall, inbox, &|| members.clone(), outgoing);
         inbox.clear();
         self.order.append(&mut self.outgoing.proposals.drain(..).collect());
         self.answer_ready();
@@ -192,7 +200,8 @@ impl House {
     /// The primary takes letters.
     pub(super) fn forwarded(&mut self, letters: &[Letter]) {
         let House { keeper, tree, outgoing, .. } = self;
-        keeper.forwarded(tree, self.now, self.wall, letters, outgoing);
+        let members = self.members.clone();
+        keeper.forwarded(tree, self.now, self.wall, letters, &|| members.clone(), outgoing);
         self.order.append(&mut self.outgoing.proposals.drain(..).collect());
         self.answer_ready();
     }

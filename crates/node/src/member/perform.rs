@@ -3,7 +3,7 @@
 use super::{Gated, Member};
 use crate::contract::Output;
 use crate::shared::Shared;
-use base::{Lsn, Machine, Time};
+use base::{Lsn, Machine, Time, Zxid};
 use broadcast::{Decision, LinkId, Record, View};
 use bytes::Bytes;
 use keeper::{Letter, Outgoing};
@@ -52,7 +52,7 @@ impl<S: Shared> Member<S> {
             broadcast::Output::Deliver { at, item, after, .. } => {
                 self.gated.push_back(Gated::Delivery { at, item, after });
             }
-            broadcast::Output::View(view) => self.view_changed(view),
+            broadcast::Output::View(view) => self.view_changed(now, view),
             broadcast::Output::Outcome { decision, .. } => {
                 let (Decision::Rejected(_) | Decision::Unknown) = decision;
                 self.keeper.become_silent();
@@ -92,13 +92,22 @@ impl<S: Shared> Member<S> {
         }
     }
 
-    fn view_changed(&mut self, view: View) {
+    fn view_changed(&mut self, now: Time, view: View) {
         match view {
             // What was delivered before comes first: the service goes on from there.
-            View::Primary { last } => self.gated.push_back(Gated::BecomePrimary { last }),
-            View::Replica { .. } => self.gated.push_back(Gated::BecomeReplica),
+            View::Primary { last } => {
+                self.gated.extend(self.configuration());
+                self.gated.push_back(Gated::BecomePrimary { last });
+            }
+            View::Replica { .. } => {
+                self.gated.extend(self.configuration());
+                self.gated.push_back(Gated::BecomeReplica);
+            }
             // At once, so that no more is proposed; what was delivered is still applied.
             View::Apart => {
+                // Who asked for what is decided gets the answer: a change of the members may end
+                // the role that decided it.
+                self.pass_gates(now);
                 self.letters.clear();
                 self.gated.retain(|gated| matches!(gated, Gated::Delivery { .. }));
                 self.settled = false;
@@ -111,6 +120,13 @@ impl<S: Shared> Member<S> {
                 self.keeper.become_silent();
             }
         }
+    }
+
+    /// What the tree is to show as the configuration.
+    fn configuration(&self) -> Option<Gated> {
+        let configuration = self.engine.configuration()?;
+        let (version, text) = (Zxid(configuration.version()), configuration.to_string());
+        Some(Gated::Configuration { version, text })
     }
 
     fn heartbeat(&mut self, now: Time, link: LinkId) {
