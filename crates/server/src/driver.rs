@@ -30,7 +30,7 @@ use node::{Input, Member, Output, Progress};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use trace::{Ensemble, Event};
+use trace::{Ensemble as Happening, Event};
 use zab::Role;
 
 /// The member, its journal, and what a round needs.
@@ -438,7 +438,7 @@ impl Driver {
         if matches!(event, Event::Ensemble(_) | Event::DiskFailed { .. }) {
             self.publish();
         }
-        if let Event::Ensemble(Ensemble::LinkRefused { link, .. }) = event {
+        if let Event::Ensemble(Happening::LinkRefused { link, .. }) = event {
             let remote = self.peers.remote(LinkId(*link));
             return self.refusals.log(event, remote);
         }

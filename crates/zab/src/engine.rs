@@ -5,9 +5,8 @@ use crate::core::{Core, millis, tell};
 use crate::election::{Decided, Heard, Looking, Mesh, Vote, notification};
 use crate::leader::Leading;
 use crate::learner::{Learning, is_observer};
-use crate::status::{self, Reconfigurable, Status};
 use crate::{ELECTION, QUORUM};
-use base::{Lsn, Machine, NodeId, Time, Zxid};
+use base::{Lsn, Machine, NodeId, Time};
 use broadcast::{
     Channel, Context, Decision, Engine, Input, LinkId, Membership, Output, Proposal, ReadLevel,
     Reads, Refusal, Truths, View,
@@ -20,9 +19,9 @@ use wire::quorum::ServerState;
 /// One member's engine.
 #[derive(Clone, Debug)]
 pub struct Zab {
-    core: Core,
+    pub(crate) core: Core,
     mesh: Mesh,
-    role: Role,
+    pub(crate) role: Role,
     /// Voters that looked while this member did not, with what they said last: they do not say it
     /// again when this member looks too.
     looking: BTreeMap<NodeId, Heard>,
@@ -30,7 +29,7 @@ pub struct Zab {
 
 /// What a member does.
 #[derive(Clone, Debug)]
-enum Role {
+pub(crate) enum Role {
     Looking(Looking),
     Learning(Box<Learning>),
     Leading(Box<Leading>),
@@ -54,89 +53,6 @@ impl Zab {
         let mut zab = Zab { core, mesh, role: looking, looking: BTreeMap::new() };
         zab.look_again(now, out);
         zab
-    }
-
-    /// A member's state, for tools.
-    #[must_use]
-    pub fn status(&self) -> Status {
-        let core = &self.core;
-        let (role, leader, serving) = match &self.role {
-            Role::Looking(_) => (status::Role::Looking, None, false),
-            Role::Learning(learning) => {
-                let observes = is_observer(core);
-                let role = if observes { status::Role::Observing } else { status::Role::Following };
-                (role, Some(learning.leader), learning.is_active())
-            }
-            Role::Leading(leading) => {
-                (status::Role::Leading, Some(core.me), leading.is_established())
-            }
-            Role::Silent => (status::Role::Silent, None, false),
-        };
-        let (followers, observers) = match &self.role {
-            Role::Leading(leading) => leading.active(),
-            Role::Looking(_) | Role::Learning(_) | Role::Silent => Default::default(),
-        };
-        let (learners, pending_syncs) = match &self.role {
-            Role::Leading(leading) => (leading.named(), leading.pending_syncs()),
-            Role::Looking(_) | Role::Learning(_) | Role::Silent => (0, 0),
-        };
-        let method = match &self.role {
-            Role::Learning(learning) => learning.method(),
-            Role::Looking(_) | Role::Leading(_) | Role::Silent => None,
-        };
-        let synchronizing = match &self.role {
-            Role::Leading(leading) => leading.is_synchronizing(),
-            Role::Learning(_) => method.is_some() && !serving,
-            Role::Looking(_) | Role::Silent => false,
-        };
-        Status {
-            role,
-            leader,
-            serving,
-            synchronizing,
-            method,
-            accepted_epoch: core.accepted_epoch,
-            current_epoch: core.current_epoch,
-            last: core.history.last(),
-            committed: core.history.committed(),
-            followers,
-            observers,
-            learners,
-            pending_syncs,
-            configuration: core.ensemble.committed.clone(),
-            round: core.round,
-        }
-    }
-
-    /// Where this member stands, for tests that play its peers.
-    #[cfg(test)]
-    pub(crate) fn standing(&self) -> (i64, base::Zxid) {
-        self.core.standing()
-    }
-
-    /// The end of what is decided, as far as this member knows.
-    #[must_use]
-    pub fn committed(&self) -> Zxid {
-        self.core.history.committed()
-    }
-
-    /// The configuration in force.
-    #[must_use]
-    pub fn configuration(&self) -> &wire::quorum::Membership {
-        &self.core.ensemble.committed
-    }
-
-    /// What a change of the configuration is checked against; `None` unless this member serves as
-    /// the leader.
-    #[must_use]
-    pub fn reconfigurable(&self) -> Option<Reconfigurable> {
-        let Role::Leading(leading) = &self.role else { return None };
-        let ensemble = &self.core.ensemble;
-        leading.is_established().then(|| Reconfigurable {
-            committed: ensemble.committed.version(),
-            last_seen: ensemble.last_seen().clone(),
-            synced: leading.synced(self.core.me),
-        })
     }
 
     /// Leaves the role, if it ended, and looks for a leader.

@@ -19,6 +19,7 @@ mod inbound;
 mod leader;
 mod learner;
 mod reconfiguration;
+mod show;
 mod status;
 
 #[cfg(test)]
