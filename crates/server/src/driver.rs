@@ -8,6 +8,8 @@
 //! What is sent to other members leaves once per step: all that preparing brought before the disk is
 //! waited for, so that their disks work beside ours; and all that durability brought right after it.
 
+mod counts;
+
 use crate::clock::Clock;
 use crate::configuration;
 use crate::counters::{Counters, millis};
@@ -24,8 +26,9 @@ use crate::tree_source::TreeSource;
 use base::{Lsn, Machine, Time};
 use broadcast::LinkId;
 use config::Ensemble;
+use counts::{count_commit, count_proposals, count_waits};
 use keeper::Submissions;
-use metrics::{Metrics, Sizes, Summaries};
+use metrics::Sizes;
 use node::{Input, Member, Output, Progress};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -450,50 +453,6 @@ impl Driver {
         self.count(|counters| counters.unrecoverable_error_count += 1);
         self.handle(Input::DiskFailed { reason: error.to_string() });
     }
-}
-
-/// Counts a commit: of how many records, how long it took, and how long since the first of them
-/// was appended. Records go to the journal as soon as they are prepared, so none waits before it.
-fn count_commit(metrics: &mut Metrics, batch: u64, took: Duration, since_append: Duration) {
-    metrics.counters.sync_processor_request_queued += batch;
-    let Summaries { fsynctime, sync_processor_batch_size, sync_processor_queue_size, .. } =
-        &mut metrics.summaries;
-    fsynctime.record(millis(took));
-    sync_processor_batch_size.record(batch);
-    sync_processor_queue_size.record(batch);
-    let distributions = &mut metrics.distributions;
-    let flush_ms = millis(since_append);
-    distributions.sync_processor_queue_time_ms.record_many(0, batch);
-    distributions.sync_processor_queue_flush_time_ms.record_many(flush_ms, batch);
-    distributions.sync_processor_queue_and_flush_time_ms.record_many(flush_ms, batch);
-}
-
-/// Counts what was proposed as leader, or came to a follower.
-fn count_proposals(counters: &mut Counters, serves: Option<Role>, batch: &Batch) {
-    let counts = &mut counters.metrics.counters;
-    match serves {
-        Some(Role::Leading) => {
-            counts.proposal_count += batch.records;
-            counters.proposal_sizes.merge(&batch.sizes);
-        }
-        Some(Role::Following) => counts.learner_proposal_received_count += batch.records,
-        Some(Role::Observing | Role::Looking | Role::Silent) | None => {}
-    }
-}
-
-/// Counts how long requests waited for the member; neighbours mostly came with one read.
-fn count_waits(submissions: &Submissions, started: Time, metrics: &mut Metrics) {
-    let distribution = &mut metrics.distributions.prep_processor_queue_time_ms;
-    let mut run = (0, 0);
-    for (submission, _) in submissions.iter() {
-        let waited = millis(started.since(submission.arrived));
-        if run.0 != waited {
-            distribution.record_many(run.0, run.1);
-            run = (waited, 0);
-        }
-        run.1 += 1;
-    }
-    distribution.record_many(run.0, run.1);
 }
 
 /// The member's deadline, for the timer.

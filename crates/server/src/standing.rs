@@ -181,3 +181,98 @@ impl Journey {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Event, Journey, Role, Status};
+    use crate::counters::Counters;
+    use base::{NodeId, Time, Zxid};
+    use std::time::Duration;
+    use trace::SyncMethod;
+    use wire::quorum::Membership;
+    use words::Mode;
+
+    fn status(role: Role, serving: bool, committed: i64) -> Status {
+        Status {
+            role,
+            leader: None,
+            serving,
+            synchronizing: false,
+            method: None,
+            accepted_epoch: 0,
+            current_epoch: 0,
+            last: Zxid(committed),
+            committed: Zxid(committed),
+            followers: Vec::new(),
+            observers: Vec::new(),
+            learners: 0,
+            pending_syncs: 0,
+            configuration: Membership::default(),
+            round: 1,
+        }
+    }
+
+    fn at(ms: u64) -> Time {
+        Time::ZERO + Duration::from_millis(ms)
+    }
+
+    #[test]
+    fn the_state_of_a_peer_has_the_references_words() {
+        let journey = Journey::default();
+        let state = |status: Status| journey.standing(status).peer_state();
+        assert_eq!(state(status(Role::Looking, false, 0)), "looking");
+        assert_eq!(state(status(Role::Leading, false, 0)), "leading - discovery");
+        let syncing = Status { synchronizing: true, ..status(Role::Leading, false, 0) };
+        assert_eq!(state(syncing), "leading - synchronization");
+        let method = Some(SyncMethod::Diff);
+        let syncing = Status { synchronizing: true, method, ..status(Role::Following, false, 0) };
+        assert_eq!(state(syncing), "following - synchronization - diff");
+        assert_eq!(state(status(Role::Observing, true, 0)), "observing - broadcast");
+    }
+
+    #[test]
+    fn a_leader_that_is_not_to_serve_is_nothing_for_clients() {
+        let standing = Journey::default().standing(status(Role::Leading, true, 0));
+        assert_eq!((standing.mode(true), standing.mode(false)), (Some(Mode::Leader), None));
+        let standing = Journey::default().standing(status(Role::Following, true, 0));
+        assert_eq!(standing.mode(false), Some(Mode::Follower));
+        let standing = Journey::default().standing(status(Role::Following, false, 0));
+        assert_eq!(standing.mode(true), None);
+    }
+
+    #[test]
+    fn times_count_from_the_loss_of_a_leader_and_commits_from_the_synchronization() {
+        let (mut journey, mut counters) = (Journey::default(), Counters::default());
+        let (leader, start) = (NodeId(2), 5 << 32);
+        let looking = status(Role::Looking, false, 0);
+        let lost = Event::LeaderLost { leader, reason: String::new() };
+        journey.happened(&lost, &looking, at(100), &mut counters);
+        let started = Event::ElectionStarted { round: 2, zxid: Zxid(0), epoch: 4 };
+        journey.happened(&started, &looking, at(110), &mut counters);
+        let following = status(Role::Following, false, 0);
+        let decided = Event::ElectionDecided {
+            round: 2,
+            leader,
+            zxid: Zxid(0),
+            epoch: 4,
+            supporters: Vec::new(),
+            unreachable: Vec::new(),
+            took_ms: 30,
+        };
+        journey.happened(&decided, &following, at(140), &mut counters);
+        let promised = Event::EpochPromised { leader, epoch: 5 };
+        journey.happened(&promised, &following, at(150), &mut counters);
+        let serving = status(Role::Following, true, start + 3);
+        let joined = Event::Joined { leader, epoch: 5, method: SyncMethod::Diff };
+        journey.happened(&joined, &serving, at(170), &mut counters);
+        assert_eq!(journey.standing(serving).serving_since, Some(at(170)));
+        journey.decided(Zxid(start + 5), Some(Role::Following), &mut counters);
+        let metrics = &counters.metrics;
+        assert_eq!(metrics.summaries.election_time.sum(), 30);
+        assert_eq!(metrics.summaries.follower_sync_time.sum(), 20);
+        assert_eq!(metrics.summaries.unavailable_time.sum(), 70);
+        assert_eq!(metrics.summaries.leader_unavailable_time.count(), 0);
+        assert_eq!(metrics.counters.looking_count, 1);
+        assert_eq!(metrics.counters.learner_commit_received_count, 2);
+    }
+}

@@ -2,6 +2,7 @@
 
 mod client;
 mod ends;
+mod ensemble;
 mod limits;
 mod reconfiguration;
 mod slow_disk;

@@ -94,11 +94,15 @@ impl ConnectionTask {
 
     fn answer(&mut self, word: Word, argument: &[u8]) {
         tracing::debug!("Processing {} command from {}", word.name(), self.remote);
+        // A word and its answer are packets of both the connection and the server.
+        self.entry.lock().connection.stats.received += 1;
+        lock(&self.worker.counters).traffic.packets_received += 1;
         let text = if self.service.settings.whitelist.allows(word) {
             facts::answer(&self.service, word, argument)
         } else {
             word.refusal()
         };
+        lock(&self.worker.counters).traffic.packets_sent += 1;
         self.outgoing.push(&text);
         self.entry.lock().connection.close();
     }

@@ -27,6 +27,11 @@ impl Client {
         let stream = TcpStream::connect(("127.0.0.1", address.port())).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
+        Client::on(stream)
+    }
+
+    /// On a connection that is there.
+    pub(super) fn on(stream: TcpStream) -> Client {
         Client { stream, next_xid: 0 }
     }
 

@@ -306,6 +306,10 @@ impl Mesh {
             self.refuse(link, Some(from), reason, out);
             return None;
         }
+        if !self.peers.contains_key(&from) && self.peers.len() >= LINKS_MAX {
+            self.refuse(link, Some(from), "too many servers have called".to_owned(), out);
+            return None;
+        }
         let peer = self.peers.entry(from).or_default();
         if !opening.addresses.is_empty() {
             peer.called_from = Some(opening.addresses.iter().map(Address::to_string).collect());
