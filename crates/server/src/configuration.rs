@@ -10,7 +10,7 @@ use node::Texts;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use storage::{Disk, DiskFile, Error, write_bytes, write_text};
-use wire::quorum::{Membership, Rules};
+use wire::quorum::{Address, Membership, Rules};
 
 /// Files beside a static file.
 pub(crate) struct ConfigurationFiles<D> {
@@ -103,27 +103,25 @@ pub(crate) fn adopt<D: Disk>(
     Ok(())
 }
 
-/// Says what of a new configuration only a restart brings about, and remembers it.
-pub(crate) fn warn_of_restart(ensemble: &mut Ensemble, text: &str) {
-    let Some(membership) = parse(text, ensemble.rules) else { return };
+/// Takes note of a new configuration: gives the address at which clients are served from now on, if
+/// that has changed, and says what only a restart brings about.
+pub(crate) fn changed(ensemble: &mut Ensemble, text: &str) -> Option<Address> {
+    let membership = parse(text, ensemble.rules)?;
     let me = ensemble.me.0.cast_signed();
     let before = std::mem::replace(&mut ensemble.committed, membership);
     let now = ensemble.committed.server(me);
-    let Some(before) = before.server(me) else { return };
+    let before = before.server(me)?;
     let Some(now) = now else {
         tracing::warn!(
             "this server is no member any more: it goes on without a vote until it is stopped, \
              and cannot be started again as it is"
         );
-        return;
+        return None;
     };
-    if before.client() != now.client() {
-        let to = now.client().map(ToString::to_string).unwrap_or_default();
-        tracing::warn!(to, "the address for clients has changed: restart this server to move");
-    }
     if before.addresses() != now.addresses() {
         tracing::warn!("the addresses for other members have changed: restart this server to move");
     }
+    now.client().filter(|client| before.client() != Some(*client)).cloned()
 }
 
 /// A configuration of the engine's; what it has written it reads again.
