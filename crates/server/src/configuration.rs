@@ -10,7 +10,7 @@ use node::Texts;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use storage::{Disk, DiskFile, Error, write_bytes, write_text};
-use wire::quorum::{Membership, Rules};
+use wire::quorum::{Address, Membership, Rules};
 
 /// Files beside a static file.
 pub(crate) struct ConfigurationFiles<D> {
@@ -103,27 +103,25 @@ pub(crate) fn adopt<D: Disk>(
     Ok(())
 }
 
-/// Says what of a new configuration only a restart brings about, and remembers it.
-pub(crate) fn warn_of_restart(ensemble: &mut Ensemble, text: &str) {
-    let Some(membership) = parse(text, ensemble.rules) else { return };
+/// Takes note of a new configuration: gives the address at which clients are served from now on, if
+/// that has changed, and says what only a restart brings about.
+pub(crate) fn changed(ensemble: &mut Ensemble, text: &str) -> Option<Address> {
+    let membership = parse(text, ensemble.rules)?;
     let me = ensemble.me.0.cast_signed();
     let before = std::mem::replace(&mut ensemble.committed, membership);
     let now = ensemble.committed.server(me);
-    let Some(before) = before.server(me) else { return };
+    let before = before.server(me)?;
     let Some(now) = now else {
         tracing::warn!(
             "this server is no member any more: it goes on without a vote until it is stopped, \
              and cannot be started again as it is"
         );
-        return;
+        return None;
     };
-    if before.client() != now.client() {
-        let to = now.client().map(ToString::to_string).unwrap_or_default();
-        tracing::warn!(to, "the address for clients has changed: restart this server to move");
-    }
     if before.addresses() != now.addresses() {
         tracing::warn!("the addresses for other members have changed: restart this server to move");
     }
+    now.client().filter(|client| before.client() != Some(*client)).cloned()
 }
 
 /// A configuration of the engine's; what it has written it reads again.
@@ -153,3 +151,104 @@ fn read<D: Disk>(disk: &D, path: &Path) -> Result<Option<Vec<u8>>, Error> {
 
 /// Read at once: more than most files hold.
 const CHUNK_BYTES: usize = 16 << 10;
+
+#[cfg(test)]
+mod tests {
+    use super::{ConfigurationFiles, adopt, changed};
+    use base::Rng;
+    use config::{Ensemble, Sources};
+    use node::Texts;
+    use std::path::Path;
+    use storage::simulated::{MetadataMode, Operation, SimulatedDisk};
+    use storage::{Disk, write_text};
+
+    const STATIC: &str = "# ours\ndataDir=/d\ninitLimit=5\nsyncLimit=5\nreconfigEnabled=true\n\
+                          server.1=a:1:2;3\nserver.2=b:1:2;3\nclientPort=3\n";
+    const TEXT: &str = "server.1=a:1:2:participant;0.0.0.0:3\n\
+                        server.3=c:1:2:observer;0.0.0.0:3\n\
+                        server.2=b:1:2:participant;0.0.0.0:3\nversion=10000000a";
+
+    fn ensemble(file: Option<&str>) -> Ensemble {
+        let sources = match file {
+            Some(name) => Sources::new().file(name, STATIC.as_bytes()),
+            None => STATIC
+                .lines()
+                .filter_map(|line| line.split_once('='))
+                .fold(Sources::new(), |sources, (key, value)| sources.option(key, value)),
+        };
+        sources.my_id(1).config().unwrap().config.ensemble.unwrap()
+    }
+
+    fn disk() -> SimulatedDisk {
+        let disk = SimulatedDisk::new(MetadataMode::Strict);
+        disk.create_dir_all(Path::new("/conf")).unwrap();
+        disk.create_dir_all(Path::new("/d")).unwrap();
+        write_text(&disk, Path::new("/conf/zoo.cfg"), Some(STATIC)).unwrap();
+        disk
+    }
+
+    fn text(disk: &SimulatedDisk, path: &str) -> Option<String> {
+        disk.contents(Path::new(path)).map(|bytes| String::from_utf8(bytes).unwrap())
+    }
+
+    #[test]
+    fn files_are_written_beside_the_static_one_which_names_what_is_there_whenever_the_disk_fails() {
+        let mut failed = 0;
+        for budget in 0.. {
+            let disk = disk();
+            let ensemble = ensemble(Some("/conf/zoo.cfg"));
+            let files = ConfigurationFiles::new(disk.clone(), &ensemble).unwrap();
+            disk.fail_after(Operation::Name, budget);
+            let done = files
+                .keep(zab::NEXT_CONFIGURATION, Some(TEXT))
+                .and_then(|()| files.keep(zab::CONFIGURATION, Some(TEXT)))
+                .and_then(|()| files.keep(zab::NEXT_CONFIGURATION, None));
+            let after = disk.fork();
+            after.crash(&mut Rng::new(budget));
+            let written = text(&after, "/conf/zoo.cfg").unwrap();
+            if written == STATIC {
+                assert!(done.is_err());
+            } else {
+                let path = "/conf/zoo.cfg.dynamic.10000000a";
+                assert!(written.ends_with(&format!("dynamicConfigFile={path}\n")), "{written}");
+                assert!(written.starts_with("# ours\n") && !written.contains("server."));
+                assert_eq!(text(&after, path).unwrap().lines().count(), 3);
+                assert_eq!(text(&after, "/conf/zoo.cfg.bak").unwrap(), STATIC);
+            }
+            if done.is_ok() {
+                assert_eq!(text(&after, "/conf/zoo.cfg.dynamic.next"), None);
+                break;
+            }
+            failed += 1;
+        }
+        assert!(failed > 3);
+    }
+
+    #[test]
+    fn without_a_file_the_later_text_of_the_data_directory_counts() {
+        let (disk, mut ensemble) = (disk(), ensemble(None));
+        assert!(ConfigurationFiles::new(disk.clone(), &ensemble).is_none());
+        let kept = Path::new("/d").join(zab::CONFIGURATION);
+        adopt(&disk, Path::new("/d"), &mut ensemble).unwrap();
+        assert_eq!(ensemble.committed.version(), 0);
+        write_text(&disk, &kept, Some(TEXT)).unwrap();
+        adopt(&disk, Path::new("/d"), &mut ensemble).unwrap();
+        assert_eq!((ensemble.committed.version(), &ensemble.last_seen), (0x1_0000_000a, &None));
+        let next = TEXT.replace("10000000a", "10000000b");
+        let next_file = Path::new("/d").join(zab::NEXT_CONFIGURATION);
+        write_text(&disk, &next_file, Some(&next)).unwrap();
+        adopt(&disk, Path::new("/d"), &mut ensemble).unwrap();
+        assert_eq!(ensemble.last_seen.unwrap().version(), 0x1_0000_000b);
+    }
+
+    #[test]
+    fn a_client_address_that_changed_is_told_once() {
+        let mut ensemble = ensemble(Some("/conf/zoo.cfg"));
+        assert_eq!(changed(&mut ensemble, TEXT), None);
+        let moved = TEXT.replacen(";0.0.0.0:3", ";h:4", 1);
+        assert_eq!(changed(&mut ensemble, &moved).unwrap().to_string(), "h:4");
+        assert_eq!(changed(&mut ensemble, &moved), None);
+        let gone = moved.split_once('\n').unwrap().1;
+        assert_eq!(changed(&mut ensemble, gone), None);
+    }
+}

@@ -34,6 +34,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use trace::{Ensemble as Happening, Event};
+use wire::quorum::Address;
 use zab::Role;
 
 /// The member, its journal, and what a round needs.
@@ -46,6 +47,8 @@ pub(crate) struct Driver {
     peers: Peers,
     /// What this server was started as.
     ensemble: Option<Box<Ensemble>>,
+    /// Where clients are to be served from now on.
+    client_address: Option<Address>,
     outputs: Vec<Output>,
     /// Memory of the list of facts.
     facts: Vec<Fact>,
@@ -121,6 +124,7 @@ impl Driver {
             hub,
             peers,
             ensemble,
+            client_address: None,
             outputs,
             facts: Vec::new(),
             batch: Batch::default(),
@@ -261,6 +265,11 @@ impl Driver {
         self.reads_due.extract_if(.., is_due).collect()
     }
 
+    /// Where clients are to be served from now on; asking takes the answer.
+    pub(crate) fn take_client_address(&mut self) -> Option<Address> {
+        self.client_address.take()
+    }
+
     /// Whether a snapshot is to be begun; asking takes the answer.
     pub(crate) fn take_snapshot_due(&mut self) -> bool {
         std::mem::take(&mut self.snapshot_due)
@@ -318,7 +327,8 @@ impl Driver {
         if let (Output::Text { name: zab::CONFIGURATION, text: Some(text), .. }, Some(ensemble)) =
             (&output, &mut self.ensemble)
         {
-            configuration::warn_of_restart(ensemble, text);
+            self.client_address =
+                configuration::changed(ensemble, text).or(self.client_address.take());
         }
         let Some(journal) = &mut self.journal else { return Ok(()) };
         if let Output::Append { record, .. } = &output {

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::watch::Receiver;
 
 /// A socket that the limits have let in, on its way to another worker.
 pub(crate) struct Dealt {
@@ -86,6 +87,8 @@ pub(crate) struct Acceptor {
     /// The worker's number.
     number: usize,
     listener: TcpListener,
+    /// Where clients are served, whenever that changes.
+    moves: Receiver<Arc<net::TcpListener>>,
     /// The way to each worker.
     to: Vec<UnboundedSender<Dealt>>,
     refusals: Quiet,
@@ -102,13 +105,15 @@ impl Acceptor {
     pub(crate) fn new(
         service: &Arc<Service>,
         number: usize,
-        listener: &net::TcpListener,
         to: &[UnboundedSender<Dealt>],
     ) -> io::Result<Acceptor> {
+        let mut moves = service.listener.subscribe();
+        let listener = moves.borrow_and_update().try_clone()?;
         Ok(Acceptor {
             service: Arc::clone(service),
             number,
-            listener: TcpListener::from_std(listener.try_clone()?)?,
+            listener: TcpListener::from_std(listener)?,
+            moves,
             to: to.to_vec(),
             refusals: Quiet::default(),
             failures: Quiet::default(),
@@ -122,6 +127,11 @@ impl Acceptor {
             if self.service.is_stopping() {
                 return;
             }
+            // One that clients have moved away from is shut down.
+            if accepted.is_err() && self.moves.has_changed().unwrap_or(false) {
+                self.follow();
+                continue;
+            }
             match accepted {
                 Ok((stream, remote)) => {
                     // What clients are told of and limited by is their IPv4 address, if it is one.
@@ -132,6 +142,15 @@ impl Acceptor {
                 }
                 Err(error) => accept_failed(&error, &mut self.failures).await,
             }
+        }
+    }
+
+    /// Accepts where clients are served now.
+    fn follow(&mut self) {
+        let listener = self.moves.borrow_and_update().try_clone();
+        match listener.and_then(TcpListener::from_std) {
+            Ok(listener) => self.listener = listener,
+            Err(error) => tracing::error!(%error, "clients cannot be accepted at the new address"),
         }
     }
 

@@ -38,7 +38,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use storage::{Disk, RestoreError};
 use tokio::runtime::Runtime;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 /// What a server is told beside its configuration.
 #[derive(Clone, Debug)]
@@ -124,7 +124,6 @@ fn storage_exit_code(error: &storage::Error) -> u8 {
 #[allow(missing_debug_implementations)]
 pub struct Server {
     service: Arc<Service>,
-    listener: TcpListener,
     address: SocketAddr,
     workers: Vec<JoinHandle<()>>,
     journalist: JoinHandle<()>,
@@ -171,10 +170,10 @@ impl Server {
         let runtimes = (0..worker_count(options.workers)).map(|_| threads::runtime());
         let runtimes = runtimes.collect::<io::Result<Vec<_>>>().map_err(StartError::System)?;
         let places: Vec<Place> = runtimes.iter().map(place).collect();
-        let service = assemble(&disk, settings, clock, found, places)?;
+        let service = assemble(&disk, settings, clock, found, places, listener)?;
         let purge = start_purge(disk, &service).map_err(StartError::System)?;
         let journalist = journalist::start(&service).map_err(StartError::System)?;
-        let workers = threads::start(&service, runtimes, &listener);
+        let workers = threads::start(&service, runtimes);
         let workers = workers.map_err(StartError::System)?;
         let message = if service.settings.config.ensemble.is_some() {
             "listening; clients are served while there is a leader"
@@ -183,13 +182,13 @@ impl Server {
         };
         tracing::info!(address = %listener::shown(address), workers = workers.len(), "{message}");
         let locks = Vec::new();
-        Ok(Server { service, listener, address, workers, journalist, purge, locks })
+        Ok(Server { service, address, workers, journalist, purge, locks })
     }
 
     /// Where it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.service.listener.borrow().local_addr().unwrap_or(self.address)
     }
 
     /// How many connections each worker has.
@@ -206,11 +205,11 @@ impl Server {
 
     /// Stops: what was taken is made durable, answered and sent, for a bounded time.
     pub fn stop(self) {
-        let Server { service, listener, workers, journalist, purge, locks, .. } = self;
+        let Server { service, workers, journalist, purge, locks, .. } = self;
         tracing::info!("stopping: no more connections or requests are taken");
         service.stopping.store(true, Ordering::SeqCst);
         // Nobody is let in any more, and who waits to be is told at once.
-        if let Err(error) = SockRef::from(&listener).shutdown(Shutdown::Both) {
+        if let Err(error) = SockRef::from(&**service.listener.borrow()).shutdown(Shutdown::Both) {
             tracing::debug!(%error, "the listener could not be shut down");
         }
         let until = Instant::now() + DRAIN_MAX;
@@ -253,6 +252,7 @@ fn assemble<D>(
     clock: Clock,
     found: Found,
     places: Vec<Place>,
+    listener: TcpListener,
 ) -> Result<Arc<Service>, StartError>
 where
     D: Disk + Send + Sync + 'static,
@@ -303,6 +303,7 @@ where
         journalist: Journalist::default(),
         deadline: Deadline::default(),
         earlier: Notify::new(),
+        listener: watch::Sender::new(Arc::new(listener)),
         snapshots,
         reads,
         failure,
@@ -326,7 +327,9 @@ where
 {
     let settings = Settings::new(config, String::new());
     let found = recovered::recover(disk, &settings)?;
-    assemble(disk, settings, Clock::start(), found, runtimes.iter().map(place).collect())
+    let (listener, _) = listen(&settings)?;
+    let places = runtimes.iter().map(place).collect();
+    assemble(disk, settings, Clock::start(), found, places, listener)
 }
 
 fn count_start(metrics: &mut Metrics, took: &Took, replayed: u64) {

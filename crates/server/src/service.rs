@@ -8,6 +8,7 @@ use crate::hub::Hub;
 use crate::inbox::Inbox;
 use crate::journalist::Journalist;
 use crate::limits::Limits;
+use crate::listener;
 use crate::published::Published;
 use crate::reads::Reads;
 use crate::settings::Settings;
@@ -15,11 +16,14 @@ use crate::snapshots::Snapshots;
 use crate::standing::Standing;
 use crate::sync::{StopOnPanic, lock, must};
 use crate::wakes::Wakes;
+use socket2::SockRef;
+use std::net::{Shutdown, TcpListener};
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, TryLockError};
 use std::time::Duration;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
+use wire::quorum::Address;
 use words::Mode;
 
 /// The service.
@@ -34,6 +38,8 @@ pub(crate) struct Service {
     pub(crate) deadline: Deadline,
     /// Tells the timer that the deadline is earlier.
     pub(crate) earlier: Notify,
+    /// Where clients are served.
+    pub(crate) listener: watch::Sender<Arc<TcpListener>>,
     pub(crate) limits: Limits,
     pub(crate) snapshots: Snapshots,
     pub(crate) reads: Reads,
@@ -171,11 +177,34 @@ impl Service {
         if driver.take_snapshot_due() {
             self.snapshots.start(self);
         }
+        if let Some(address) = driver.take_client_address() {
+            self.move_to(&address);
+        }
         for read in driver.take_reads_due() {
             self.reads.start(self, read);
         }
         if self.deadline.set(driver.deadline()) || timer {
             self.earlier.notify_one();
+        }
+    }
+
+    /// Serves clients at another address from now on. Connections that are there stay.
+    fn move_to(&self, address: &Address) {
+        let host = Some(address.host.clone()).filter(|_| !address.is_wildcard());
+        let mut listen = self.settings.config.listen.clone();
+        (listen.address, listen.port) = (host, address.port);
+        match listener::bind(&listen) {
+            Ok(listener) => {
+                tracing::info!(%address, "clients are served at another address from now on");
+                let before = self.listener.send_replace(Arc::new(listener));
+                if let Err(error) = SockRef::from(&*before).shutdown(Shutdown::Both) {
+                    tracing::debug!(%error, "the listener could not be shut down");
+                }
+            }
+            Err(error) => tracing::error!(
+                %address, %error,
+                "clients cannot be served at the new address, and are at the old one: restart"
+            ),
         }
     }
 

@@ -6,7 +6,7 @@ use crate::driver::Pace;
 use crate::listener::{Acceptor, Dealt};
 use crate::service::{Seat, Service, Worker};
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use tokio::net::TcpStream;
@@ -19,17 +19,15 @@ pub(crate) fn runtime() -> io::Result<Runtime> {
     Builder::new_current_thread().enable_io().enable_time().build()
 }
 
-/// Starts the workers on their runtimes, and accepts from `listener` with them.
+/// Starts the workers on their runtimes, and accepts with them.
 pub(crate) fn start(
     service: &Arc<Service>,
     runtimes: Vec<Runtime>,
-    listener: &TcpListener,
 ) -> io::Result<Vec<JoinHandle<()>>> {
     let channels: Vec<(UnboundedSender<Dealt>, UnboundedReceiver<Dealt>)> =
         service.workers.iter().map(|_| unbounded_channel()).collect();
     let (to, from): (Vec<_>, Vec<_>) = channels.into_iter().unzip();
-    let start =
-        |(number, (runtime, dealt))| start_worker(service, number, listener, &to, runtime, dealt);
+    let start = |(number, (runtime, dealt))| start_worker(service, number, &to, runtime, dealt);
     runtimes.into_iter().zip(from).enumerate().map(start).collect()
 }
 
@@ -37,16 +35,13 @@ pub(crate) fn start(
 fn start_worker(
     service: &Arc<Service>,
     number: usize,
-    listener: &TcpListener,
     to: &[UnboundedSender<Dealt>],
     runtime: Runtime,
     dealt: UnboundedReceiver<Dealt>,
 ) -> io::Result<JoinHandle<()>> {
     let acceptor = {
         let _guard = runtime.enter();
-        Acceptor::is_for(number)
-            .then(|| Acceptor::new(service, number, listener, to))
-            .transpose()?
+        Acceptor::is_for(number).then(|| Acceptor::new(service, number, to)).transpose()?
     };
     let service = Arc::clone(service);
     let worker = Arc::clone(&service.workers[number]);

@@ -190,6 +190,21 @@ fn members_join_leave_and_change_and_a_restart_finds_the_last_configuration() {
     let refused = change(&mut ensemble.client(next), Some("server.9=127.0.0.1:1:2"), None);
     assert_eq!(refused, Err(ErrorCode::BadArguments.number()));
 
+    // One moves to another port for its clients; who is there stays there.
+    let moves = rest.iter().copied().find(|id| *id != next).unwrap();
+    let port = free_ports(1)[0];
+    let (line, _) = ensemble.lines[moves - 1].rsplit_once(':').unwrap();
+    let line = format!("{line}:{port}");
+    let mut stays = ensemble.client(moves);
+    let text = change(&mut ensemble.client(next), Some(&line), None).unwrap();
+    let until = Instant::now() + PATIENCE;
+    while ensemble.address(moves).port() != port {
+        assert!(Instant::now() < until, "it does not move");
+        std::thread::sleep(PAUSE);
+    }
+    ensemble.have(&rest, &text);
+    assert_eq!(stays.get("/zookeeper/config", false), Ok(text.clone().into_bytes()));
+
     // All that is left starts again with what was written.
     (1..=4).for_each(|id| ensemble.stop(id));
     rest.iter().for_each(|id| ensemble.run(*id));
