@@ -11,7 +11,8 @@ use crate::play::SUPER_DIGEST;
 use crate::servers::{Config, Kind};
 use anyhow::{Context, Result};
 use base::Rng;
-use std::fmt;
+use std::time::Duration;
+use std::{fmt, thread};
 
 /// One thing that happens to a member, by its index.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +21,8 @@ pub enum Fault {
     None,
     /// SIGKILL.
     Kill(usize),
+    /// A leader takes writes that nobody else hears of, and is killed: they must be undone.
+    LeaveBehind(usize),
     /// SIGSTOP.
     Pause(usize),
     /// SIGCONT, and SIGSTOP is over.
@@ -46,9 +49,14 @@ pub struct Campaign {
 const WORKERS: usize = 5;
 /// How many writes each of them sends in a round.
 const WRITES: usize = 500;
+/// How many replies are read at most before something happens: servers are far ahead of the reader.
+const REPLIES_MAX: u64 = 100;
+/// How long a leader is left alone: enough to log, too short to notice.
+const ALONE_TIME: Duration = Duration::from_millis(100);
 
 /// How ensembles under test are configured: a leader or a follower that says nothing is given up
-/// after two seconds; a member's snapshots are so small that it is often behind the leader's log.
+/// after two seconds; a member that comes back finds what it lacks in the leader's memory, or is too
+/// far behind for that, about as often.
 #[must_use]
 pub fn config() -> Config {
     let lines = [
@@ -61,6 +69,7 @@ pub fn config() -> Config {
         "extendedTypesEnabled=true",
         "preAllocSize=64",
         "snapCount=1500",
+        "commitLogCount=6000",
         SUPER_DIGEST,
     ];
     let properties = vec!["znode.container.checkIntervalMs=86400000".to_owned()];
@@ -102,17 +111,21 @@ impl Campaign {
     /// # Errors
     /// As for [`Campaign::random_round`].
     pub fn round(&mut self, fault: Fault) -> Result<()> {
-        if matches!(fault, Fault::Kill(_) | Fault::Pause(_)) {
+        if matches!(fault, Fault::Kill(_) | Fault::Pause(_) | Fault::LeaveBehind(_)) {
             self.ensemble.wait_for_all().with_context(|| self.history())?;
         }
         self.happened.push(fault.clone());
-        let outcome = self.load.round(&mut self.ensemble, WRITES, |ensemble| match fault {
+        let is_left = matches!(fault, Fault::LeaveBehind(_));
+        let replies_max = if is_left { 0 } else { REPLIES_MAX };
+        let happening = |ensemble: &mut Ensemble| match fault {
             Fault::None => Ok(()),
             Fault::Kill(n) => ensemble.kill(n),
+            Fault::LeaveBehind(n) => leave_behind(ensemble, n),
             Fault::Pause(n) => ensemble.pause(n),
             Fault::Resume(n) => ensemble.resume(n),
             Fault::Start(n, kind) => ensemble.start_as(n, kind),
-        });
+        };
+        let outcome = self.load.round(&mut self.ensemble, WRITES, replies_max, happening);
         outcome.with_context(|| self.history())
     }
 
@@ -154,6 +167,11 @@ impl Campaign {
         }
         let random = *self.rng.pick(&self.ensemble.running());
         let leader = self.ensemble.leader().filter(|_| self.rng.one_in(2));
+        if let Some(leader) = leader
+            && self.rng.percent(30)
+        {
+            return Fault::LeaveBehind(leader);
+        }
         let n = leader.unwrap_or(random);
         if self.rng.percent(70) { Fault::Kill(n) } else { Fault::Pause(n) }
     }
@@ -178,11 +196,21 @@ impl fmt::Display for Fault {
         match self {
             Fault::None => f.write_str("nothing"),
             Fault::Kill(n) => write!(f, "kill {}", n + 1),
+            Fault::LeaveBehind(n) => write!(f, "leave {} behind", n + 1),
             Fault::Pause(n) => write!(f, "pause {}", n + 1),
             Fault::Resume(n) => write!(f, "resume {}", n + 1),
             Fault::Start(n, kind) => write!(f, "start {} as {kind}", n + 1),
         }
     }
+}
+
+/// Paused members would find in their sockets what the leader sent: they are killed, too.
+fn leave_behind(ensemble: &mut Ensemble, n: usize) -> Result<()> {
+    let others: Vec<usize> = ensemble.running().into_iter().filter(|other| *other != n).collect();
+    others.iter().try_for_each(|other| ensemble.kill(*other))?;
+    thread::sleep(ALONE_TIME);
+    ensemble.kill(n)?;
+    others.iter().try_for_each(|other| ensemble.start(*other))
 }
 
 fn kept_logs(ensemble: &Ensemble) -> String {

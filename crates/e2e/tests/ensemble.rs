@@ -45,6 +45,8 @@ fn with_leader(kinds: [Kind; 3]) -> Result<()> {
     let kind = campaign.ensemble.kind(0).clone();
     campaign.round(Fault::Start(0, kind))?;
     kill_leader(&mut campaign)?;
+    let leader = campaign.leader()?;
+    campaign.round(Fault::LeaveBehind(leader))?;
     campaign.finish()
 }
 

@@ -24,13 +24,12 @@ const RACED_DIGESTS_MAX: u64 = 20;
 const READ_TIME_MAX: Duration = Duration::from_secs(35);
 /// Between two attempts.
 const RETRY_INTERVAL: Duration = Duration::from_millis(50);
-/// How many replies are read at most before something happens: servers are far ahead of the reader.
-const REPLIES_MAX: u64 = 100;
 /// In how many percent of the rounds a worker ends its session.
 const CLOSES_PERCENT: u64 = 15;
 
 impl Load {
-    /// Every worker sends a burst; `happening` comes in the middle, and every reply that still
+    /// Every worker sends a burst; `happening` comes behind at most
+    /// `replies_max` replies, and every reply that still
     /// comes is read. Then all go on at any of the servers that run, and all writes are accounted
     /// for.
     ///
@@ -40,10 +39,11 @@ impl Load {
         &mut self,
         ensemble: &mut Ensemble,
         writes: usize,
+        replies_max: u64,
         happening: impl FnOnce(&mut Ensemble) -> Result<()>,
     ) -> Result<()> {
         self.send_bursts(writes, Closes::None);
-        self.read_some(REPLIES_MAX)?;
+        self.read_some(replies_max)?;
         happening(ensemble)?;
         for worker in &mut self.workers {
             worker.finish().with_context(|| worker.base.clone())?;
