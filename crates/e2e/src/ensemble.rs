@@ -40,6 +40,8 @@ enum Process {
 #[derive(Debug)]
 struct Member {
     kind: Kind,
+    /// Whether another kind of server than ours has written its files.
+    was_foreign: bool,
     role: Role,
     client_port: u16,
     quorum_port: u16,
@@ -80,6 +82,7 @@ impl Ensemble {
         for (kind, role) in members {
             ensemble.members.push(Member {
                 kind: kind.clone(),
+                was_foreign: *kind != Kind::Quorate,
                 role: *role,
                 client_port: lasting_port()?,
                 quorum_port: lasting_port()?,
@@ -147,6 +150,7 @@ impl Ensemble {
     /// # Errors
     /// As for [`Ensemble::start`].
     pub fn start_as(&mut self, n: usize, kind: Kind) -> Result<()> {
+        self.members[n].was_foreign |= kind != Kind::Quorate;
         self.members[n].kind = kind;
         self.start(n)
     }
@@ -269,6 +273,12 @@ impl Ensemble {
     #[must_use]
     pub fn kind(&self, n: usize) -> &Kind {
         &self.members[n].kind
+    }
+
+    /// Whether another kind of server than ours has written a member's files, now or before.
+    #[must_use]
+    pub fn was_foreign(&self, n: usize) -> bool {
+        self.members[n].was_foreign
     }
 
     /// Where clients of a member connect.
