@@ -9,7 +9,8 @@ use crate::trees::{self, Fuzzy};
 use base::{ConnectionId, SessionId, Time, WallTime};
 use jute::{Decode, Encode, Reader};
 use keeper::{
-    Ask, Clients, Config, Connection, Desk, Keeper, Origin, Proposal, Section, Submissions, Watches,
+    Ask, Clients, Config, Connection, Desk, Keeper, Origin, Outgoing, Proposal, Section,
+    Submissions, Watches,
 };
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -58,6 +59,10 @@ impl Clients for Table<'_> {
         {
             act(&mut client.connection);
         }
+    }
+
+    fn look_at_all(&mut self, look: &mut dyn FnMut(&Connection)) {
+        self.0.iter().for_each(|client| look(&client.connection));
     }
 }
 
@@ -125,8 +130,8 @@ impl House {
         change(&mut config);
         let config = Arc::new(config);
         let now = Time::ZERO;
-        let mut keeper = Keeper::recover(Arc::clone(&config), &tree, now, WallTime(0));
-        keeper.become_primary(tree.last_zxid());
+        let mut keeper = Keeper::new(Arc::clone(&config), WallTime(0));
+        keeper.become_primary(&tree, tree.last_zxid(), now);
         let clients =
             (0..u32::from(SLOTS)).map(|slot| Client::new(slot, 0, now, &config)).collect();
         House {
@@ -245,11 +250,11 @@ impl House {
 
     /// The member prepares what was submitted.
     pub(crate) fn prepare(&mut self) {
-        let mut out = Vec::new();
+        let mut out = Outgoing::default();
         let wall = self.wall();
         let submissions = std::mem::take(&mut self.inbox);
         self.keeper.prepare(&self.tree, self.now, wall, &submissions, &mut out);
-        self.order.extend(out);
+        self.order.extend(out.proposals);
         self.in_section(|keeper, section| keeper.answer_ready(section));
     }
 
@@ -272,11 +277,11 @@ impl House {
     /// Time passes; the member looks for what has had its time.
     pub(crate) fn wait(&mut self, time: Duration) {
         self.now += time;
-        let mut out = Vec::new();
+        let mut out = Outgoing::default();
         let wall = self.wall();
         let mut table = Table(&mut self.clients);
         self.keeper.expire(&self.tree, self.now, wall, &mut table, &mut out);
-        self.order.extend(out);
+        self.order.extend(out.proposals);
     }
 
     /// The disk fails: what is under way is never known, and nothing more is taken.
@@ -345,11 +350,13 @@ impl House {
 
     fn in_section(&mut self, act: impl FnOnce(&mut Keeper, &mut Section<'_>)) {
         let mut table = Table(&mut self.clients);
+        let mut outgoing = Outgoing::default();
         let mut section = Section {
             tree: &mut self.tree,
             watches: &mut self.watches,
             clients: &mut table,
             submissions: &mut self.inbox,
+            outgoing: &mut outgoing,
             now: self.now,
         };
         act(&mut self.keeper, &mut section);

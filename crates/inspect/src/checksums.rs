@@ -82,7 +82,8 @@ fn judge(record: &Record, last: Option<Zxid>) -> Result<(Zxid, String), String> 
     let txn = TxnRecord::decode(&record.payload)
         .map_err(|error| format!("not only the checksum is wrong: {error}"))?;
     let zxid = Zxid(txn.header.zxid);
-    let follows = last.is_none_or(|last| zxid == last.next() || zxid.epoch() > last.epoch());
+    let begins_epoch = |last: Zxid| zxid.epoch() > last.epoch() && zxid.counter() <= 1;
+    let follows = last.is_none_or(|last| zxid == last.next() || begins_epoch(last));
     if !follows && !record.is_sealed {
         let last = last.unwrap_or_default();
         return Err(format!("not only the checksum is wrong: zxid {zxid} does not follow {last}"));

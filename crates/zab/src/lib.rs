@@ -1,7 +1,7 @@
 //! ZooKeeper's atomic broadcast, on ZooKeeper's wire.
 //!
-//! A member looks for the one with the best history ([`mod@election`]), follows it or leads
-//! ([`mod@learner`], [`mod@leader`]): discovery agrees on a new epoch, synchronization brings a
+//! A member looks for the one with the best history (`election`), follows it or leads
+//! (`learner`, `leader`): discovery agrees on a new epoch, synchronization brings a
 //! quorum to the leader's history, broadcast orders what is proposed. Guarantees: what is
 //! delivered anywhere is delivered everywhere in the same order; an acknowledged proposal survives
 //! as long as a quorum's disks do; a new leader delivers all of its history before it proposes.
