@@ -253,7 +253,7 @@ impl House {
         let mut out = Outgoing::default();
         let wall = self.wall();
         let submissions = std::mem::take(&mut self.inbox);
-        self.keeper.prepare(&self.tree, self.now, wall, &submissions, &mut out);
+        self.keeper.prepare(&self.tree, self.now, wall, &submissions, &|| None, &mut out);
         self.order.extend(out.proposals);
         self.in_section(|keeper, section| keeper.answer_ready(section));
     }
