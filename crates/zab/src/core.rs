@@ -113,6 +113,9 @@ impl Core {
     }
 }
 
+/// The end of the history of a member that must not be counted.
+pub(crate) const NOT_INITIALISED: Zxid = Zxid(-1);
+
 /// Tells of something.
 pub(crate) fn tell(event: trace::Ensemble, out: &mut Vec<Output>) {
     out.push(Output::Trace(Event::Ensemble(event)));

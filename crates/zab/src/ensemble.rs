@@ -58,6 +58,19 @@ impl Ensemble {
         self.committed.is_quorum(members.iter().map(|node| sid(*node)))
     }
 
+    /// The furthest that a quorum has come, by how far each member is.
+    pub(crate) fn reached<T: Ord>(&self, mut members: Vec<(T, NodeId)>) -> Option<T> {
+        members.sort_unstable();
+        let mut have = BTreeSet::new();
+        while let Some((place, who)) = members.pop() {
+            have.insert(who);
+            if self.is_quorum(&have) {
+                return Some(place);
+            }
+        }
+        None
+    }
+
     /// Whether it votes in any of them.
     pub(crate) fn is_voter(&self, node: NodeId) -> bool {
         let votes = |of: &Membership| of.is_voter(sid(node));

@@ -6,7 +6,7 @@
 use super::count::{Votes, leader_knows, supporters};
 use super::mesh::Mesh;
 use super::vote::{Heard, State, Vote, notification};
-use crate::core::{Core, millis, tell};
+use crate::core::{Core, NOT_INITIALISED, millis, tell};
 use base::{NodeId, Time};
 use broadcast::Output;
 use std::collections::BTreeSet;
@@ -165,7 +165,7 @@ impl Looking {
             let message = notification(core, &self.proposal, core.round, ServerState::Looking);
             return mesh.send(core, from, message, out);
         }
-        if heard.vote.zxid.0 == NOT_INITIALISED || !core.ensemble.is_voter(heard.vote.leader) {
+        if heard.vote.zxid == NOT_INITIALISED || !core.ensemble.is_voter(heard.vote.leader) {
             return;
         }
         if heard.round > core.round {
@@ -239,5 +239,3 @@ impl Looking {
 
 /// From this time between two rounds of notifications on, each round is worth a line.
 const STALLED_MIN: Duration = Duration::from_secs(3);
-/// The zxid of a member that must not take part.
-const NOT_INITIALISED: i64 = -1;

@@ -10,7 +10,6 @@ use base::{Lsn, NodeId, Time, Zxid};
 use broadcast::{Decision, Output, Proposal, Refusal};
 use bytes::Bytes;
 use jute::Encode;
-use std::collections::BTreeSet;
 use wire::quorum::{Activation, PACKET_SIZE_MIN, PacketKind, put_packet, put_packet_with_data};
 
 impl Leading {
@@ -129,15 +128,7 @@ impl Leading {
         for learner in self.learners.values().filter(|learner| learner.counts()) {
             places.push((learner.acknowledged, learner.node));
         }
-        places.sort_unstable();
-        let mut have = BTreeSet::<NodeId>::new();
-        while let Some((at, who)) = places.pop() {
-            have.insert(who);
-            if core.ensemble.is_quorum(&have) {
-                return Some(at.min(core.history.last()));
-            }
-        }
-        None
+        core.ensemble.reached(places).map(|at| at.min(core.history.last()))
     }
 
     /// This member's own disk is one of the quorum.

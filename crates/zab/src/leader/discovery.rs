@@ -2,7 +2,7 @@
 
 use super::peers::{Stage, link_of};
 use super::{Leading, Phase};
-use crate::core::{Core, EPOCH_MAX, epoch_start, tell};
+use crate::core::{Core, EPOCH_MAX, NOT_INITIALISED, epoch_start, tell};
 use crate::ensemble::node;
 use base::{NodeId, Time, Zxid};
 use broadcast::{LinkId, Output};
@@ -141,7 +141,7 @@ impl Leading {
                     "it is ahead: {epoch:#x} and {last} against {own_epoch:#x} and {own_last}"
                 ));
             }
-            if !observes && core.ensemble.is_voter(who) && last.0 != NOT_INITIALISED {
+            if !observes && core.ensemble.is_voter(who) && last != NOT_INITIALISED {
                 self.promised.insert(who);
             }
         }
@@ -178,6 +178,3 @@ impl Leading {
         }
     }
 }
-
-/// The zxid of a member that must not take part.
-const NOT_INITIALISED: i64 = -1;

@@ -7,10 +7,10 @@
 use super::peers::Stage;
 use super::{Leading, Phase};
 use crate::core::Core;
-use base::{Lsn, NodeId, Zxid};
+use base::{Lsn, Zxid};
 use broadcast::{Context, Decision, Output, ReadLevel, Refusal};
 use bytes::Bytes;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use wire::quorum::{PacketKind, put_packet};
 
 /// What is asked and not answered.
@@ -69,22 +69,12 @@ impl Leading {
         if reads.rounds.is_empty() {
             return;
         }
-        self.count_rounds(core);
-        let reads = &mut self.reads;
-        let answered = reads.answered;
-        while let Some((context, at_least, _)) = reads.rounds.pop_front_if(|r| r.2 <= answered) {
-            out.push(Output::ReadReady { context, at_least });
-        }
+        self.answer_rounds(core, out);
+        let reads = &self.reads;
         // No read waits for a round that is under way: the next one begins.
         if reads.rounds.front().is_some_and(|read| read.2 > reads.round) {
             self.ping(core, out);
-            self.count_rounds(core);
-            let answered = self.reads.answered;
-            while let Some((context, at_least, _)) =
-                self.reads.rounds.pop_front_if(|r| r.2 <= answered)
-            {
-                out.push(Output::ReadReady { context, at_least });
-            }
+            self.answer_rounds(core, out);
         }
     }
 
@@ -94,14 +84,19 @@ impl Leading {
         for learner in self.learners.values().filter(|learner| learner.counts()) {
             answers.push((learner.ponged, learner.node));
         }
-        answers.sort_unstable();
-        let mut have = BTreeSet::<NodeId>::new();
-        while let Some((round, who)) = answers.pop() {
-            have.insert(who);
-            if core.ensemble.is_quorum(&have) {
-                self.reads.answered = self.reads.answered.max(round);
-                return;
-            }
+        if let Some(round) = core.ensemble.reached(answers) {
+            self.reads.answered = self.reads.answered.max(round);
+        }
+    }
+
+    /// Answers the reads whose round a quorum has answered.
+    fn answer_rounds(&mut self, core: &Core, out: &mut Vec<Output>) {
+        self.count_rounds(core);
+        let answered = self.reads.answered;
+        while let Some((context, at_least, _)) =
+            self.reads.rounds.pop_front_if(|read| read.2 <= answered)
+        {
+            out.push(Output::ReadReady { context, at_least });
         }
     }
 

@@ -1,7 +1,7 @@
 //! From the leader's epoch to its history.
 
 use super::{Learning, Lost, Stage, activation, data_of, is_observer};
-use crate::core::{Core, EPOCH_MAX, epoch_start, tell};
+use crate::core::{Core, EPOCH_MAX, NOT_INITIALISED, epoch_start, tell};
 use base::{Lsn, Time, Zxid};
 use broadcast::{Item, LinkId, Output, View};
 use bytes::Bytes;
@@ -302,6 +302,3 @@ impl Learning {
         debug_assert!(!is_observer(core) || core.history.undecided().next().is_none());
     }
 }
-
-/// The end of the history of who must not be counted.
-const NOT_INITIALISED: Zxid = Zxid(-1);
