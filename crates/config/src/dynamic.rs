@@ -55,9 +55,7 @@ pub fn static_text(text: &[u8], own: Option<&Server>, dynamic_file: &str) -> Vec
             || secure && key.starts_with("secureClientPort")
     };
     let mut text = properties::without(text, goes);
-    if !matches!(text.last(), None | Some(b'\n' | b'\r')) {
-        text.push(b'\n');
-    }
+    properties::end_last_line(&mut text);
     text.extend(properties::write_entry("dynamicConfigFile", dynamic_file).bytes());
     text.push(b'\n');
     text

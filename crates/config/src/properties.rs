@@ -113,6 +113,21 @@ pub fn without(bytes: &[u8], goes: impl Fn(&str) -> bool) -> Vec<u8> {
     kept
 }
 
+/// Ends the last line, so that what is appended is an entry of its own. A backslash at its end,
+/// which would continue it, gets a blank line to continue with.
+pub fn end_last_line(text: &mut Vec<u8>) {
+    // Behind a lone CR it makes a CR LF of it, and still one end of one line.
+    if !matches!(text.last(), None | Some(b'\n')) {
+        text.push(b'\n');
+    }
+    let line = text.strip_suffix(b"\n").unwrap_or(text);
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    let backslashes = line.iter().rev().take_while(|byte| **byte == b'\\').count();
+    if backslashes % 2 == 1 {
+        text.push(b'\n');
+    }
+}
+
 fn decode(bytes: &[u8]) -> String {
     match std::str::from_utf8(bytes) {
         Ok(text) => text.strip_prefix('\u{feff}').unwrap_or(text).to_owned(),

@@ -89,12 +89,11 @@ proptest! {
         let expected: Vec<_> = all.into_iter().filter(|entry| !goes(&entry.key)).collect();
         let mut found = read(&kept);
         let last = found.pop().expect("the last line is there");
-        prop_assert!(last.key == "dynamicConfigFile" || text.ends_with('\\'));
-        if !text.ends_with('\\') {
-            let plain = |entries: Vec<properties::Entry>| -> Vec<_> {
-                entries.into_iter().map(|entry| (entry.key, entry.value)).collect()
-            };
-            prop_assert_eq!(plain(found), plain(expected));
-        }
+        prop_assert_eq!(last.key, "dynamicConfigFile");
+        let plain = |entries: Vec<properties::Entry>| -> Vec<_> {
+            entries.into_iter().map(|entry| (entry.key, entry.value)).collect()
+        };
+        prop_assert_eq!(plain(found), plain(expected));
+        prop_assert_eq!(static_text(&kept, None, "/d"), kept);
     }
 }
