@@ -5,4 +5,6 @@ mod deviations;
 mod differential;
 mod disk;
 mod ensemble;
+mod masters;
 mod moves;
+mod synchronization;
