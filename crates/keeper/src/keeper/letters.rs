@@ -9,6 +9,7 @@
 use super::batch::Batch;
 use super::outgoing::{BadLetter, Outgoing};
 use super::primary::{Head, Primary};
+use super::reads::Question;
 use super::{Keeper, Moment, Role, Section, Service, millis};
 use crate::session::{Owner, Place};
 use crate::{AskMembers, Ids};
@@ -87,7 +88,7 @@ impl Keeper {
     /// applied before this is called: a letter tells of it.
     pub fn answered(&mut self, section: &mut Section<'_>, letter: &[u8]) {
         let Role::Replica(replica) = &mut self.role else { return };
-        if let Err(BadLetter(reason)) = replica.answered(&mut self.service, letter, section.now) {
+        if let Err(BadLetter(reason)) = replica.answered(&mut self.service, letter, section) {
             self.service.events.push(Event::LetterRefused { reason });
         }
         self.answer_ready(section);
@@ -97,7 +98,7 @@ impl Keeper {
     /// ([`Outgoing::reads`]). May be called before that is applied.
     pub fn read_ready(&mut self, section: &mut Section<'_>, context: Context, at_least: Zxid) {
         let Role::Primary(primary) = &mut self.role else { return };
-        primary.syncs.must_see(context, at_least);
+        primary.must_see(context, at_least, section.outgoing);
         self.answer_ready(section);
     }
 }
@@ -117,6 +118,10 @@ impl Primary {
         match packet.kind() {
             Some(PacketKind::Request) => {
                 let request = ForwardedRequest::decode(&mut data)?;
+                if let Some(question) = Question::of(&request, packet.auth_ids.as_ref()) {
+                    out.reads.push(self.syncs.question(from, question));
+                    return Ok(());
+                }
                 let ids = packet.auth_ids.map(|ids| ids.to_vec()).unwrap_or_default();
                 self.request(service, from, &request, &Ids::new(ids), moment, batch, out)
             }

@@ -120,7 +120,7 @@ impl Ensemble {
         self.collect();
         let Some((context, at_least)) = self.reads.pop_front() else { return };
         let house = &mut self.houses[self.primary];
-        house.in_section(|keeper, section| keeper.read_ready(section, context, at_least));
+        house.told(|keeper, section| keeper.read_ready(section, context, at_least));
         self.collect();
     }
 
@@ -141,7 +141,7 @@ impl Ensemble {
         match self.mail[of].pop_front() {
             Some(Mail::Delivery(at, item)) => self.houses[of].apply(at, &item),
             Some(Mail::Letter(letter)) => {
-                self.houses[of].in_section(|keeper, section| keeper.answered(section, &letter));
+                self.houses[of].told(|keeper, section| keeper.answered(section, &letter));
             }
             None => {}
         }

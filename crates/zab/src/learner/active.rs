@@ -40,13 +40,13 @@ impl Learning {
                 out.push(Output::HeartbeatDue { link: self.link });
                 Ok(())
             }
-            PacketKind::Revalidate | PacketKind::Sync => {
+            // A request that comes back is an answer that only Quorate's primaries write.
+            PacketKind::Revalidate | PacketKind::Sync | PacketKind::Request => {
                 out.push(Output::Answered { letter: frame.clone() });
                 Ok(())
             }
             // Nothing that a leader says to one who serves.
-            PacketKind::Request
-            | PacketKind::Ack
+            PacketKind::Ack
             | PacketKind::NewLeader
             | PacketKind::FollowerInfo
             | PacketKind::UpToDate
