@@ -3,7 +3,7 @@
 use super::harness::House;
 use crate::{Config, Letter};
 use base::{NodeId, SessionId, Time, Zxid};
-use broadcast::{Context, LinkId};
+use broadcast::{Context, LinkId, ReadLevel};
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::ops::{Index, IndexMut};
@@ -15,7 +15,7 @@ pub(super) struct Ensemble {
     epoch: i64,
     /// What is on its way from the primary to each replica, in order.
     pub(super) mail: Vec<VecDeque<Mail>>,
-    /// What the primary's engine was asked, with what was proposed by then.
+    /// What the primary's engine was asked, with what was proposed or decided by then.
     pub(super) reads: VecDeque<(Context, Zxid)>,
 }
 
@@ -107,8 +107,14 @@ impl Ensemble {
     /// Letters of the primary are put into the mail, and what it asks its engine is noted.
     pub(super) fn collect(&mut self) {
         let house = &mut self.houses[self.primary];
-        let proposed = house.order.back().map_or(house.tree.last_zxid(), |last| last.at);
-        self.reads.extend(house.outgoing.reads.drain(..).map(|(context, _)| (context, proposed)));
+        let decided = house.tree.last_zxid();
+        let proposed = house.order.back().map_or(decided, |last| last.at);
+        let must_see = |level| match level {
+            ReadLevel::Proposed => proposed,
+            ReadLevel::Linearizable => decided,
+        };
+        let asked = house.outgoing.reads.drain(..);
+        self.reads.extend(asked.map(|(context, level)| (context, must_see(level))));
         for (to, letter) in std::mem::take(&mut house.outgoing.answers) {
             let of = self.replicas().find(|of| self.link(*of) == to).unwrap();
             self.mail[of].push_back(Mail::Letter(letter));

@@ -11,7 +11,7 @@ use wire::quorum::{ForwardedRequest, Packet, PacketKind};
 use wire::{ErrorCode, EventType, OpCode, TxnHeader, xid};
 
 /// addAuth.
-fn auth(scheme: &str, data: &[u8]) -> Vec<u8> {
+pub(super) fn auth(scheme: &str, data: &[u8]) -> Vec<u8> {
     frame(xid::AUTH, OpCode::Auth.number(), |out| {
         put_int(out, 0);
         jute::put_string(out, scheme);
@@ -119,6 +119,9 @@ fn a_read_at_the_primary_waits_for_what_the_engine_says_to_be_applied() {
     let writer = ensemble.session(0);
     ensemble.send(writer, request(1, OpCode::SetData, set("/x", b"newest")));
     ensemble.send(client, request(1, OpCode::GetData, get("/x", false)));
+    ensemble.collect();
+    let proposed = ensemble[0].order.back().unwrap().at;
+    ensemble.reads[0].1 = proposed;
     ensemble.answer_read();
     assert_eq!(ensemble[0].got(client.slot), [], "what was proposed is decided, and not here");
     ensemble.decide();
