@@ -182,6 +182,8 @@ impl Builder {
         let settled = status.wait_for(|s| s.is_connected() || s.state.is_final());
         match tokio::time::timeout(timeout, settled).await {
             Ok(Ok(status)) if status.is_connected() => {}
+            // What was refused is told by the wish below.
+            Ok(Ok(status)) if linearizable_reads && status.state == State::AuthFailed => {}
             Ok(Ok(status)) => return Err(status.final_error()),
             Ok(Err(_)) => return Err(Error::Closed),
             Err(_) => return Err(Error::Unreachable),
