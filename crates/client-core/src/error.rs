@@ -37,6 +37,9 @@ pub enum Error {
     /// Credentials were refused; the session is of no more use.
     #[error("authentication failed")]
     AuthFailed,
+    /// The server has no linearizable reads; the session is of no more use.
+    #[error("the server has no linearizable reads: only Quorate's have")]
+    LinearizableReadsRefused,
     /// The client was closed.
     #[error("the client is closed")]
     Closed,

@@ -29,5 +29,5 @@ pub use frames::{FrameError, Frames};
 pub use op::{Mode, Op, ReadOp};
 pub use reply::{OpResult, ReadResult, Reply};
 pub use request::{ANY_VERSION, CONFIG_PATH, Request};
-pub use session::{Ctx, Input, LinkId, Output, Session, State};
+pub use session::{Ctx, Input, LINEARIZABLE_READS, LinkId, Output, READS_SCHEME, Session, State};
 pub use watches::{Event, EventKind, WatcherId};

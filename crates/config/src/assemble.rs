@@ -39,6 +39,7 @@ pub(crate) fn config(settings: &mut Settings, outside: &Outside<'_>) -> Config {
             enforce_quota: settings.bool("enforceQuota"),
             reconfig: settings.bool("reconfigEnabled"),
             read_only_mode: settings.bool("readonlymode.enabled"),
+            linearizable_reads: settings.text("quorate.reads").as_deref() == Some("linearizable"),
         },
         ensemble,
     }

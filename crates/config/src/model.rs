@@ -291,4 +291,6 @@ pub struct Features {
     pub reconfig: bool,
     /// Whether read-only mode is on; the word `isro` is allowed with it.
     pub read_only_mode: bool,
+    /// Whether reads are linearizable in an ensemble, if the session says nothing else.
+    pub linearizable_reads: bool,
 }

@@ -7,4 +7,5 @@ mod disk;
 mod ensemble;
 mod masters;
 mod moves;
+mod reads;
 mod synchronization;

@@ -40,6 +40,9 @@ pub struct Config {
     pub reaper: ReaperConfig,
     /// Writes that waited longer than this are refused (`throttled_op_wait_time`); `None` is off.
     pub throttled_op_wait: Option<Duration>,
+    /// Whether the reads of sessions that say nothing about it are linearizable
+    /// (`quorate.reads`). Without other members all reads are.
+    pub linearizable_reads: bool,
 }
 
 /// How containers and expired nodes are found and deleted.
@@ -79,6 +82,7 @@ impl Config {
                 never_used: None,
             },
             throttled_op_wait: None,
+            linearizable_reads: false,
         }
     }
 

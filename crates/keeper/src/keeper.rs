@@ -14,6 +14,7 @@ mod batch;
 mod letters;
 mod outgoing;
 mod primary;
+mod reads;
 mod replica;
 mod results;
 mod syncs;
@@ -93,6 +94,10 @@ enum Ready {
         connection: ConnectionId,
     },
     Close {
+        connection: ConnectionId,
+    },
+    /// Its oldest linearizable read may see the tree as it is.
+    Confirmed {
         connection: ConnectionId,
     },
     /// Everybody's: the member has left its role.
@@ -347,6 +352,8 @@ impl Service {
                     self.renewed(session, connection, timeout_ms, now);
                 }
             }
+            // What is here is all that was ever acknowledged: there are no other members.
+            Ask::ReadIndex => self.ready.push(Ready::Confirmed { connection }),
             Ask::Detach { last_heard } => {
                 self.sessions.detach(session, connection, last_heard);
             }

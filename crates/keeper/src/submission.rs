@@ -28,6 +28,8 @@ pub enum Ask {
         /// What the client gave as the password.
         password: Option<[u8; PASSWORD_SIZE]>,
     },
+    /// Reads wait for what a linearizable read must see: [`crate::Connection::confirmed`].
+    ReadIndex,
     /// The connection is gone; the session may come back on another.
     Detach {
         /// When the client was last heard.
@@ -97,6 +99,13 @@ impl Submissions {
     pub fn ask(&mut self, from: Origin<'_>, ask: Ask) {
         let end = self.bodies.len();
         self.push(from, ask, end..end);
+    }
+
+    /// Whether the last request is this connection's [`Ask::ReadIndex`].
+    pub(crate) fn ends_with_read_index(&self, connection: ConnectionId) -> bool {
+        self.items
+            .last()
+            .is_some_and(|last| last.connection == connection && last.ask == Ask::ReadIndex)
     }
 
     /// Moves all of `other` behind what is here.

@@ -2,6 +2,7 @@
 
 mod ensemble;
 mod harness;
+mod linearizable;
 mod links;
 mod random;
 mod reconfig;

@@ -3,7 +3,10 @@
 use crate::driver::Driver;
 use crate::handle::{Handle, Shared};
 use crate::{Bytes, Client, Error, Identity, State, Status};
-use client_core::{Config, ConnectString, ConnectStringError, FRAME_SIZE_MAX_DEFAULT};
+use client_core::{
+    Config, ConnectString, ConnectStringError, FRAME_SIZE_MAX_DEFAULT, LINEARIZABLE_READS,
+    READS_SCHEME,
+};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -32,6 +35,7 @@ pub struct Builder {
     watch_buffer: usize,
     reply_size_max_bytes: usize,
     auths: Vec<(String, Bytes)>,
+    linearizable_reads: bool,
 }
 
 impl Builder {
@@ -44,6 +48,7 @@ impl Builder {
             watch_buffer: WATCH_BUFFER_DEFAULT,
             reply_size_max_bytes: FRAME_SIZE_MAX_DEFAULT,
             auths: Vec::new(),
+            linearizable_reads: false,
         }
     }
 
@@ -80,6 +85,15 @@ impl Builder {
     /// Adds credentials that every connection starts with.
     pub fn auth(mut self, scheme: &str, credentials: impl Into<Bytes>) -> Self {
         self.auths.push((scheme.to_owned(), credentials.into()));
+        self
+    }
+
+    /// Whether every read shows all that was acknowledged to anybody before it was sent, at the
+    /// price of a round trip between the servers. Without it a server shows what it has, unless
+    /// its configuration says otherwise. Only Quorate's servers can do that: every other ends the
+    /// session with [`Error::LinearizableReadsRefused`].
+    pub fn linearizable_reads(mut self, wanted: bool) -> Self {
+        self.linearizable_reads = wanted;
         self
     }
 
@@ -145,6 +159,9 @@ impl Builder {
         tokio::spawn(driver.run(queue));
         let client =
             Client::new(Handle { commands, shared, request_timeout: self.request_timeout });
+        if self.linearizable_reads {
+            client.offer_auth(READS_SCHEME.to_owned(), Bytes::from(LINEARIZABLE_READS));
+        }
         for (scheme, credentials) in self.auths {
             client.offer_auth(scheme, credentials);
         }
@@ -155,18 +172,25 @@ impl Builder {
     ///
     /// # Errors
     /// [`Error::ConnectString`], [`Error::Unreachable`]; [`Error::SessionExpired`] for a session
-    /// that cannot be resumed, [`Error::AuthFailed`].
+    /// that cannot be resumed, [`Error::AuthFailed`], [`Error::LinearizableReadsRefused`].
     pub async fn connect(self) -> Result<Client, Error> {
         let session_timeout = self.config.as_ref().map(|config| config.session_timeout);
         let timeout = self.connect_timeout.or(session_timeout.ok()).unwrap_or_default();
+        let linearizable_reads = self.linearizable_reads;
         let client = self.start()?;
         let mut status = client.subscribe();
         let settled = status.wait_for(|s| s.is_connected() || s.state.is_final());
         match tokio::time::timeout(timeout, settled).await {
             Ok(Ok(status)) if status.is_connected() => {}
+            // What was refused is told by the wish below.
+            Ok(Ok(status)) if linearizable_reads && status.state == State::AuthFailed => {}
             Ok(Ok(status)) => return Err(status.final_error()),
             Ok(Err(_)) => return Err(Error::Closed),
             Err(_) => return Err(Error::Unreachable),
+        }
+        if linearizable_reads {
+            let wish = client.add_auth(READS_SCHEME, LINEARIZABLE_READS);
+            tokio::time::timeout(timeout, wish).await.map_err(|_| Error::Unreachable)??;
         }
         Ok(client)
     }

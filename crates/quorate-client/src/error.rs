@@ -61,6 +61,10 @@ pub enum Error {
     /// Credentials were refused; the session is of no more use.
     #[error("authentication failed")]
     AuthFailed,
+    /// The server has no linearizable reads, as no server but Quorate's has; the session is of no
+    /// more use. See [`crate::Builder::linearizable_reads`].
+    #[error("the server has no linearizable reads: only Quorate's have")]
+    LinearizableReadsRefused,
     /// The client was closed.
     #[error("the client is closed")]
     Closed,
@@ -115,6 +119,7 @@ impl Error {
             | Error::OutcomeUnknown
             | Error::SessionExpired
             | Error::AuthFailed
+            | Error::LinearizableReadsRefused
             | Error::Closed
             | Error::InvalidPath(_)
             | Error::InvalidArgument(_)
@@ -140,7 +145,13 @@ impl Error {
     /// Whether every later call of the client fails too: it takes a new one.
     #[must_use]
     pub fn is_final(&self) -> bool {
-        matches!(self, Error::SessionExpired | Error::AuthFailed | Error::Closed)
+        matches!(
+            self,
+            Error::SessionExpired
+                | Error::AuthFailed
+                | Error::LinearizableReadsRefused
+                | Error::Closed
+        )
     }
 
     fn of_code(code: ErrorCode) -> Error {
@@ -175,6 +186,7 @@ impl From<client_core::Error> for Error {
             Core::TimedOut { outcome_unknown } => Error::TimedOut { outcome_unknown },
             Core::SessionExpired => Error::SessionExpired,
             Core::AuthFailed => Error::AuthFailed,
+            Core::LinearizableReadsRefused => Error::LinearizableReadsRefused,
             Core::Closed => Error::Closed,
             Core::InvalidPath(path) => Error::InvalidPath(path),
             Core::InvalidArgument(what) => Error::InvalidArgument(what),

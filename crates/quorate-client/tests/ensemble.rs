@@ -1,4 +1,4 @@
-//! What only a member of an ensemble shows: a server without its quorum, and a change of members.
+//! What ensembles have: a server without its quorum, a change of members, linearizable reads.
 
 use crate::servers::{Server, member_address};
 use quorate_client::{Client, Error, ErrorCode, Mode, Reconfig, State};
@@ -69,4 +69,21 @@ async fn members_are_changed_and_the_configuration_is_watched() {
     assert!(!String::from_utf8_lossy(&left).contains("server.2="), "{left:?}");
     assert_eq!(client.config().await.unwrap().0, left);
     client.close().await;
+}
+
+#[tokio::test]
+async fn linearizable_reads_are_granted_by_ours_and_refused_by_theirs() {
+    let wanting = |server: &Server| Client::builder(&server.hosts).linearizable_reads(true);
+    if let Some(ours) = Server::quorate().await {
+        let client = wanting(&ours).connect().await.unwrap();
+        assert!(client.exists("/zookeeper").await.unwrap().is_some());
+        assert_eq!(client.who_am_i().await.unwrap().len(), 1, "it is no identity");
+        client.close().await;
+    }
+    let Some(theirs) = Server::reference().await else { return };
+    let refused = wanting(&theirs).connect().await.unwrap_err();
+    assert_eq!(refused, Error::LinearizableReadsRefused);
+    assert!(refused.is_final());
+    let client = wanting(&theirs).start().unwrap();
+    assert_eq!(client.get("/").await, Err(Error::LinearizableReadsRefused), "never a weaker read");
 }

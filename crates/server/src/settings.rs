@@ -196,6 +196,7 @@ fn keeper_config(config: &Config) -> keeper::Config {
             never_used: containers.never_used_after,
         },
         throttled_op_wait: limits.throttled_request_wait.filter(|wait| *wait > Duration::ZERO),
+        linearizable_reads: features.linearizable_reads,
     }
 }
 

@@ -80,6 +80,7 @@ pub(crate) fn text(error: &Error, path: &str) -> String {
         Error::Closed => "Not connected".to_owned(),
         Error::InvalidPath(path) => bad_path(path),
         Error::RefusedWith(_)
+        | Error::LinearizableReadsRefused
         | Error::Overloaded
         | Error::InvalidArgument(_)
         | Error::TooLarge { .. }

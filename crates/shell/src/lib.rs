@@ -26,7 +26,7 @@ use std::process::ExitCode;
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct Arguments {
-    /// [-server host:port,.../chroot] [-timeout ms] [-r] [-waitforconnection]
+    /// [-server host:port,.../chroot] [-timeout ms] [-r] [-linearizable] [-waitforconnection]
     /// [-client-configuration file] [command arguments...]
     #[arg(value_name = "OPTIONS AND COMMAND", trailing_var_arg = true, allow_hyphen_values = true)]
     words: Vec<String>,
@@ -37,6 +37,7 @@ Options have one dash, as zkCli's:
   -server HOSTS              host:port,.../chroot [default: localhost:2181]
   -timeout MS                session time-out, and longest wait for an answer [default: 30000]
   -r                         take servers that have lost their quorum, for reads
+  -linearizable              reads show all that was acknowledged before; Quorate's servers only
   -waitforconnection         wait for a session before the first command
   -client-configuration FILE properties of the client
 

@@ -11,6 +11,8 @@ pub(crate) struct Options {
     pub(crate) timeout: Duration,
     /// Whether a server without a quorum is good enough.
     pub(crate) read_only: bool,
+    /// Whether reads show all that was acknowledged before them.
+    pub(crate) linearizable_reads: bool,
     /// Whether to wait for a session before the first command.
     pub(crate) wait_for_connection: bool,
     /// A file of client properties.
@@ -32,6 +34,7 @@ impl Options {
             servers: SERVERS_DEFAULT.to_owned(),
             timeout: TIMEOUT_DEFAULT,
             read_only: false,
+            linearizable_reads: false,
             wait_for_connection: false,
             client_configuration: None,
             command: Vec::new(),
@@ -48,6 +51,7 @@ impl Options {
                 }
                 "-client-configuration" => options.client_configuration = Some(value()?),
                 "-r" => options.read_only = true,
+                "-linearizable" => options.linearizable_reads = true,
                 "-waitforconnection" => options.wait_for_connection = true,
                 option if option.starts_with('-') => {
                     return Err(format!("unknown option {option}"));
@@ -77,8 +81,10 @@ mod tests {
         assert_eq!(options.servers, "h:1/c");
         assert_eq!(options.timeout, Duration::from_millis(500));
         assert!(options.read_only && !options.wait_for_connection);
+        assert!(!options.linearizable_reads);
         assert_eq!(options.command, ["ls", "-R", "/"]);
-        let options = parse("-waitforconnection").unwrap();
+        let options = parse("-linearizable -waitforconnection").unwrap();
+        assert!(options.linearizable_reads);
         assert_eq!(options.servers, "localhost:2181");
         assert!(options.wait_for_connection && options.command.is_empty());
     }

@@ -56,7 +56,8 @@ impl Shell {
             .session_timeout(self.options.timeout)
             .connect_timeout(self.options.timeout)
             .request_timeout(self.options.timeout)
-            .read_only(self.options.read_only);
+            .read_only(self.options.read_only)
+            .linearizable_reads(self.options.linearizable_reads);
         let client = if self.options.wait_for_connection {
             builder.connect().await
         } else {

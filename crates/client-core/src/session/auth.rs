@@ -21,6 +21,12 @@ pub(super) struct Auth {
     pub(super) accepted: bool,
 }
 
+/// The scheme by which a session says how it wants its reads: credentials that prove nothing.
+/// Servers of Quorate know it; every other refuses it.
+pub const READS_SCHEME: &str = "reads";
+/// With [`READS_SCHEME`]: a read shows all that was acknowledged to anybody before it.
+pub const LINEARIZABLE_READS: &str = "linearizable";
+
 impl Session {
     pub(super) fn note_auth(
         &mut self,
@@ -68,6 +74,9 @@ impl Session {
 
     pub(super) fn take_auth(&mut self, now: Time, err: i32, out: &mut Vec<Output>) {
         match self.auths_in_flight.pop_front() {
+            Some(i) if err != 0 && self.auths[i].scheme == READS_SCHEME => {
+                self.end(Error::LinearizableReadsRefused, out);
+            }
             _ if err != 0 => self.end(Error::AuthFailed, out),
             Some(i) => {
                 self.auths[i].accepted = true;

@@ -22,6 +22,7 @@ use crate::reply::Reply;
 use crate::watches::{Event, WatcherId, Watches};
 use crate::{Config, Error, Host, Identity, Request};
 use auth::Auth;
+pub use auth::{LINEARIZABLE_READS, READS_SCHEME};
 use base::{Machine, Time, Timers};
 use bytes::Bytes;
 use requests::Pending;
@@ -151,7 +152,7 @@ pub enum State {
     Suspended,
     /// The session is over. Final.
     Expired,
-    /// Credentials were refused. Final.
+    /// Credentials were refused, or a wish for linearizable reads. Final.
     AuthFailed,
     /// The session was closed on request. Final.
     Closed,
@@ -362,7 +363,7 @@ impl Session {
         self.timers = Timers::default();
         let state = match error {
             Error::SessionExpired => State::Expired,
-            Error::AuthFailed => State::AuthFailed,
+            Error::AuthFailed | Error::LinearizableReadsRefused => State::AuthFailed,
             Error::Refused(_)
             | Error::RefusedWith(_)
             | Error::MultiRefused { .. }

@@ -2,8 +2,8 @@
 
 use super::{Ctx, Input, LinkId, Output, Session, State};
 use crate::{
-    ANY_VERSION, Config, ConnectString, Error, EventKind, Host, Mode, Op, OpResult, Reply, Request,
-    WatcherId,
+    ANY_VERSION, Config, ConnectString, Error, EventKind, Host, LINEARIZABLE_READS, Mode, Op,
+    OpResult, READS_SCHEME, Reply, Request, WatcherId,
 };
 use base::{Machine, Time};
 use bytes::Bytes;
@@ -521,6 +521,23 @@ fn credentials_go_first_on_every_link_and_a_refusal_is_final() {
     world.reply(link, xid::AUTH, 0, ErrorCode::AuthFailed.number(), &[]);
     assert!(world.out.contains(&Output::State(State::AuthFailed)));
     assert_eq!(world.completed(), [(4, Err(Error::Unknown))]);
+}
+
+#[test]
+fn a_server_without_linearizable_reads_is_told_from_one_that_refuses_credentials() {
+    let mut world = World::new("a");
+    let credentials = Bytes::from(LINEARIZABLE_READS);
+    world.submit(1, Request::Auth { scheme: READS_SCHEME.into(), credentials });
+    world.submit(2, get("/a", None));
+    let link = world.connect();
+    let ops: Vec<_> = world.sent().iter().map(|sent| sent.op).collect();
+    assert_eq!(ops, [OpCode::Auth, OpCode::GetData], "it goes before what it is for");
+    world.reply(link, xid::AUTH, 0, ErrorCode::AuthFailed.number(), &[]);
+    assert!(world.out.contains(&Output::State(State::AuthFailed)));
+    let refused = || Err(Error::LinearizableReadsRefused);
+    let mut completed = world.completed();
+    completed.sort_by_key(|(ctx, _)| *ctx);
+    assert_eq!(completed, [(1, refused()), (2, refused())]);
 }
 
 #[test]

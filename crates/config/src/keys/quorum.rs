@@ -55,6 +55,8 @@ pub(super) const TUNING: &[Key] = keys! {
         "Sessions that only one server knows";
     Own "localSessionsUpgradingEnabled" StrictBool, Is("false"), ignored_unless("false", LOCAL),
         "Local sessions become global when they need to";
+    Own "quorate.reads" Choice(&["local", "linearizable"]), Is("local"), Honoured,
+        "What clients read: what their server has, or all that was acknowledged; an extension";
     Own "syncEnabled" StrictBool, Is("true"), ignored_unless("true", OBSERVERS_WRITE),
         "Whether observers write to disk";
     Property "observer.syncEnabled" LenientBool, Derived("syncEnabled"),

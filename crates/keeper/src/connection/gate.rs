@@ -2,11 +2,12 @@
 //!
 //! Writes pass through it to the member at once, also behind waiting reads, so that a pipelining
 //! client's writes share a batch. The reads between them run inside the apply section, each
-//! between the write before it and the one behind it. Bodies of waiting requests lie in one
+//! between the write before it and the one behind it. Behind a read that waits for a round writes
+//! wait too, for they might be applied before that read may run. Bodies of waiting requests lie in one
 //! buffer, so that a waiting request costs no allocation.
 
 use super::{Connection, Desk, OUTBOX_PAUSE_BYTES};
-use crate::submission::{Ids, Origin};
+use crate::submission::{Ask, Ids, Origin};
 use base::Time;
 use std::collections::VecDeque;
 use wire::OpCode;
@@ -24,6 +25,10 @@ pub(super) struct Gate {
     reads_weight: usize,
     /// Writes in `waiting` that the member has not been given.
     held: usize,
+    /// Rounds that the member was asked for on behalf of linearizable reads, and those that are
+    /// over.
+    asked: u64,
+    confirmed: u64,
 }
 
 #[derive(Debug)]
@@ -39,9 +44,9 @@ pub(super) struct Waiting {
 enum Kind {
     /// With the member.
     Submitted,
-    /// A read: runs as soon as it is in front.
-    Read(Ids),
-    /// A write behind so many reads that it may not yet be submitted.
+    /// A read: runs as soon as it is in front and this round is over; 0 is none.
+    Read { ids: Ids, round: u64 },
+    /// A write behind reads that it might overtake: so many, or one that waits for a round.
     Held(Ids),
 }
 
@@ -60,7 +65,7 @@ impl Gate {
 
     /// Whether a write may go to the member although reads wait in front of it.
     pub(super) fn is_open_for_writes(&self) -> bool {
-        self.held == 0 && self.reads_weight <= READS_AHEAD_MAX
+        self.held == 0 && self.reads_weight <= READS_AHEAD_MAX && self.confirmed == self.asked
     }
 
     /// Notes a write that the member was given.
@@ -83,7 +88,7 @@ impl Gate {
 
     fn keep(&mut self, op: OpCode, xid: i32, arrived: Time, kind: Kind, body: &[u8]) {
         match kind {
-            Kind::Read(_) => self.reads_weight += weight(op),
+            Kind::Read { .. } => self.reads_weight += weight(op),
             Kind::Held(_) => self.held += 1,
             Kind::Submitted => {}
         }
@@ -116,8 +121,34 @@ impl Gate {
 impl Connection {
     /// Keeps a read that has to wait.
     pub(super) fn keep_read(&mut self, op: OpCode, xid: i32, body: &[u8], now: Time) {
-        let kind = Kind::Read(Ids::clone(&self.ids));
+        let kind = Kind::Read { ids: Ids::clone(&self.ids), round: 0 };
         self.gate.keep(op, xid, now, kind, body);
+    }
+
+    /// Keeps a linearizable read, and has the member ask what it must see: with one question for
+    /// all reads that come before the member takes it.
+    pub(super) fn keep_linearizable_read(
+        &mut self,
+        op: OpCode,
+        xid: i32,
+        body: &[u8],
+        desk: &mut Desk<'_>,
+    ) {
+        if !desk.submissions.ends_with_read_index(self.id) {
+            self.gate.asked += 1;
+            let (connection, session, ids) = (self.id, self.session, &self.ids);
+            let origin = Origin { connection, session, xid, ids, arrived: desk.now };
+            desk.submissions.ask(origin, Ask::ReadIndex);
+        }
+        let kind = Kind::Read { ids: Ids::clone(&self.ids), round: self.gate.asked };
+        self.gate.keep(op, xid, desk.now, kind, body);
+    }
+
+    /// The member's answer to the oldest [`Ask::ReadIndex`]: what those reads must see is in the
+    /// tree.
+    pub fn confirmed(&mut self, desk: &mut Desk<'_>) {
+        self.gate.confirmed = self.gate.asked.min(self.gate.confirmed + 1);
+        self.drain_gate(desk);
     }
 
     /// Gives a write to the member, or keeps it while too many reads are in front of it.
@@ -142,12 +173,13 @@ impl Connection {
         while let Some(front) = self.gate.waiting.front() {
             match front.kind {
                 Kind::Submitted => break,
-                Kind::Read(_)
+                Kind::Read { round, .. } if round > self.gate.confirmed => break,
+                Kind::Read { .. }
                     if self.gate.submitted == 0 && self.outbox.len() >= OUTBOX_PAUSE_BYTES =>
                 {
                     break;
                 }
-                Kind::Read(_) | Kind::Held(_) => {}
+                Kind::Read { .. } | Kind::Held(_) => {}
             }
             let Some(waiting) = self.gate.waiting.pop_front() else { break };
             // The bodies are lent out while the connection works on one of them.
@@ -164,7 +196,7 @@ impl Connection {
 
     fn pass(&mut self, waiting: &Waiting, body: &[u8], desk: &mut Desk<'_>) {
         match &waiting.kind {
-            Kind::Read(ids) => {
+            Kind::Read { ids, .. } => {
                 self.gate.reads_weight -= weight(waiting.op);
                 self.serve(waiting, body, ids, desk);
             }

@@ -5,11 +5,13 @@
 //! writes and hands in events ([`Connection::answer`], [`Connection::notify`]).
 //! Guarantees: replies leave in request order; a read behind an unfinished write of its session
 //! runs after that write and before the next one; an event leaves before any reply that shows
-//! its change, because both go through the one outbox while the tree stands still.
+//! its change, because both go through the one outbox while the tree stands still; a linearizable
+//! read runs on a tree that has all that was acknowledged before it came.
 
 mod gate;
 mod handshake;
 mod multi_read;
+mod read_level;
 mod reads;
 mod requests;
 mod stats;
@@ -21,6 +23,7 @@ use base::{ConnectionId, SessionId, Time, Zxid};
 use gate::Gate;
 use jute::Encode;
 use metrics::Metrics;
+use read_level::ReadLevel;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -87,6 +90,10 @@ pub struct Connection {
     session: SessionId,
     timeout: Duration,
     ids: Ids,
+    /// What the session has said of its reads.
+    read_level: ReadLevel,
+    /// Whether its reads wait for a round.
+    reads_linearizably: bool,
     gate: Gate,
     outbox: Vec<u8>,
     last_heard: Time,
@@ -106,6 +113,8 @@ impl Connection {
             session: SessionId::NONE,
             timeout: Duration::ZERO,
             ids: Arc::new(config.auth.initial_ids(remote.ip())),
+            read_level: ReadLevel::Unsaid,
+            reads_linearizably: ReadLevel::Unsaid.is_linearizable(config),
             gate: Gate::default(),
             outbox: Vec::new(),
             last_heard: now,

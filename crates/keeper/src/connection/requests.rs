@@ -1,5 +1,6 @@
 //! Requests of an open session: told apart here, once.
 
+use super::read_level::READS_SCHEME;
 use super::{Connection, Desk, Phase, Reply, Then};
 use base::Zxid;
 use jute::{Decode, Reader, put_int};
@@ -12,6 +13,8 @@ enum Route {
     Immediate,
     /// Against the tree as it stands, behind the session's writes.
     Read,
+    /// Likewise, and the reply shows nodes: linearizable if the session wants that.
+    ReadNodes,
     /// By the member.
     Write,
     /// Not for clients.
@@ -27,14 +30,14 @@ fn route(op: OpCode, alone: bool) -> Route {
         | OpCode::GetAcl
         | OpCode::GetChildren
         | OpCode::GetChildren2
-        | OpCode::Ping
+        | OpCode::MultiRead
+        | OpCode::GetEphemerals
+        | OpCode::GetAllChildrenNumber => Route::ReadNodes,
+        OpCode::Ping
         | OpCode::CheckWatches
         | OpCode::RemoveWatches
-        | OpCode::MultiRead
         | OpCode::SetWatches
         | OpCode::SetWatches2
-        | OpCode::GetEphemerals
-        | OpCode::GetAllChildrenNumber
         | OpCode::AddWatch
         | OpCode::WhoAmI => Route::Read,
         OpCode::Sync if alone => Route::Read,
@@ -69,7 +72,12 @@ impl Connection {
         }
         let body = reader.rest();
         match op.map(|op| (op, route(op, desk.config.alone))) {
-            Some((op, Route::Read)) => self.take_read(op, header.xid, body, desk),
+            Some((op, Route::ReadNodes)) if self.reads_linearizably => {
+                self.keep_linearizable_read(op, header.xid, body, desk);
+            }
+            Some((op, Route::Read | Route::ReadNodes)) => {
+                self.take_read(op, header.xid, body, desk)
+            }
             Some((op, Route::Write)) => self.take_write(op, header.xid, body, desk),
             Some((OpCode::Auth, _)) => self.authenticate(header.xid, reader, desk),
             Some((_, Route::Immediate)) => self.answer_sasl(header.xid, reader),
@@ -99,6 +107,9 @@ impl Connection {
     /// connection without a word.
     fn authenticate(&mut self, xid: i32, mut reader: Reader<'_>, desk: &mut Desk<'_>) {
         let Ok(packet) = AuthPacket::decode(&mut reader) else { return self.close() };
+        if packet.scheme.as_deref() == Some(READS_SCHEME) {
+            return self.choose_reads(xid, packet.auth.unwrap_or_default(), desk);
+        }
         match self.with_proved(&packet, desk) {
             Some(ids) => {
                 self.ids = Arc::new(ids);
@@ -132,7 +143,7 @@ impl Connection {
     }
 
     /// Answers with an error and closes the connection.
-    fn refuse(&mut self, xid: i32, zxid: Zxid, err: i32) {
+    pub(super) fn refuse(&mut self, xid: i32, zxid: Zxid, err: i32) {
         self.reply(Reply { xid, zxid, err, then: Then::Close }, |_| Ok(()));
         self.close();
     }

@@ -2,7 +2,7 @@
 
 use super::results::{put_multi_results, put_result, put_synced, read_sync};
 use super::{Asked, Keeper, Outgoing, Ready, Role, millis};
-use crate::connection::{Desk, Reply, Then};
+use crate::connection::{Connection, Desk, Reply, Then};
 use crate::session::Place;
 use crate::{Clients, Submissions, Watches, namespaces};
 use base::{ConnectionId, SessionId, Time, Zxid};
@@ -75,8 +75,11 @@ impl Keeper {
                 }
             });
         }
-        if let (Role::Replica(replica), Some(_)) = (&mut self.role, origin) {
-            replica.release(session, &mut self.service.ready);
+        if let Role::Replica(replica) = &mut self.role {
+            if origin.is_some() {
+                replica.release(session, &mut self.service.ready);
+            }
+            replica.applied(at, &record.header, &mut self.service.ready, section.outgoing);
         }
         self.answer_ready(section);
     }
@@ -115,6 +118,11 @@ impl Keeper {
                 }
                 Ready::Refused { connection } => clients.with(connection, &mut |c| c.refused()),
                 Ready::Close { connection } => clients.with(connection, &mut |c| c.close()),
+                Ready::Confirmed { connection } => {
+                    self.with_desk(section, connection, |connection, desk| {
+                        connection.confirmed(desk);
+                    });
+                }
                 Ready::CloseAll => clients.with_all(&mut |c| c.close()),
                 Ready::Answer { origin, err } => {
                     if err == ErrorCode::ThrottledOp.number() {
@@ -210,17 +218,30 @@ impl Keeper {
         let ends = origin.op == OpCode::CloseSession && err == 0;
         let then = if ends { Then::Close } else { Then::GoOn };
         let reply = Reply { xid: origin.xid, zxid, err, then };
+        let is_there = self.with_desk(section, origin.connection, |connection, desk| {
+            connection.answer(desk, reply, body);
+        });
+        if !is_there {
+            section.watches.metrics().counters.stale_replies += 1;
+        }
+    }
+
+    /// Whether the connection is there. It may do `step` then.
+    fn with_desk(
+        &self,
+        section: &mut Section<'_>,
+        connection: ConnectionId,
+        step: impl Fn(&mut Connection, &mut Desk<'_>),
+    ) -> bool {
         let Section { tree, watches, clients, submissions, now, .. } = section;
         let config = &self.service.config;
         let mut is_there = false;
-        clients.with(origin.connection, &mut |connection| {
+        clients.with(connection, &mut |connection| {
             is_there = true;
             let mut desk = Desk { now: *now, config, tree, watches: &mut **watches, submissions };
-            connection.answer(&mut desk, reply, body);
+            step(connection, &mut desk);
         });
-        if !is_there {
-            watches.metrics().counters.stale_replies += 1;
-        }
+        is_there
     }
 }
 

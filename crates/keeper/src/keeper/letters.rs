@@ -9,6 +9,7 @@
 use super::batch::Batch;
 use super::outgoing::{BadLetter, Outgoing};
 use super::primary::{Head, Primary};
+use super::reads::Question;
 use super::{Keeper, Moment, Role, Section, Service, millis};
 use crate::session::{Owner, Place};
 use crate::{AskMembers, Ids};
@@ -50,13 +51,13 @@ impl Keeper {
         let Role::Primary(primary) = &mut self.role else { return };
         let moment = Moment { tree, now, wall, members };
         let mut batch = Batch::like(primary.last_batch);
-        for Letter { from, bytes, .. } in letters {
-            if out.has_refused(*from) {
+        for letter in letters {
+            if out.has_refused(letter.from) {
                 continue;
             }
             let service = &mut self.service;
-            if let Err(bad) = primary.letter(service, *from, bytes, moment, &mut batch, out) {
-                out.refuse(*from, bad);
+            if let Err(bad) = primary.letter(service, letter, moment, &mut batch, out) {
+                out.refuse(letter.from, bad);
             }
         }
         primary.finish(batch, out);
@@ -87,7 +88,7 @@ impl Keeper {
     /// applied before this is called: a letter tells of it.
     pub fn answered(&mut self, section: &mut Section<'_>, letter: &[u8]) {
         let Role::Replica(replica) = &mut self.role else { return };
-        if let Err(BadLetter(reason)) = replica.answered(&mut self.service, letter, section.now) {
+        if let Err(BadLetter(reason)) = replica.answered(&mut self.service, letter, section) {
             self.service.events.push(Event::LetterRefused { reason });
         }
         self.answer_ready(section);
@@ -97,7 +98,7 @@ impl Keeper {
     /// ([`Outgoing::reads`]). May be called before that is applied.
     pub fn read_ready(&mut self, section: &mut Section<'_>, context: Context, at_least: Zxid) {
         let Role::Primary(primary) = &mut self.role else { return };
-        primary.syncs.must_see(context, at_least);
+        primary.must_see(context, at_least, section.outgoing);
         self.answer_ready(section);
     }
 }
@@ -106,17 +107,25 @@ impl Primary {
     fn letter(
         &mut self,
         service: &mut Service,
-        from: LinkId,
-        bytes: &[u8],
+        letter: &Letter,
         moment: Moment<'_>,
         batch: &mut Batch,
         out: &mut Outgoing,
     ) -> Result<(), BadLetter> {
-        let packet = Packet::decode(bytes)?;
+        let from = letter.from;
+        let packet = Packet::decode(&letter.bytes)?;
         let mut data = Reader::new(packet.data.unwrap_or_default());
         match packet.kind() {
             Some(PacketKind::Request) => {
                 let request = ForwardedRequest::decode(&mut data)?;
+                // One that its observer master passed on would not know the answer. Like any
+                // failed write the question is answered through the order, which is seen by all.
+                if let Some(question) = Question::of(&request, packet.auth_ids.as_ref())
+                    && question.is_of(letter.node)
+                {
+                    out.reads.push(self.syncs.question(from, question));
+                    return Ok(());
+                }
                 let ids = packet.auth_ids.map(|ids| ids.to_vec()).unwrap_or_default();
                 self.request(service, from, &request, &Ids::new(ids), moment, batch, out)
             }

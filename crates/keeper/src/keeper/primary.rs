@@ -7,6 +7,7 @@
 
 use super::batch::{Batch, BatchSize};
 use super::outgoing::Outgoing;
+use super::reads::Reads;
 use super::syncs::Syncs;
 use super::{Asked, Moment, Ready, Service, millis};
 use crate::prepare::{Changes, Preparation};
@@ -15,7 +16,7 @@ use crate::session::{Owner, Place};
 use crate::submission::{Ask, Submission, Submissions};
 use crate::{Clients, Config, Ids};
 use base::{ConnectionId, SessionId, Time, Zxid};
-use broadcast::ReadLevel;
+use broadcast::{Context, ReadLevel};
 use jute::{Encode, put_int};
 use std::collections::VecDeque;
 use trace::Event;
@@ -36,6 +37,10 @@ pub(super) struct Primary {
     pub(super) last_batch: BatchSize,
     inflight: VecDeque<Inflight>,
     pub(super) syncs: Syncs,
+    /// Own clients' linearizable reads.
+    reads: Reads,
+    /// The last round that the engine was asked for on their behalf.
+    round: Context,
     no_ids: Ids,
 }
 
@@ -78,6 +83,8 @@ impl Primary {
             last_batch: BatchSize::default(),
             inflight: VecDeque::new(),
             syncs: Syncs::default(),
+            reads: Reads::default(),
+            round: Context(0),
             no_ids: Ids::default(),
         }
     }
@@ -126,6 +133,7 @@ impl Primary {
                         service.renewed(session, connection, *timeout_ms, moment.now);
                     }
                 }
+                Ask::ReadIndex => self.reads.wait(submission.connection),
                 Ask::Detach { last_heard } => {
                     let Submission { session, connection, .. } = *submission;
                     service.sessions.detach(session, connection, *last_heard);
@@ -133,6 +141,25 @@ impl Primary {
             }
         }
         self.finish(batch, out);
+        self.begin_round(out);
+    }
+
+    /// Asks the engine what the reads must see that wait for a round, if none is under way.
+    fn begin_round(&mut self, out: &mut Outgoing) {
+        if self.reads.begin() {
+            self.round = self.syncs.next_context();
+            out.reads.push((self.round, ReadLevel::Linearizable));
+        }
+    }
+
+    /// The engine's answer to what it was asked: a round's or a sync's.
+    pub(super) fn must_see(&mut self, context: Context, at_least: Zxid, out: &mut Outgoing) {
+        if context == self.round {
+            self.reads.answer(at_least);
+            self.begin_round(out);
+        } else {
+            self.syncs.must_see(context, at_least);
+        }
     }
 
     /// Hands the transactions of a batch over.
@@ -341,6 +368,7 @@ impl Primary {
     /// Whether something waits for nothing but its turn, which has come.
     pub(super) fn has_ready(&self) -> bool {
         self.syncs.has_links_ready(self.applied)
+            || self.reads.is_ready(self.applied)
             || match self.inflight.front() {
                 Some(Inflight::Answer { .. }) => true,
                 Some(Inflight::Sync { .. }) => self.syncs.is_own_ready(self.applied),
@@ -352,6 +380,7 @@ impl Primary {
     pub(super) fn release(&mut self, ready: &mut Vec<Ready>, out: &mut Outgoing) {
         while self.has_ready() {
             self.syncs.answer_links(self.applied, out);
+            self.reads.release(self.applied, ready);
             match self.inflight.front() {
                 Some(Inflight::Answer { origin, err }) => {
                     let (origin, err) = (*origin, *err);

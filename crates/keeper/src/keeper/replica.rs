@@ -5,11 +5,12 @@
 //! Source: the reference's `FollowerRequestProcessor`, `CommitProcessor` and `Learner`.
 
 use super::outgoing::{BadLetter, Outgoing};
+use super::reads::{Question, Reads};
 use super::waiting::{Queues, Waiting};
-use super::{Asked, Ready, Service};
+use super::{Asked, Ready, Section, Service};
 use crate::Clients;
 use crate::submission::{Ask, Submission, Submissions};
-use base::{ConnectionId, SessionId, Time};
+use base::{ConnectionId, SessionId, Time, Zxid};
 use bytes::Bytes;
 use jute::{Decode, Encode, Reader};
 use std::collections::VecDeque;
@@ -19,7 +20,7 @@ use wire::quorum::{
     ForwardedRequest, Packet, PacketKind, Revalidate, RevalidateReply, put_packet_with_data,
     put_request, put_touch,
 };
-use wire::{ErrorCode, OpCode, Txn};
+use wire::{ErrorCode, OpCode, Txn, TxnHeader};
 
 /// What a replica knows beyond what everyone does.
 #[derive(Debug, Default)]
@@ -31,6 +32,10 @@ pub(super) struct Replica {
     synced: u64,
     /// Connections that want to go on with a session, in the order of the letters.
     renewals: VecDeque<Renewal>,
+    /// Linearizable reads.
+    reads: Reads,
+    /// What the primary was last asked on their behalf.
+    question: Option<Question>,
     /// When the primary was last told who was heard.
     told: Time,
     /// Sessions that were heard since and have no connection any more.
@@ -71,6 +76,13 @@ impl Replica {
                         self.renew(session, connection, timeout_ms, out);
                     }
                 }
+                Ask::ReadIndex => {
+                    self.reads.wait(connection);
+                    self.question.get_or_insert_with(|| Question {
+                        session_id: service.fresh_session(tree).0,
+                        number: 0,
+                    });
+                }
                 Ask::Detach { last_heard } => {
                     let detached = service.sessions.detach(session, connection, last_heard);
                     if let Some(liveness) = detached.filter(|_| last_heard >= self.told) {
@@ -79,6 +91,43 @@ impl Replica {
                 }
             }
         }
+        self.begin_round(out);
+    }
+
+    /// Asks the primary what the reads must see that wait for a round, if none is under way.
+    fn begin_round(&mut self, out: &mut Outgoing) {
+        if let Some(question) = &mut self.question
+            && self.reads.begin()
+        {
+            question.number = question.number.wrapping_add(1);
+            question.put(&mut out.letters);
+        }
+    }
+
+    /// The last question was answered, by a letter or out of the order.
+    fn end_round(&mut self, at_least: Zxid, out: &mut Outgoing) {
+        self.reads.answer(at_least);
+        self.begin_round(out);
+    }
+
+    /// Whether this is what came of the last question, and that is not answered.
+    fn is_answer(&self, session_id: i64, number: i32) -> bool {
+        let is_it = |question: Question| question.is_answered_by(session_id, number);
+        self.reads.is_under_way() && self.question.is_some_and(is_it)
+    }
+
+    /// Everything up to this place is in the tree.
+    pub(super) fn applied(
+        &mut self,
+        at: Zxid,
+        header: &TxnHeader,
+        ready: &mut Vec<Ready>,
+        out: &mut Outgoing,
+    ) {
+        if self.is_answer(header.client_id, header.cxid) {
+            self.end_round(at, out);
+        }
+        self.reads.release(at, ready);
     }
 
     fn write(
@@ -149,13 +198,24 @@ impl Replica {
         &mut self,
         service: &mut Service,
         letter: &[u8],
-        now: Time,
+        section: &mut Section<'_>,
     ) -> Result<(), BadLetter> {
         let packet = Packet::decode(letter)?;
         match packet.kind() {
             Some(PacketKind::Revalidate) => {
                 let mut data = Reader::new(packet.data.unwrap_or_default());
-                self.revalidated(service, RevalidateReply::decode(&mut data)?, now)
+                self.revalidated(service, RevalidateReply::decode(&mut data)?, section.now)
+            }
+            Some(PacketKind::Request) => {
+                let mut data = Reader::new(packet.data.unwrap_or_default());
+                let ForwardedRequest { session_id, cxid, .. } =
+                    ForwardedRequest::decode(&mut data)?;
+                if !self.is_answer(session_id, cxid) {
+                    return Err(BadLetter("nobody asked for that read"));
+                }
+                self.end_round(Zxid(packet.zxid), section.outgoing);
+                self.reads.release(section.tree.last_zxid(), &mut service.ready);
+                Ok(())
             }
             Some(PacketKind::Sync) => {
                 let session = self.syncs.pop_front().ok_or(BadLetter("nobody asked for a sync"))?;

@@ -1,22 +1,24 @@
-//! Syncs at the primary: each waits for the engine to say what it must see, and for that to be
-//! applied.
+//! Syncs at the primary, and what replicas ask for reads: each waits for the engine to say what it
+//! must see, and for that to be applied.
 //!
-//! An own client's has its place among the session's writes; a replica's is answered with a
-//! letter, in the order of the questions of all replicas.
+//! An own client's sync has its place among the session's writes; a replica's is answered with a
+//! letter, in the order of the syncs of all replicas, and so are questions in theirs.
 
 use super::outgoing::Outgoing;
+use super::reads::Question;
 use base::Zxid;
 use broadcast::{Context, LinkId, ReadLevel};
 use bytes::Bytes;
 use std::collections::VecDeque;
 use wire::quorum::{PacketKind, put_packet};
 
-/// All syncs that are not answered.
+/// All that is not answered.
 #[derive(Debug, Default)]
 pub(super) struct Syncs {
     asked: u64,
     own: VecDeque<Sync<Box<[u8]>>>,
     links: VecDeque<Sync<LinkId>>,
+    questions: VecDeque<Sync<(LinkId, Question)>>,
 }
 
 #[derive(Debug)]
@@ -49,6 +51,13 @@ impl Syncs {
         (context, level)
     }
 
+    /// A replica's question for what its reads must see.
+    pub(super) fn question(&mut self, link: LinkId, question: Question) -> (Context, ReadLevel) {
+        let context = self.next_context();
+        self.questions.push_back(Sync { context, at_least: None, asker: (link, question) });
+        (context, ReadLevel::Linearizable)
+    }
+
     /// Takes the oldest own one, answered or not.
     pub(super) fn take_own(&mut self) -> Box<[u8]> {
         self.own.pop_front().expect("the queue of what is under way has as many").asker
@@ -63,6 +72,7 @@ impl Syncs {
         }
         note(&mut self.own, context, at_least);
         note(&mut self.links, context, at_least);
+        note(&mut self.questions, context, at_least);
     }
 
     /// Whether the oldest own one waits for nothing.
@@ -73,6 +83,7 @@ impl Syncs {
     /// Whether a replica is to be told.
     pub(super) fn has_links_ready(&self, applied: Zxid) -> bool {
         self.links.front().is_some_and(|sync| sync.is_ready(applied))
+            || self.questions.front().is_some_and(|asked| asked.is_ready(applied))
     }
 
     /// Tells the replicas whose turn has come.
@@ -82,14 +93,20 @@ impl Syncs {
             put_packet(&mut letter, PacketKind::Sync, 0, None);
             out.answers.push((sync.asker, Bytes::from(letter)));
         }
+        while let Some(asked) = self.questions.pop_front_if(|asked| asked.is_ready(applied)) {
+            let (link, question) = asked.asker;
+            out.answers.extend(asked.at_least.map(|at_least| (link, question.answer(at_least))));
+        }
     }
 
     /// Nobody is at the other end of this link any more.
     pub(super) fn forget(&mut self, link: LinkId) {
         self.links.retain(|sync| sync.asker != link);
+        self.questions.retain(|asked| asked.asker.0 != link);
     }
 
-    fn next_context(&mut self) -> Context {
+    /// A number for what the engine is asked next.
+    pub(super) fn next_context(&mut self) -> Context {
         self.asked += 1;
         Context(self.asked)
     }

@@ -3,7 +3,7 @@
 use super::harness::House;
 use crate::{Config, Letter};
 use base::{NodeId, SessionId, Time, Zxid};
-use broadcast::{Context, LinkId};
+use broadcast::{Context, LinkId, ReadLevel};
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::ops::{Index, IndexMut};
@@ -15,7 +15,7 @@ pub(super) struct Ensemble {
     epoch: i64,
     /// What is on its way from the primary to each replica, in order.
     pub(super) mail: Vec<VecDeque<Mail>>,
-    /// What the primary's engine was asked, with what was proposed by then.
+    /// What the primary's engine was asked, with what was proposed or decided by then.
     pub(super) reads: VecDeque<(Context, Zxid)>,
 }
 
@@ -90,8 +90,13 @@ impl Ensemble {
 
     /// The letters of one replica reach the primary.
     pub(super) fn carry_from(&mut self, of: usize) {
+        self.carry_by(of, of);
+    }
+
+    /// They do so on another's link, as those of an observer do on its master's.
+    pub(super) fn carry_by(&mut self, of: usize, by: usize) {
         let bytes = Bytes::from(std::mem::take(&mut self.houses[of].outgoing.letters));
-        let (from, node) = (self.link(of), NodeId(of as u64));
+        let (from, node) = (self.link(by), NodeId(by as u64 + 1));
         let mut letters = Vec::new();
         let mut at = 0;
         while at < bytes.len() {
@@ -107,8 +112,14 @@ impl Ensemble {
     /// Letters of the primary are put into the mail, and what it asks its engine is noted.
     pub(super) fn collect(&mut self) {
         let house = &mut self.houses[self.primary];
-        let proposed = house.order.back().map_or(house.tree.last_zxid(), |last| last.at);
-        self.reads.extend(house.outgoing.reads.drain(..).map(|(context, _)| (context, proposed)));
+        let decided = house.tree.last_zxid();
+        let proposed = house.order.back().map_or(decided, |last| last.at);
+        let must_see = |level| match level {
+            ReadLevel::Proposed => proposed,
+            ReadLevel::Linearizable => decided,
+        };
+        let asked = house.outgoing.reads.drain(..);
+        self.reads.extend(asked.map(|(context, level)| (context, must_see(level))));
         for (to, letter) in std::mem::take(&mut house.outgoing.answers) {
             let of = self.replicas().find(|of| self.link(*of) == to).unwrap();
             self.mail[of].push_back(Mail::Letter(letter));
@@ -120,7 +131,7 @@ impl Ensemble {
         self.collect();
         let Some((context, at_least)) = self.reads.pop_front() else { return };
         let house = &mut self.houses[self.primary];
-        house.in_section(|keeper, section| keeper.read_ready(section, context, at_least));
+        house.told(|keeper, section| keeper.read_ready(section, context, at_least));
         self.collect();
     }
 
@@ -141,7 +152,7 @@ impl Ensemble {
         match self.mail[of].pop_front() {
             Some(Mail::Delivery(at, item)) => self.houses[of].apply(at, &item),
             Some(Mail::Letter(letter)) => {
-                self.houses[of].in_section(|keeper, section| keeper.answered(section, &letter));
+                self.houses[of].told(|keeper, section| keeper.answered(section, &letter));
             }
             None => {}
         }

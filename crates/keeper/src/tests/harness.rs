@@ -242,7 +242,12 @@ impl House {
 
     pub(super) fn apply(&mut self, at: Zxid, item: &[u8]) {
         self.delivered += 1;
-        self.in_section(|keeper, section| keeper.apply(section, at, item));
+        self.told(|keeper, section| keeper.apply(section, at, item));
+    }
+
+    /// The service hears of something; what its answers made connections submit is prepared.
+    pub(super) fn told(&mut self, hear: impl FnOnce(&mut Keeper, &mut Section<'_>)) {
+        self.in_section(hear);
         self.prepare();
     }
 

@@ -10,12 +10,14 @@ use wire::OpCode;
 struct Asker {
     client: Client,
     next: i32,
-    /// Requests without a reply, oldest first.
-    waits_for: Vec<i32>,
+    /// Requests without a reply, oldest first, each with what its reply must have seen.
+    waits_for: Vec<(i32, i64)>,
+    reads_linearizably: bool,
 }
 
 impl Asker {
-    fn ask(&mut self, ensemble: &mut Ensemble, rng: &mut Rng) {
+    /// `told` is the last place that anybody was told of.
+    fn ask(&mut self, ensemble: &mut Ensemble, rng: &mut Rng, told: i64) {
         if ensemble.is_closed(self.client) {
             return;
         }
@@ -33,18 +35,29 @@ impl Asker {
             _ => frame(OpCode::Exists, &|out| get(&node, false)(out)),
         };
         ensemble.send(self.client, frame);
-        self.waits_for.push(self.next);
+        self.waits_for.push((self.next, if self.reads_linearizably { told } else { 0 }));
         self.next += 1;
     }
 
-    /// Replies come in the order of the requests, and none comes twice.
-    fn check(&mut self, ensemble: &mut Ensemble) {
+    /// Replies come in the order of the requests, and none comes twice. Gives the last place that
+    /// one tells of.
+    fn check(&mut self, ensemble: &mut Ensemble) -> i64 {
         let got = ensemble[self.client.of].got(self.client.slot);
-        let xids: Vec<i32> = got.iter().map(Got::xid).collect();
-        assert_eq!(xids, self.waits_for[..xids.len()]);
-        self.waits_for.drain(..xids.len());
+        let expected = self.waits_for.drain(..got.len());
+        for (got, (xid, must_see)) in got.iter().zip(expected) {
+            assert_eq!(got.xid(), xid);
+            assert!(got.zxid() >= must_see, "{xid} shows {}, not {must_see}", got.zxid());
+        }
         let zxids: Vec<i64> = got.iter().map(Got::zxid).collect();
         assert!(zxids.is_sorted(), "what a client sees never goes back");
+        zxids.last().copied().unwrap_or_default()
+    }
+
+    /// Says how it wants its reads.
+    fn choose(&self, ensemble: &mut Ensemble) {
+        let level: &[u8] = if self.reads_linearizably { b"linearizable" } else { b"local" };
+        ensemble.send(self.client, super::linearizable::auth("reads", level));
+        assert_eq!(ensemble.got(self.client).len(), 1);
     }
 
     /// On another connection, if it has none.
@@ -54,6 +67,7 @@ impl Asker {
         ensemble[of].established(client.slot);
         self.client = client;
         self.waits_for.clear();
+        self.choose(ensemble);
     }
 }
 
@@ -61,21 +75,30 @@ fn run(seed: u64) {
     let mut rng = Rng::new(seed);
     let mut ensemble = Ensemble::new();
     let mut askers: Vec<Asker> = (0..6)
-        .map(|n| Asker { client: ensemble.session(n % 3), next: 1, waits_for: Vec::new() })
+        .map(|n| Asker {
+            client: ensemble.session(n % 3),
+            next: 1,
+            waits_for: Vec::new(),
+            reads_linearizably: n < 4,
+        })
         .collect();
+    askers.iter().for_each(|asker| asker.choose(&mut ensemble));
+    let mut told = 0;
     for _ in 0..400 {
         let of = usize::try_from(rng.below(3)).unwrap();
         let asker = usize::try_from(rng.below(6)).unwrap();
         match rng.below(40) {
             0 => ensemble.elect(of),
             1 => askers[asker].come_back(&mut ensemble, of),
-            2..=15 => askers[asker].ask(&mut ensemble, &mut rng),
+            2..=15 => askers[asker].ask(&mut ensemble, &mut rng, told),
             16..=20 if of != ensemble.primary => ensemble.carry_from(of),
             21..=25 => ensemble.answer_read(),
             26..=31 => ensemble.decide(),
             _ => ensemble.receive(of),
         }
-        askers.iter_mut().for_each(|asker| asker.check(&mut ensemble));
+        for asker in &mut askers {
+            told = told.max(asker.check(&mut ensemble));
+        }
     }
     ensemble.run();
     for asker in &mut askers {
@@ -86,6 +109,6 @@ fn run(seed: u64) {
 }
 
 #[test]
-fn every_request_is_answered_once_in_order_or_its_connection_is_closed() {
+fn every_request_is_answered_once_in_order_or_its_connection_is_closed_and_reads_see_all() {
     (0..200).for_each(run);
 }

@@ -81,9 +81,17 @@ impl ConnectionTask {
         let (consumed, cut) = cutter.cut_frames(bytes, &mut state.connection, &mut desk);
         let LazyWatches { guard, mut counters, .. } = watches;
         drop(guard);
-        counters.connection_did(&state.connection.take_tally());
+        let tally = state.connection.take_tally();
+        counters.connection_did(&tally);
         counters.metrics.counters.bytes_received_count += consumed as u64;
         drop(counters);
+        if tally.auth_failures > 0 {
+            tracing::warn!(
+                %remote,
+                "closing a connection: its addAuth names a scheme that is not offered, or reads \
+                 that are neither linearizable nor local"
+            );
+        }
         // Before the connection is let go: what it submits stays in its order.
         if !submissions.is_empty() {
             service.inbox.submit(submissions);

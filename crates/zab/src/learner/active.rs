@@ -40,7 +40,8 @@ impl Learning {
                 out.push(Output::HeartbeatDue { link: self.link });
                 Ok(())
             }
-            PacketKind::Revalidate | PacketKind::Sync => {
+            // A request that comes back is an answer that only Quorate's primaries write.
+            PacketKind::Revalidate | PacketKind::Sync | PacketKind::Request => {
                 if let Some(observers) = &mut self.observers
                     && observers.answered(frame, packet, out)
                 {
@@ -50,8 +51,7 @@ impl Learning {
                 Ok(())
             }
             // Nothing that a leader says to one who serves.
-            PacketKind::Request
-            | PacketKind::Ack
+            PacketKind::Ack
             | PacketKind::NewLeader
             | PacketKind::FollowerInfo
             | PacketKind::UpToDate
