@@ -28,7 +28,7 @@ use wire::quorum::{
 };
 
 /// Following a leader.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct Learning {
     pub(crate) leader: NodeId,
     link: LinkId,
@@ -54,7 +54,7 @@ pub(crate) struct Learning {
 }
 
 /// How far a learner is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Stage {
     /// The leader is being called.
     Dialling,
