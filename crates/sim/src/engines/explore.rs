@@ -50,9 +50,11 @@ impl Default for Bounds {
 
 impl Bounds {
     /// Those of the gate.
-    pub const GATE: [Bounds; 2] = [
-        Bounds { cold: false, ..Bounds::SMALLEST },
-        Bounds { cold: true, proposals: 0, ..Bounds::SMALLEST },
+    pub const GATE: [Bounds; 4] = [
+        Bounds::SMALLEST,
+        Bounds { crashes: 0, breaks: 1, ..Bounds::SMALLEST },
+        Bounds { crashes: 0, timeouts: 1, ..Bounds::SMALLEST },
+        Bounds { cold: true, proposals: 0, crashes: 0, ..Bounds::SMALLEST },
     ];
     const SMALLEST: Bounds = Bounds {
         members: 3,
