@@ -47,7 +47,7 @@ impl<S: Subject> Small<S> {
         if self.now.since(self.since) > subject.settles_within() {
             violated("a healed core works", self.describe())?;
         }
-        self.from_outside(is_quiet, &mut moves);
+        self.outside_moves(is_quiet, &mut moves);
         Ok(moves)
     }
 
@@ -98,7 +98,7 @@ impl<S: Subject> Small<S> {
         }
     }
 
-    fn from_outside(&self, is_quiet: bool, moves: &mut Vec<Move>) {
+    fn outside_moves(&self, is_quiet: bool, moves: &mut Vec<Move>) {
         for (member, node) in self.nodes.iter().enumerate() {
             if !node.is_up() {
                 if is_quiet || self.left.restarts > 0 {
