@@ -94,12 +94,3 @@ fn every_schedule_with_a_broken_connection_converges() {
     let explored = explored(Bounds { crashes: 0, breaks: 1, ..Bounds::default() });
     assert_eq!(explored.decided, 1);
 }
-
-#[test]
-fn what_is_explored_is_found_out() {
-    let found = |explored: Explored| explored.violation.expect("the flaw is found").0.rule;
-    let bounds = Bounds { crashes: 0, ..Bounds::default() };
-    assert_eq!(found(explore(&bounds, Fixed::<1>::of)), "I13 what is acknowledged is durable");
-    let rule = found(explore(&bounds, Fixed::<3>::of));
-    assert_eq!(rule, "I9 what is decided is durable at a quorum");
-}
