@@ -1,9 +1,11 @@
 //! Runs seeds: `sim --seeds N [--from N]`, or one: `sim --replay SEED [--trace] [--minimize]`;
-//! and whole ensembles of engines: `sim engines [--seeds N] [--from N] [--replay SEED]`.
+//! whole ensembles of engines: `sim engines [--seeds N] [--from N] [--replay SEED]`; and every
+//! schedule of a small one: `sim engines explore [--crashes N] [--proposals N] [--members N]`.
 //!
 //! Exit code 1 if a seed violated an invariant, 2 for a wrong command line.
 
 mod ensembles;
+mod exploring;
 
 use sim::{Ending, Reached};
 use std::process::ExitCode;
@@ -41,6 +43,9 @@ fn parse() -> Result<Command, String> {
 
 fn main() -> ExitCode {
     if std::env::args().nth(1).is_some_and(|word| word == "engines") {
+        if std::env::args().nth(2).is_some_and(|word| word == "explore") {
+            return exploring::main(std::env::args().skip(3));
+        }
         return ensembles::main(std::env::args().skip(2));
     }
     match parse() {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use wire::quorum::Membership;
 
 /// The engine's configuration. Given whole by the caller.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub struct Config {
     /// This member (`myid`).
     pub me: NodeId,
@@ -28,7 +28,7 @@ pub struct Config {
 }
 
 /// Times and sizes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Hash)]
 pub struct Limits {
     /// The unit of the following two (`tickTime`).
     pub tick: Duration,
@@ -61,7 +61,7 @@ pub struct Limits {
 }
 
 /// Whether the log on disk may serve learners.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ReadLogLimit {
     /// Never.
     Never,
@@ -106,7 +106,7 @@ impl Limits {
 }
 
 /// What a member finds on its disk.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub struct Durable {
     /// The largest epoch that it promised.
     pub accepted_epoch: i64,

@@ -13,7 +13,7 @@ use trace::Event;
 use wire::quorum::Address;
 
 /// A member's state beneath its role.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct Core {
     pub(crate) me: NodeId,
     pub(crate) limits: Limits,

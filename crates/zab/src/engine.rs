@@ -17,7 +17,7 @@ use trace::Ensemble as Event;
 use wire::quorum::ServerState;
 
 /// One member's engine.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub struct Zab {
     pub(crate) core: Core,
     mesh: Mesh,
@@ -28,7 +28,7 @@ pub struct Zab {
 }
 
 /// What a member does.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) enum Role {
     Looking(Looking),
     Learning(Box<Learning>),

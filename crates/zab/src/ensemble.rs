@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use wire::quorum::{Address, Membership, PeerAddress};
 
 /// The configurations that count: the committed one, and the next if it was seen.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct Ensemble {
     pub(crate) me: NodeId,
     pub(crate) committed: Membership,

@@ -22,7 +22,7 @@ pub(crate) struct Entry {
 }
 
 /// The history.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct History {
     entries: VecDeque<Entry>,
     /// How many of them are delivered.

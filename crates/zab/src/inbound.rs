@@ -5,7 +5,7 @@
 use bytes::Bytes;
 
 /// The bytes of one link that are not cut yet.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(crate) struct Inbound {
     chunk: Bytes,
     partial: Vec<u8>,

@@ -27,7 +27,7 @@ use trace::Ensemble as Event;
 use wire::quorum::{Packet, PacketKind, packet_len};
 
 /// Leading.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct Leading {
     phase: Phase,
     /// The epoch, once it is proposed.
@@ -54,7 +54,7 @@ pub(crate) struct Leading {
 }
 
 /// How far a leader is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Phase {
     /// It waits for a quorum to come.
     Discovery,

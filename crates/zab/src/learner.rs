@@ -30,7 +30,7 @@ use wire::quorum::{
 };
 
 /// Following a leader.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct Learning {
     pub(crate) leader: NodeId,
     /// Whom it learns from: the leader, or an observer a follower that serves observers.
@@ -62,7 +62,7 @@ pub(crate) struct Learning {
 }
 
 /// How far a learner is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Stage {
     /// The leader is being called.
     Dialling,

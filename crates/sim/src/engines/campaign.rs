@@ -1,7 +1,7 @@
 //! Many seeds, on several threads, and one seed with its trace.
 
 use crate::engines::minimize::minimize;
-use crate::engines::options::{Options, draw_setup};
+use crate::engines::options::{Options, draw_groups, draw_setup};
 use crate::engines::report::{Counts, Report};
 use crate::engines::subject::Subject;
 use crate::engines::world::World;
@@ -77,7 +77,10 @@ fn differs(report: &Report) -> Report {
 /// What a seed says: the protocol's parameters and the world's, and the generator of the rest.
 pub(crate) fn draw<S: Subject>(seed: u64) -> (S, Options, Rng) {
     let mut rng = Rng::new(seed);
-    let setup = draw_setup(&mut rng, S::VOTERS_MIN);
+    let mut setup = draw_setup(&mut rng, S::VOTERS_MIN);
+    if S::GROUPS && rng.one_in(4) {
+        setup.groups = draw_groups(&setup, &mut rng);
+    }
     let subject = S::draw(&setup, &mut rng);
     let options = Options::draw(&mut rng, setup, subject.patience());
     (subject, options, rng)

@@ -1,6 +1,7 @@
 //! Faults: what each strike does, and what mends it.
 
 use crate::engines::clock::UNIT;
+use crate::engines::disk::Disk;
 use crate::engines::heal::Phase;
 use crate::engines::judge::Step;
 use crate::engines::options::{Fault, log_uniform};
@@ -181,14 +182,16 @@ impl<S: Subject> World<S> {
         }
     }
 
-    /// Only who never voted may lose its disk.
+    /// A member loses its disk: a voter only while those that keep theirs are a quorum.
     fn wipe(&mut self, member: usize) -> Step {
-        if member < self.options.setup.voters.len() {
+        let votes = member < self.options.setup.voters.len();
+        if votes && !(S::LOST_VOTERS && self.judge.can_elect(|other| other != member)) {
             return Ok(());
         }
         self.crash(member)?;
-        self.members[member].host.disk = crate::engines::disk::Disk::default();
+        self.members[member].host.disk = Disk { lost: votes, ..Disk::default() };
         self.judge.wiped(member);
+        self.counts.wiped_voters += u64::from(votes);
         self.with(member, |host, _, scene| host.declare(scene))
     }
 

@@ -88,6 +88,7 @@ impl Image {
             registers: self.registers.clone(),
             texts: self.texts.clone(),
             snapshot: self.snapshots.last().copied(),
+            lost: false,
         }
     }
 }
@@ -103,6 +104,8 @@ pub struct Durable {
     pub texts: BTreeMap<&'static str, String>,
     /// The newest snapshot.
     pub snapshot: Option<(Zxid, State)>,
+    /// Whether what was there is lost, and promises with it.
+    pub lost: bool,
 }
 
 impl Durable {
@@ -128,6 +131,8 @@ pub(crate) struct Disk {
     pub(crate) failed: bool,
     pub(crate) fails_next: bool,
     pub(crate) truncations: u64,
+    /// It was wiped, and holds no state since.
+    pub(crate) lost: bool,
 }
 
 impl Disk {
@@ -182,7 +187,7 @@ impl Disk {
     }
 
     pub(crate) fn recovered(&self) -> Durable {
-        self.durable.durable()
+        Durable { lost: self.lost, ..self.durable.durable() }
     }
 
     /// Stores a snapshot of the member's own state, and drops what it makes needless.

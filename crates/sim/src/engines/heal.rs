@@ -59,17 +59,14 @@ impl<S: Subject> World<S> {
         if !self.options.core_only {
             return core;
         }
-        let voters = self.options.setup.voters.len();
-        let size = self.rng.between(voters as u64 / 2 + 1, voters as u64) as usize;
-        let mut left = voters;
-        while left > size {
-            left -= 1;
-            let out = self.rng.below(left as u64 + 1) as usize;
-            let node = self.members[core[out]].host.node;
-            if self.subject.is_replaceable(node) {
-                core.remove(out);
-            } else {
-                core.remove(left);
+        let voters = self.options.setup.voters.len() as u64;
+        let size = self.rng.between(voters / 2 + 1, voters);
+        for _ in size..voters {
+            let out = self.rng.below(voters) as usize;
+            let node = self.members[out].host.node;
+            let rest = |member: usize| member != out && core.contains(&member);
+            if self.subject.is_replaceable(node) && self.judge.can_elect(rest) {
+                core.retain(|member| *member != out);
             }
         }
         core

@@ -5,6 +5,8 @@
 //! have it. Source: invariants I1 to I9 of Zab as the published specifications check them.
 
 use crate::engines::history::{Chain, hash_bytes};
+use crate::engines::quorums::Quorums;
+use crate::engines::subject::Setup;
 use base::{NodeId, Zxid};
 use broadcast::Item;
 use std::collections::BTreeMap;
@@ -53,7 +55,7 @@ pub(crate) struct Holding {
 #[derive(Clone, Debug)]
 pub(crate) struct Judge {
     unique: bool,
-    majority: usize,
+    pub(crate) quorums: Quorums,
     voters: usize,
     entries: BTreeMap<Chain, Entry>,
     places: BTreeMap<Zxid, Chain>,
@@ -62,24 +64,26 @@ pub(crate) struct Judge {
     index: BTreeMap<Chain, usize>,
     pub(crate) holdings: Vec<Holding>,
     established: BTreeMap<i64, NodeId>,
-    /// Voters whose disk was wiped: what they held counts no more, and nothing can be said of it.
-    pub(crate) excused: bool,
+    /// Voters whose disk was wiped and who have no state again: what they held is gone, and they
+    /// have no vote.
+    pub(crate) lost: Vec<bool>,
 }
 
 impl Judge {
     /// Members are numbered, voters first.
-    pub(crate) fn new(unique: bool, voters: usize, members: usize) -> Judge {
+    pub(crate) fn new(unique: bool, setup: &Setup) -> Judge {
+        let members = setup.members().len();
         Judge {
             unique,
-            majority: voters / 2 + 1,
-            voters,
+            quorums: Quorums::of(setup),
+            voters: setup.voters.len(),
             entries: BTreeMap::new(),
             places: BTreeMap::new(),
             order: Vec::new(),
             index: BTreeMap::new(),
             holdings: vec![Holding::default(); members],
             established: BTreeMap::new(),
-            excused: false,
+            lost: vec![false; members],
         }
     }
 
@@ -128,6 +132,20 @@ impl Judge {
         }
         self.entries.insert(chain, Entry { at, item, before, by });
         Ok(chain)
+    }
+
+    /// All histories begin with an entry at this place.
+    pub(crate) fn found(&mut self, at: Zxid) -> Chain {
+        let chain = Chain::ROOT.then(at, 0);
+        let entry = Entry { at, item: 0, before: Chain::ROOT, by: NodeId(0) };
+        self.entries.insert(chain, entry);
+        self.places.insert(at, chain);
+        chain
+    }
+
+    /// The places of all that is decided.
+    pub(crate) fn decided_places(&self) -> impl Iterator<Item = Zxid> + '_ {
+        self.order.iter().map(|chain| self.place(*chain))
     }
 
     /// Whether a history ends with just this entry.
@@ -214,36 +232,40 @@ impl Judge {
     /// Forgets what a member held: its disk is wiped.
     pub(crate) fn wiped(&mut self, index: usize) {
         self.holdings[index] = Holding::default();
-        self.excused |= index < self.voters;
+        self.lost[index] = index < self.voters;
+    }
+
+    /// It has a state again, and its vote.
+    pub(crate) fn restored(&mut self, index: usize) {
+        self.lost[index] = false;
+    }
+
+    /// Whether these, without those that have no vote, are a quorum.
+    pub(crate) fn can_elect(&self, is_in: impl Fn(usize) -> bool) -> bool {
+        self.quorums.is_quorum(|member| !self.lost[member] && is_in(member))
     }
 
     /// I9: a quorum holds all that is decided, and no other quorum could elect who does not.
     fn durability(&self) -> Step {
-        if self.order.is_empty() || self.excused {
+        if self.order.is_empty() {
             return Ok(());
         }
         let voters = &self.holdings[..self.voters];
         let positions: Vec<usize> = voters.iter().map(|h| self.position(h.tip)).collect();
-        let holders = positions.iter().filter(|position| **position >= self.order.len()).count();
+        let has_all = |member: usize| positions[member] >= self.order.len();
         let decided = self.describe(self.frontier());
-        if holders < self.majority {
-            let evidence = format!(
-                "{decided} is decided and durable at {holders} of {} voters: {positions:?}",
-                self.voters
-            );
+        // What a lost disk held was there: it is the others that must not decide without it.
+        if !self.quorums.is_quorum(|member| self.lost[member] || has_all(member)) {
+            let evidence = format!("{decided} is decided and durable up to {positions:?}");
             return violated("I9 what is decided is durable at a quorum", evidence);
         }
         for (index, holding) in voters.iter().enumerate() {
-            let Some(rank) = holding.rank.filter(|_| positions[index] < self.order.len()) else {
-                continue;
-            };
-            let beaten = voters.iter().filter(|other| other.rank <= Some(rank)).count();
-            if beaten >= self.majority {
-                let evidence = format!(
-                    "member {index} lacks {decided} and with {rank:?} wins against {beaten} \
-                     of {} voters",
-                    self.voters
-                );
+            let runs = !has_all(index) && !self.lost[index] && self.quorums.weighs(index);
+            let Some(rank) = holding.rank.filter(|_| runs) else { continue };
+            if self.can_elect(|other| voters[other].rank <= Some(rank)) {
+                let ranks: Vec<_> = voters.iter().map(|voter| voter.rank).collect();
+                let evidence =
+                    format!("member {index} lacks {decided} and with {rank:?} wins: {ranks:?}");
                 return violated("I9 who can win an election has what is decided", evidence);
             }
         }
@@ -276,6 +298,13 @@ impl Judge {
     /// In how many periods somebody led.
     pub(crate) fn periods(&self) -> u64 {
         self.established.len() as u64
+    }
+
+    /// All that it remembers and that a later verdict may rest on, apart from what disks hold.
+    pub(crate) fn memory(&self) -> impl Iterator<Item = u64> + '_ {
+        let led = self.established.iter().flat_map(|(period, by)| [period.cast_unsigned(), by.0]);
+        let known = self.entries.keys().map(|chain| chain.0);
+        known.chain([self.frontier().0]).chain(led)
     }
 
     /// Whether all of a history is decided.

@@ -53,7 +53,7 @@ pub enum Fault {
     ClockRate,
     /// A clock jumps ahead.
     ClockJump,
-    /// An observer comes back with an empty disk.
+    /// A member comes back with an empty disk: an observer, or one of few enough voters.
     Wipe,
     /// A state that came cannot be stored.
     StoreFailure,
@@ -174,7 +174,19 @@ pub(crate) fn draw_setup(rng: &mut Rng, voters_min: u64) -> Setup {
     let voters = *rng.pick(&[1, 2, 3, 3, 3, 3, 4, 5, 5, 6, 7]).max(&voters_min);
     let observers = *rng.pick(&[0, 0, 1, 2]);
     let nodes = |from: u64, count: u64| (from..from + count).map(NodeId).collect();
-    Setup { voters: nodes(1, voters), observers: nodes(voters + 1, observers) }
+    Setup { voters: nodes(1, voters), observers: nodes(voters + 1, observers), groups: vec![] }
+}
+
+/// One to three groups; weights of 0 to 3, and somebody weighs something.
+pub(crate) fn draw_groups(setup: &Setup, rng: &mut Rng) -> Vec<Vec<(NodeId, u64)>> {
+    let mut groups = vec![Vec::new(); rng.between(1, 3) as usize];
+    for (nth, voter) in setup.voters.iter().enumerate() {
+        let weight = if nth == 0 { 1 } else { *rng.pick(&[0, 1, 1, 1, 2, 3]) };
+        let group = rng.below(groups.len() as u64) as usize;
+        groups[group].push((*voter, weight));
+    }
+    groups.retain(|group| !group.is_empty());
+    groups
 }
 
 impl fmt::Display for Options {
@@ -182,10 +194,11 @@ impl fmt::Display for Options {
         let Options { setup, duration, latency, sync, think, burst, checkpoint, .. } = self;
         write!(
             f,
-            "{} voters, {} observers, {duration:.1?}, latency {latency:.2?}, sync {sync:.2?}, think \
+            "{} voters, {} groups, {} observers, {duration:.1?}, latency {latency:.2?}, sync {sync:.2?}, think \
              {think:.2?}, burst {burst}, checkpoint {checkpoint:.2?}, cuts {} %, reads {} %, kept {}, \
              core only {}, {} strikes",
             setup.voters.len(),
+            setup.groups.len(),
             setup.observers.len(),
             self.cuts,
             self.reads,

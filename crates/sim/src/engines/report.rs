@@ -30,6 +30,10 @@ pub struct Counts {
     pub resets: u64,
     pub log_reads: u64,
     pub checkpoints: u64,
+    pub wiped_voters: u64,
+    pub roll_overs: u64,
+    pub replica_reads: u64,
+    pub grouped: u64,
     pub faults: BTreeMap<Fault, u64>,
     /// The slowest convergence of a healed core, in thousandths of what is allowed, and its seed.
     pub slowest: (u64, u64),
@@ -48,7 +52,7 @@ impl Counts {
         }
     }
 
-    fn numbers(&mut self) -> [&mut u64; 18] {
+    fn numbers(&mut self) -> [&mut u64; 22] {
         [
             &mut self.seeds,
             &mut self.steps,
@@ -68,6 +72,10 @@ impl Counts {
             &mut self.resets,
             &mut self.log_reads,
             &mut self.checkpoints,
+            &mut self.wiped_voters,
+            &mut self.roll_overs,
+            &mut self.replica_reads,
+            &mut self.grouped,
         ]
     }
 }
@@ -96,6 +104,11 @@ impl fmt::Display for Counts {
             f,
             "truncations {}, states sent {}, resets {}, logs read {}, checkpoints {}",
             self.truncations, self.transfers, self.resets, self.log_reads, self.checkpoints
+        )?;
+        writeln!(
+            f,
+            "wiped voters {}, roll-overs {}, reads at replicas {}, ensembles with groups {}",
+            self.wiped_voters, self.roll_overs, self.replica_reads, self.grouped
         )?;
         let (slowest, seed) = self.slowest;
         writeln!(

@@ -65,6 +65,8 @@ pub(crate) struct Service {
     outstanding: BTreeMap<u64, Zxid>,
     lapsed: BTreeMap<u64, Zxid>,
     reads: BTreeMap<u64, Read>,
+    /// Of a primary: reads that replicas have asked for by letter, and on which link.
+    asked: BTreeMap<u64, LinkId>,
     /// Up to here a state that came held more than its name says: it may be delivered again.
     pub(crate) fuzzy: Zxid,
 }
@@ -91,6 +93,20 @@ impl Service {
     pub(crate) fn read(&mut self, id: u64, level: ReadLevel, bound: Zxid) -> Input {
         self.reads.insert(id, Read { level, bound, ready: None });
         Input::ReadRequested { context: Context(id), level }
+    }
+
+    /// A read at a replica: its primary is asked by letter.
+    pub(crate) fn read_by_letter<S: Subject>(
+        &mut self,
+        subject: &S,
+        id: u64,
+        level: ReadLevel,
+        bound: Zxid,
+    ) -> Input {
+        self.reads.insert(id, Read { level, bound, ready: None });
+        let mut body = id.to_be_bytes().to_vec();
+        body.push(u8::from(level == ReadLevel::Linearizable));
+        Input::Forward { letter: subject.letter(Letter::Request, body.into()) }
     }
 
     fn lapse(&mut self) {
@@ -258,7 +274,8 @@ impl<E: Machine<Input = Input, Output = Output>> Host<E> {
 
     fn outcome(&mut self, context: Context, decision: Decision) -> Step {
         let (node, id) = (self.node.0, context.0);
-        if self.service.reads.remove(&id).is_some() {
+        let own = self.service.reads.remove(&id).is_some();
+        if own || self.service.asked.remove(&id).is_some() {
             return Ok(()); // a read that cannot run here
         }
         let current = self.service.outstanding.remove(&id).is_some();
@@ -288,6 +305,12 @@ impl<E: Machine<Input = Input, Output = Output>> Host<E> {
         at_least: Zxid,
         scene: &mut Scene<'_, S>,
     ) -> Step {
+        if let Some(to) = self.service.asked.remove(&context.0) {
+            let body = [at_least.0.to_be_bytes(), context.0.to_be_bytes()].concat();
+            let letter = scene.subject.letter(Letter::Answer, body.into());
+            self.inputs.push_back(Input::Answer { to, letter });
+            return Ok(());
+        }
         let Some(read) = self.service.reads.get_mut(&context.0).filter(|r| r.ready.is_none())
         else {
             let evidence = format!("node {}: {context:?}", self.node.0);
@@ -308,7 +331,9 @@ impl<E: Machine<Input = Input, Output = Output>> Host<E> {
     pub(crate) fn finish_reads<S>(&mut self, scene: &mut Scene<'_, S>) {
         let last = self.state.last;
         self.service.reads.retain(|id, read| {
-            let done = read.ready.is_some_and(|at_least| at_least <= last);
+            // Where a period begins is no entry: all before it is applied when the view says so.
+            let is_here = |at_least: Zxid| at_least <= last || at_least.counter() == 0;
+            let done = read.ready.is_some_and(is_here);
             if done {
                 scene.told.push(Told::ReadDone { id: *id });
             }
@@ -323,7 +348,17 @@ impl<E: Machine<Input = Input, Output = Output>> Host<E> {
         letter: &Bytes,
         scene: &mut Scene<'_, S>,
     ) {
-        let Some(id) = scene.subject.body(letter).and_then(|body| word(&body, 0)) else { return };
+        let Some(body) = scene.subject.body(letter) else { return };
+        let Some(id) = word(&body, 0) else { return };
+        if let Some(linearizable) = body.get(8) {
+            self.service.asked.insert(id, from);
+            let level = match linearizable {
+                0 => ReadLevel::Proposed,
+                _ => ReadLevel::Linearizable,
+            };
+            self.inputs.push_back(Input::ReadRequested { context: Context(id), level });
+            return;
+        }
         if let Some(input) = self.service.propose(scene.subject, &[id]) {
             self.inputs.push_back(input);
         }
@@ -338,10 +373,15 @@ impl<E: Machine<Input = Input, Output = Output>> Host<E> {
         letter: &Bytes,
         scene: &mut Scene<'_, S>,
     ) -> Step {
-        let Some(seen) = scene.subject.body(letter).and_then(|body| word(&body, 0)) else {
+        let body = scene.subject.body(letter).unwrap_or_default();
+        let Some(seen) = word(&body, 0) else {
             return violated("letters arrive as they were written", format!("{letter:?}"));
         };
         let seen = Zxid(seen as i64);
+        if let Some(id) = word(&body, 8) {
+            let is_open = self.service.reads.contains_key(&id);
+            return if is_open { self.ready(Context(id), seen, scene) } else { Ok(()) };
+        }
         if seen <= self.state.last {
             return Ok(());
         }

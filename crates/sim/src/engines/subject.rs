@@ -17,6 +17,8 @@ pub struct Setup {
     pub voters: Vec<NodeId>,
     /// Those who only listen.
     pub observers: Vec<NodeId>,
+    /// Groups of voters with their weights; none if all count alike.
+    pub groups: Vec<Vec<(NodeId, u64)>>,
 }
 
 impl Setup {
@@ -78,6 +80,12 @@ pub trait Subject: Clone + Send + Sync + 'static {
     /// The fewest voters that it can have.
     const VOTERS_MIN: u64 = 1;
 
+    /// Whether voters may have groups and weights.
+    const GROUPS: bool = false;
+
+    /// Whether a voter may come back with an empty disk, and must not vote until it has a state.
+    const LOST_VOTERS: bool = false;
+
     /// The protocol's own parameters, by seed.
     fn draw(setup: &Setup, rng: &mut Rng) -> Self;
 
@@ -110,6 +118,16 @@ pub trait Subject: Clone + Send + Sync + 'static {
     /// Up to which entry a restart replays the log into the state.
     fn replayed(&self, durable: &Durable) -> Zxid {
         durable.last()
+    }
+
+    /// Where every member's history begins, with what registers, if not with nothing.
+    fn begins(&self) -> Option<(Zxid, Registers)> {
+        None
+    }
+
+    /// Whether a period ends with an entry at this place, for it has no more.
+    fn is_end_of_period(&self, _at: Zxid) -> bool {
+        false
     }
 
     /// What it shows of itself.

@@ -2,7 +2,7 @@
 
 mod fixed;
 
-use crate::engines::{Campaign, Counts, Report, ZabSubject, replay};
+use crate::engines::{Bounds, Campaign, Counts, Explored, Report, ZabSubject, explore, replay};
 use fixed::Fixed;
 
 fn campaign<const FLAW: usize>(seeds: u64) -> (Counts, Vec<Report>) {
@@ -64,4 +64,33 @@ fn what_the_service_is_told_wrongly_is_found() {
 fn who_never_comes_together_or_is_never_quiet_is_found() {
     assert_eq!(rule::<9>(), "a healed core works");
     assert_eq!(rule::<10>(), "a quiet ensemble is quiet");
+}
+
+fn explored(bounds: Bounds) -> Explored {
+    let explored = explore(&bounds, ZabSubject::small);
+    if let Some((violation, steps)) = &explored.violation {
+        panic!("{}\n{violation}", steps.join("\n"));
+    }
+    println!("{bounds}: {explored}");
+    assert!(explored.finished && explored.ends > 0, "{explored}");
+    explored
+}
+
+#[test]
+fn every_schedule_of_a_proposal_and_a_crash_converges() {
+    let explored = explored(Bounds::default());
+    assert!(explored.states > 10_000 && explored.depth > 14, "{explored}");
+    assert_eq!((explored.decided, explored.periods), (1, 2));
+}
+
+#[test]
+fn every_schedule_of_a_cold_start_converges() {
+    let explored = explored(Bounds { cold: true, proposals: 0, crashes: 0, ..Bounds::default() });
+    assert!(explored.states > 100 && explored.periods == 1, "{explored}");
+}
+
+#[test]
+fn every_schedule_with_a_broken_connection_converges() {
+    let explored = explored(Bounds { crashes: 0, breaks: 1, ..Bounds::default() });
+    assert_eq!(explored.decided, 1);
 }

@@ -116,6 +116,9 @@ impl<E: Machine<Input = Input, Output = Output>> Host<E> {
         let chain = scene.judge.cut(state.chain, at);
         self.disk.live.install(at, state, chain);
         self.disk.durable.install(at, state, chain);
+        if std::mem::take(&mut self.disk.lost) {
+            scene.judge.restored(self.index);
+        }
         self.state = state;
         self.service.fuzzy = state.last;
         self.declare(scene)?;

@@ -24,7 +24,8 @@ impl<S: Subject> World<S> {
         let first = self.next_id;
         self.next_id += count;
         if reads {
-            return self.read(member, first);
+            let primary = self.primary().filter(|_| self.rng.percent(40));
+            return self.read(primary.unwrap_or(member), first);
         }
         let ids: Vec<u64> = (first..first + count).collect();
         // Most clients are where the primary is, so that it has several proposals under way.
@@ -72,8 +73,6 @@ impl<S: Subject> World<S> {
 
     /// A read is to be allowed at this member.
     pub(crate) fn read(&mut self, index: usize, id: u64) -> Step {
-        // Those of replicas go through letters, which others test.
-        let index = self.primary().filter(|_| self.rng.percent(80)).unwrap_or(index);
         let member = &self.members[index];
         if member.host.engine.is_none() || member.paused {
             return Ok(());
@@ -82,8 +81,13 @@ impl<S: Subject> World<S> {
         let linearizable = healing || self.rng.one_in(2);
         let level = if linearizable { ReadLevel::Linearizable } else { ReadLevel::Proposed };
         let bound = self.judge.place(self.judge.frontier());
+        let by_letter = matches!(member.host.view, Some(View::Replica { .. }));
+        self.counts.replica_reads += u64::from(by_letter);
         self.with(index, |host, now, scene| {
-            let input = host.service.read(id, level, bound);
+            let input = match by_letter {
+                true => host.service.read_by_letter(scene.subject, id, level, bound),
+                false => host.service.read(id, level, bound),
+            };
             host.handle(now, input, scene)
         })
     }

@@ -3,7 +3,7 @@
 use crate::engines::chaos::Mend;
 use crate::engines::clock::Clock;
 use crate::engines::heal::Phase;
-use crate::engines::history::{Chain, hash_bytes, mix};
+use crate::engines::history::{Chain, State, hash_bytes, mix};
 use crate::engines::host::{Effect, Host, Scene};
 use crate::engines::judge::{Judge, Step, violated};
 use crate::engines::net::Net;
@@ -11,7 +11,7 @@ use crate::engines::options::Options;
 use crate::engines::report::{Counts, Report};
 use crate::engines::service::Told;
 use crate::engines::subject::Subject;
-use base::{Machine, Rng, Time, Zxid};
+use base::{Machine, NodeId, Rng, Time, Zxid};
 use broadcast::{Input, LinkId};
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
@@ -117,7 +117,7 @@ impl<S: Subject> World<S> {
         let nodes = options.setup.members();
         let hosts = nodes.iter().enumerate().map(|(index, node)| Host::new(*node, index));
         let members: Vec<Member<S::Engine>> = hosts.map(Member::new).collect();
-        let (voters, count) = (options.setup.voters.len(), members.len());
+        let count = members.len();
         let mut world = World {
             unit: subject.patience(),
             subject,
@@ -127,7 +127,7 @@ impl<S: Subject> World<S> {
             order: 0,
             members,
             net: Net::new(count),
-            judge: Judge::new(S::UNIQUE_PLACES, voters, count),
+            judge: Judge::new(S::UNIQUE_PLACES, &options.setup),
             logs: vec![Chain::ROOT; count],
             effects: Vec::new(),
             told: Vec::new(),
@@ -144,7 +144,28 @@ impl<S: Subject> World<S> {
         world
     }
 
+    /// All have the same history already.
+    fn found(&mut self) {
+        let Some((at, registers)) = self.subject.begins() else { return };
+        let chain = self.judge.found(at);
+        let state = State { last: at, count: 1, chain, work: Zxid::ZERO };
+        for (member, log) in self.members.iter_mut().zip(&mut self.logs) {
+            let disk = &mut member.host.disk;
+            for image in [&mut disk.live, &mut disk.durable] {
+                image.install(at, state, chain);
+                image.registers.clone_from(&registers);
+            }
+            *log = chain;
+            let rank = self.subject.rank(&registers, at);
+            let held =
+                self.judge.holds(member.host.index, chain, rank, self.subject.periods(&registers));
+            held.expect("nothing is decided yet");
+        }
+        self.judge.shown(NodeId(0), chain).expect("all have it");
+    }
+
     fn begin(&mut self) {
+        self.found();
         for member in 0..self.members.len() {
             let delay = self.between(Duration::ZERO, self.unit);
             self.schedule(delay, Event::Start { member });
@@ -179,6 +200,11 @@ impl<S: Subject> World<S> {
         self.counts.simulated = self.now.since(Time::ZERO);
         self.counts.decided = self.judge.decided() as u64;
         self.counts.periods = self.judge.periods();
+        let ends = |at: &Zxid| self.subject.is_end_of_period(*at);
+        let ended: BTreeSet<u32> =
+            self.judge.decided_places().filter(ends).map(Zxid::epoch).collect();
+        self.counts.roll_overs = ended.len() as u64;
+        self.counts.grouped = u64::from(!self.options.setup.groups.is_empty());
         for member in &self.members {
             self.counts.frames += member.host.frames;
             self.counts.transfers += member.host.transfers;

@@ -21,6 +21,8 @@ pub struct ZabSubject {
     membership: Membership,
     observer_port: Option<u16>,
     limits: Limits,
+    /// Whether the history begins near the end of what a counter can count.
+    begins_late: bool,
 }
 
 impl Subject for ZabSubject {
@@ -29,13 +31,10 @@ impl Subject for ZabSubject {
     const UNIQUE_PLACES: bool = true;
     /// One server alone is no ensemble.
     const VOTERS_MIN: u64 = 2;
+    const GROUPS: bool = true;
+    const LOST_VOTERS: bool = true;
 
     fn draw(setup: &Setup, rng: &mut Rng) -> ZabSubject {
-        let mut text = String::new();
-        for node in setup.members() {
-            let kind = if setup.voters.contains(&node) { "participant" } else { "observer" };
-            let _infallible = writeln!(text, "server.{0}=10.0.0.{0}:2888:3888:{kind}", node.0);
-        }
         let tick = Duration::from_millis(*rng.pick(&[40, 100, 400, 2000]));
         let notify_min = Duration::from_millis(*rng.pick(&[20, 200]));
         let limits = Limits {
@@ -49,11 +48,12 @@ impl Subject for ZabSubject {
             recent_entries: *rng.pick(&[1, 3, 20, 500]),
             force_snapshot: rng.one_in(8),
             read_log: *rng.pick(&[ReadLogLimit::Never, ReadLogLimit::Host]),
+            counter_max: *rng.pick(&[Limits::default().counter_max, 40, 400]),
             ..Limits::default()
         };
-        let membership = Membership::parse(&text, &Rules::DEFAULT).expect("the text is good");
+        let begins_late = rng.one_in(8);
         let observer_port = rng.one_in(2).then_some(2191);
-        ZabSubject { membership, observer_port, limits }
+        ZabSubject { membership: membership(setup), observer_port, limits, begins_late }
     }
 
     fn recover(
@@ -75,14 +75,14 @@ impl Subject for ZabSubject {
             limits: self.limits,
         };
         let (accepted_epoch, current_epoch) = epochs(&durable.registers);
-        let last = durable.last();
+        let (last, is_lost) = (durable.last(), durable.lost);
         let durable = zab::Durable {
             accepted_epoch,
             // What is logged of an epoch came behind the whole initial history of it.
             current_epoch: current_epoch.max(i64::from(last.epoch())),
             last,
             recent: durable.entries.clone(),
-            is_lost: false,
+            is_lost,
         };
         Zab::recover(config, durable, now, out)
     }
@@ -96,6 +96,16 @@ impl Subject for ZabSubject {
         limits.sync_time() * 60
             + limits.init_time() * 10
             + limits.notify_max.min(limits.tick * 100) * 10
+    }
+
+    fn begins(&self) -> Option<(Zxid, Registers)> {
+        let at = Zxid(1 << 32 | i64::from(Limits::default().counter_max - 30));
+        let registers = Registers::from([("acceptedEpoch", 1), ("currentEpoch", 1)]);
+        self.begins_late.then_some((at, registers))
+    }
+
+    fn is_end_of_period(&self, at: Zxid) -> bool {
+        at.counter() >= self.limits.counter_max
     }
 
     fn observe(&self, engine: &Zab) -> Option<Observation> {
@@ -169,6 +179,18 @@ impl Subject for ZabSubject {
 }
 
 impl ZabSubject {
+    /// For an exploration: an election takes the first quorum that agrees.
+    #[must_use]
+    pub fn small(setup: &Setup) -> ZabSubject {
+        let limits = Limits { finalize_wait: Duration::ZERO, ..Limits::default() };
+        ZabSubject {
+            membership: membership(setup),
+            limits,
+            observer_port: None,
+            begins_late: false,
+        }
+    }
+
     /// The packets of a frame; none if it belongs to an election.
     fn packets<'f>(&self, channel: Channel, frame: &'f Bytes) -> Vec<Packet<'f>> {
         let mut packets = Vec::new();
@@ -188,6 +210,23 @@ fn request(body: &[u8]) -> Bytes {
         ForwardedRequest { session_id: 1, cxid: 0, op: OpCode::Sync.number(), body }.encode(data);
     });
     Bytes::from(packet)
+}
+
+/// The configuration of these members.
+fn membership(setup: &Setup) -> Membership {
+    let mut text = String::new();
+    for node in setup.members() {
+        let kind = if setup.voters.contains(&node) { "participant" } else { "observer" };
+        let _infallible = writeln!(text, "server.{0}=10.0.0.{0}:2888:3888:{kind}", node.0);
+    }
+    for (group, voters) in setup.groups.iter().enumerate() {
+        let ids: Vec<String> = voters.iter().map(|(node, _)| node.0.to_string()).collect();
+        let _infallible = writeln!(text, "group.{}={}", group + 1, ids.join(":"));
+        for (node, weight) in voters {
+            let _infallible = writeln!(text, "weight.{}={weight}", node.0);
+        }
+    }
+    Membership::parse(&text, &Rules::DEFAULT).expect("the text is good")
 }
 
 /// The promised and the installed epoch.

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// The configuration of an ensemble.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Membership {
     version: i64,
     pub(super) servers: BTreeMap<i64, Server>,
@@ -23,7 +23,7 @@ pub struct Membership {
 }
 
 /// Groups and weights.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Hierarchy {
     /// The group of each server that has one.
     groups: BTreeMap<i64, i64>,

@@ -60,7 +60,7 @@ impl PeerAddress {
 }
 
 /// A server of an ensemble. It has an address, and its addresses are sorted, each there once.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Server {
     id: i64,
     role: Role,

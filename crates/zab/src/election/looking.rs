@@ -15,7 +15,7 @@ use trace::Ensemble as Event;
 use wire::quorum::ServerState;
 
 /// An election, from one member's side.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct Looking {
     proposal: Vote,
     /// Since when it looks.
@@ -32,7 +32,7 @@ pub(crate) struct Looking {
 }
 
 /// How an election ended.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct Decided {
     pub(crate) vote: Vote,
     pub(crate) supporters: BTreeSet<NodeId>,

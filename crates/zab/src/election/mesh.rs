@@ -21,7 +21,7 @@ use wire::quorum::{
 };
 
 /// All links of the channel.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(crate) struct Mesh {
     links: BTreeMap<LinkId, Link>,
     peers: BTreeMap<NodeId, Peer>,
@@ -29,13 +29,13 @@ pub(crate) struct Mesh {
     listen_at: Option<Time>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 struct Link {
     stage: Stage,
     inbound: Inbound,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Stage {
     /// We called.
     Dialled(NodeId),
@@ -46,7 +46,7 @@ enum Stage {
 }
 
 /// What is known of a member.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 struct Peer {
     ready: Option<LinkId>,
     dialled: Option<LinkId>,
@@ -59,7 +59,7 @@ struct Peer {
 }
 
 /// What a link brought.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct Message {
     pub(crate) from: NodeId,
     pub(crate) heard: Heard,

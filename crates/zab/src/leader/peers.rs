@@ -6,7 +6,7 @@ use broadcast::LinkId;
 use std::collections::{BTreeMap, VecDeque};
 
 /// One learner's link.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct Learner {
     pub(crate) node: NodeId,
     pub(crate) stage: Stage,
@@ -27,7 +27,7 @@ pub(crate) struct Learner {
 }
 
 /// How far a learner is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Stage {
     /// It has not said who it is.
     Nameless,

@@ -14,7 +14,7 @@ use std::collections::VecDeque;
 use wire::quorum::{PacketKind, put_packet};
 
 /// What is asked and not answered.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(super) struct Reads {
     /// Until this place is decided.
     proposed: VecDeque<(Context, Zxid)>,

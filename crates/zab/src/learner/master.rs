@@ -24,7 +24,7 @@ use trace::Ensemble as Event;
 use wire::quorum::{PacketKind, packet_len, put_packet};
 
 /// The observers of a follower that serves.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct ObserverMaster {
     /// The epoch that this member has of its leader.
     epoch: i64,

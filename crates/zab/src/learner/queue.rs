@@ -8,7 +8,7 @@ use broadcast::Item;
 use std::collections::VecDeque;
 
 /// Proposals in order.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(super) struct Queue {
     items: VecDeque<(Zxid, Item)>,
     decided: usize,

@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 /// What is wrong with it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Flaw {
     None,
     AcknowledgesEarly,
@@ -70,13 +70,19 @@ pub(crate) const FLAWS: [Flaw; 14] = [
     Flaw::ServesUndecided,
 ];
 
+impl<const FLAW: usize> Fixed<FLAW> {
+    pub(crate) fn of(setup: &Setup) -> Self {
+        Fixed { setup: setup.clone() }
+    }
+}
+
 impl<const FLAW: usize> Subject for Fixed<FLAW> {
     type Engine = Member;
     const NAME: &'static str = "fixed";
     const UNIQUE_PLACES: bool = true;
 
     fn draw(setup: &Setup, _rng: &mut Rng) -> Self {
-        Fixed { setup: setup.clone() }
+        Fixed::of(setup)
     }
 
     fn recover(
@@ -116,7 +122,7 @@ impl<const FLAW: usize> Subject for Fixed<FLAW> {
     }
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 struct Peer {
     acked: Zxid,
     votes: bool,
@@ -124,7 +130,7 @@ struct Peer {
 }
 
 /// One member.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct Member {
     flaw: Flaw,
     node: NodeId,

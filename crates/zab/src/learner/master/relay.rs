@@ -20,7 +20,7 @@ use wire::quorum::{
 type Asker = Option<LinkId>;
 
 /// What the leader is yet to answer.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(super) struct Asked {
     syncs: VecDeque<Asker>,
     /// Sessions that are to be renewed.
