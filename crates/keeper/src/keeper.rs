@@ -12,6 +12,7 @@
 mod apply;
 mod batch;
 mod letters;
+mod locals;
 mod outgoing;
 mod primary;
 mod replica;
@@ -25,7 +26,7 @@ pub use outgoing::{Outgoing, Refused};
 
 use crate::session::{Expiry, Place, SessionIds, password};
 use crate::submission::{Ask, Submission, Submissions};
-use crate::{AskMembers, Clients, Config};
+use crate::{AskMembers, Clients, Config, LocalSessions};
 use base::{ConnectionId, SessionId, Time, WallTime, Zxid};
 use bytes::Bytes;
 use primary::Primary;
@@ -58,7 +59,10 @@ enum Role {
 #[derive(Debug)]
 struct Service {
     config: Arc<Config>,
+    /// Sessions that all members know.
     sessions: Expiry,
+    /// Sessions that only this member knows.
+    locals: Expiry,
     session_ids: SessionIds,
     ready: Vec<Ready>,
     events: Vec<Event>,
@@ -115,6 +119,7 @@ impl Keeper {
     pub fn new(config: Arc<Config>, wall: WallTime) -> Keeper {
         let service = Service {
             sessions: Expiry::new(config.tick),
+            locals: Expiry::new(config.tick),
             session_ids: SessionIds::new(config.server_id, wall),
             ready: Vec::new(),
             events: Vec::new(),
@@ -129,10 +134,16 @@ impl Keeper {
         &self.service.config
     }
 
-    /// The sessions by deadline.
+    /// The sessions that all members know, by deadline.
     #[must_use]
     pub fn expiry(&self) -> &Expiry {
         &self.service.sessions
+    }
+
+    /// The sessions that only this member knows, by deadline.
+    #[must_use]
+    pub fn local_sessions(&self) -> &Expiry {
+        &self.service.locals
     }
 
     /// Whether it may propose, and takes letters of replicas.
@@ -191,8 +202,10 @@ impl Keeper {
         self.role = Role::Silent;
     }
 
-    /// Leaves a role in which clients were served: they come again, here or elsewhere.
+    /// Leaves a role in which clients were served: they come again, here or elsewhere. Who had a
+    /// session that only this member knew gets another.
     fn leave(&mut self) {
+        self.service.locals = Expiry::new(self.service.config.tick);
         match self.role {
             Role::Primary(_) | Role::Replica(_) => self.service.ready.push(Ready::CloseAll),
             Role::Apart | Role::Silent => {}
@@ -237,13 +250,14 @@ impl Keeper {
             let moment = Moment { tree, now, wall, members: &|| None };
             primary.expire(&mut self.service, moment, clients, out);
         }
+        self.service.expire_locals(now, clients);
     }
 
     /// What a replica's clients have been heard to say since it was last asked: each session with
     /// its time-out, as [`Keeper::heard`] reads it. Empty in other roles.
     pub fn heartbeat(&mut self, clients: &mut dyn Clients, now: Time) -> Bytes {
         match &mut self.role {
-            Role::Replica(replica) => replica.heartbeat(clients, now),
+            Role::Replica(replica) => replica.heartbeat(&self.service.locals, clients, now),
             Role::Primary(_) | Role::Apart | Role::Silent => Bytes::new(),
         }
     }
@@ -261,11 +275,12 @@ impl Keeper {
     /// When it wants [`Keeper::expire`] to be called.
     #[must_use]
     pub fn deadline(&self) -> Option<Time> {
+        let locals = self.service.locals.deadline();
         let Role::Primary(primary) = &self.role else {
-            return None; // nothing is ended here
+            return locals; // nothing else is ended here
         };
-        let reaper = primary.reaper_deadline();
-        Some(self.service.sessions.deadline().map_or(reaper, |expiry| expiry.min(reaper)))
+        let globals = self.service.sessions.deadline();
+        locals.into_iter().chain(globals).chain([primary.reaper_deadline()]).min()
     }
 }
 
@@ -280,8 +295,12 @@ impl Service {
 
     /// An id for a new session.
     fn fresh_session(&mut self, tree: &Tree) -> SessionId {
-        let Service { sessions, session_ids, .. } = self;
-        session_ids.fresh(|id| sessions.get(id).is_some() || tree.session_timeout(id).is_some())
+        let Service { sessions, locals, session_ids, .. } = self;
+        session_ids.fresh(|id| {
+            sessions.get(id).is_some()
+                || locals.get(id).is_some()
+                || tree.session_timeout(id).is_some()
+        })
     }
 
     /// Whether what the client gave is the session's password; the connection is told if not.
@@ -307,11 +326,12 @@ impl Service {
         timeout_ms: i32,
         now: Time,
     ) {
-        let before = self.sessions.get(session).and_then(|liveness| liveness.connection);
+        let sessions = if self.is_local(session) { &mut self.locals } else { &mut self.sessions };
+        let before = sessions.get(session).and_then(|liveness| liveness.connection);
+        sessions.track(session, millis(timeout_ms), Place::on(connection), now);
         if let Some(before) = before.filter(|before| *before != connection) {
             self.ready.push(Ready::Close { connection: before });
         }
-        self.sessions.track(session, millis(timeout_ms), Place::on(connection), now);
         self.events.push(Event::SessionRenewed { session });
         self.ready.push(Ready::Established { connection, session, timeout_ms });
     }
@@ -356,4 +376,8 @@ impl Service {
 
 fn millis(ms: i32) -> Duration {
     Duration::from_millis(u64::try_from(ms).unwrap_or(0))
+}
+
+fn timeout_ms(timeout: Duration) -> i32 {
+    i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX)
 }

@@ -3,6 +3,7 @@
 mod ensemble;
 mod harness;
 mod links;
+mod locals;
 mod random;
 mod reconfig;
 mod replicas;

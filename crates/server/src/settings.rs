@@ -36,6 +36,11 @@ impl Settings {
         Settings { config, keeper, whitelist, version }
     }
 
+    /// Whether new sessions are known to this server alone.
+    pub(crate) fn has_local_sessions(&self) -> bool {
+        self.keeper.local_sessions != keeper::LocalSessions::Off
+    }
+
     pub(crate) fn dirs(&self) -> Dirs {
         let storage = &self.config.storage;
         Dirs { data: storage.data_dir.clone(), log: storage.data_log_dir.clone() }
@@ -175,6 +180,7 @@ fn keeper_config(config: &Config) -> keeper::Config {
         tick: sessions.tick,
         session_timeout_min: sessions.timeout_min,
         session_timeout_max: sessions.timeout_max,
+        local_sessions: config.ensemble.as_ref().map_or(keeper::LocalSessions::Off, local_sessions),
         alone: config.ensemble.is_none(),
         server_id: config.ensemble.as_ref().map_or(STANDALONE_ID, session_id_byte),
         frame_size_max,
@@ -212,6 +218,14 @@ fn auth_config(auth: &config::Auth) -> auth::Config {
         super_digest: auth.super_digest.as_ref().map(|secret| secret.reveal().to_owned()),
         skip_acl: auth.skip_acl,
         enforce: auth.required_schemes.as_ref().map(|set| set.iter().cloned().collect()),
+    }
+}
+
+fn local_sessions(ensemble: &Ensemble) -> keeper::LocalSessions {
+    match (ensemble.local_sessions, ensemble.local_sessions_upgrade) {
+        (false, _) => keeper::LocalSessions::Off,
+        (true, false) => keeper::LocalSessions::Fixed,
+        (true, true) => keeper::LocalSessions::Upgradable,
     }
 }
 

@@ -56,6 +56,11 @@ pub enum Event {
         /// Which.
         session: SessionId,
     },
+    /// A session that only this member knew takes a place in the order.
+    SessionUpgraded {
+        /// Which.
+        session: SessionId,
+    },
     /// A snapshot was begun.
     SnapshotStarted {
         /// The last transaction that it surely holds.
@@ -121,6 +126,7 @@ impl Event {
             | Event::SessionRenewed { .. }
             | Event::SessionRefused { .. }
             | Event::SessionClosed { .. }
+            | Event::SessionUpgraded { .. }
             | Event::NodeReaped { .. } => Level::Debug,
             Event::Ensemble(event) => event.level(),
         }
@@ -135,6 +141,7 @@ impl Event {
             Event::SessionRefused { .. } => "session refused: it is over or the password is wrong",
             Event::SessionExpired { .. } => "session expired",
             Event::SessionClosed { .. } => "session closed",
+            Event::SessionUpgraded { .. } => "session upgraded: all members come to know it",
             Event::SnapshotStarted { .. } => "snapshot started",
             Event::SnapshotTaken { .. } => "snapshot taken",
             Event::SnapshotFailed { .. } => "snapshot failed; the log still holds everything",
@@ -165,7 +172,8 @@ impl fmt::Display for Event {
             }
             Event::SessionRenewed { session }
             | Event::SessionRefused { session }
-            | Event::SessionClosed { session } => write!(f, " session={session}"),
+            | Event::SessionClosed { session }
+            | Event::SessionUpgraded { session } => write!(f, " session={session}"),
             Event::SnapshotStarted { zxid }
             | Event::SnapshotTaken { zxid }
             | Event::DigestMismatch { zxid } => write!(f, " zxid={zxid}"),

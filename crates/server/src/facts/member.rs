@@ -2,6 +2,7 @@
 
 use super::Facts;
 use base::{SessionId, Time};
+use keeper::{Expiry, Keeper};
 use metrics::{LeaderGauges, Sizes};
 use wire::quorum::{PeerAddress, Role};
 use words::{Buckets, MemberConf, Mode, Sessions};
@@ -69,12 +70,28 @@ impl Facts<'_> {
             sessions.sort_unstable();
             return Sessions::Known(sessions);
         }
+        Sessions::Tracked(self.buckets(Keeper::expiry))
+    }
+
+    /// Sessions that only this server knows; `None` if there are no such sessions.
+    pub(super) fn local_sessions(&self) -> Option<Buckets<SessionId>> {
+        let has_local = self.service.settings.has_local_sessions();
+        has_local.then(|| self.buckets(Keeper::local_sessions))
+    }
+
+    pub(super) fn local_sessions_count(&self) -> i64 {
+        if !self.service.settings.has_local_sessions() {
+            return 0; // without a look at the member, which may wait for the disk
+        }
+        number(self.service.look(|driver| driver.member.keeper().local_sessions().len()))
+    }
+
+    fn buckets(&self, sessions: fn(&Keeper) -> &Expiry) -> Buckets<SessionId> {
         let clock = &self.service.clock;
-        let buckets = self.service.look(|driver| {
-            let buckets = driver.member.keeper().expiry().buckets();
+        Buckets(self.service.look(|driver| {
+            let buckets = sessions(driver.member.keeper()).buckets();
             buckets.map(|(at, set)| (clock.wall_at(at), set.iter().copied().collect())).collect()
-        });
-        Sessions::Tracked(Buckets(buckets))
+        }))
     }
 
     pub(super) fn member_conf(&self) -> Option<MemberConf> {
