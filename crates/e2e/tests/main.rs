@@ -5,4 +5,6 @@ mod deviations;
 mod differential;
 mod disk;
 mod ensemble;
+mod locals;
 mod moves;
+mod read_only;

@@ -15,6 +15,9 @@ pub struct Config {
     pub session_timeout_max: Duration,
     /// Whether new sessions are known to this member alone; never on a server without others.
     pub local_sessions: LocalSessions,
+    /// After how long without others this member serves reads to clients that ask for no more;
+    /// `None` is never.
+    pub read_only_after: Option<Duration>,
     /// Whether there are no other members: then all that was decided is here, and a disk that
     /// fails leaves reads that miss nothing.
     pub alone: bool,
@@ -77,6 +80,7 @@ impl Config {
             session_timeout_min: tick * 2,
             session_timeout_max: tick * 20,
             local_sessions: LocalSessions::Off,
+            read_only_after: None,
             alone: true,
             server_id: 1,
             frame_size_max: 0xf_ffff,

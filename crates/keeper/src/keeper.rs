@@ -4,7 +4,7 @@
 //! A member is primary, replica or apart, as its engine says. The primary turns requests into
 //! transactions, its own clients' and those that replicas forward, and ends sessions that nobody
 //! hears of. A replica forwards what its clients ask, and answers when it applies what came of it.
-//! Apart nobody is served.
+//! Apart nobody is served, or, after a while, reads to clients that ask for no more.
 //! Invariants: every write that was prepared or forwarded is answered exactly once, in the order
 //! of its session, or its connection is closed; while the journal works, nothing is answered
 //! before it is delivered; whoever leaves a role closes the connections that it had.
@@ -15,6 +15,7 @@ mod letters;
 mod locals;
 mod outgoing;
 mod primary;
+mod read_only;
 mod replica;
 mod results;
 mod syncs;
@@ -49,8 +50,13 @@ pub struct Keeper {
 enum Role {
     Primary(Box<Primary>),
     Replica(Box<Replica>),
-    /// Belongs to nothing: serves nobody.
-    Apart,
+    /// Belongs to nothing: serves nobody. From this time on it reads to those who ask for no more,
+    /// if it still looks for others then.
+    Apart {
+        read_only_at: Option<Time>,
+    },
+    /// Belongs to nothing for long: serves those who ask for reads alone.
+    ReadOnly,
     /// The disk has failed, for good: writes are refused, reads go on.
     Silent,
 }
@@ -125,7 +131,7 @@ impl Keeper {
             events: Vec::new(),
             config,
         };
-        Keeper { service, role: Role::Apart }
+        Keeper { service, role: Role::Apart { read_only_at: None } }
     }
 
     /// The configuration.
@@ -158,7 +164,7 @@ impl Keeper {
         match &self.role {
             Role::Primary(primary) => primary.outstanding(),
             Role::Replica(replica) => replica.outstanding(),
-            Role::Apart | Role::Silent => 0,
+            Role::Apart { .. } | Role::ReadOnly | Role::Silent => 0,
         }
     }
 
@@ -186,7 +192,7 @@ impl Keeper {
     /// This member belongs to nothing: what is under way is unknown. Sessions go on, elsewhere.
     pub fn become_apart(&mut self) {
         self.leave();
-        self.role = Role::Apart;
+        self.role = Role::Apart { read_only_at: None };
     }
 
     /// The disk has failed: the outcome of what is under way is unknown, so its connections are
@@ -208,7 +214,11 @@ impl Keeper {
         self.service.locals = Expiry::new(self.service.config.tick);
         match self.role {
             Role::Primary(_) | Role::Replica(_) => self.service.ready.push(Ready::CloseAll),
-            Role::Apart | Role::Silent => {}
+            Role::ReadOnly => {
+                self.service.ready.push(Ready::CloseAll);
+                self.service.events.push(Event::ReadOnlyEnded);
+            }
+            Role::Apart { .. } | Role::Silent => {}
         }
     }
 
@@ -228,7 +238,10 @@ impl Keeper {
                 primary.prepare(service, Moment { tree, now, wall, members }, submissions, out);
             }
             Role::Replica(replica) => replica.forward(service, tree, now, submissions, out),
-            Role::Apart => {
+            Role::ReadOnly => submissions.iter().for_each(|(submission, _)| {
+                service.read_only(submission, tree, now);
+            }),
+            Role::Apart { .. } => {
                 submissions.iter().for_each(|(submission, _)| service.turn_away(submission))
             }
             Role::Silent => {
@@ -251,6 +264,7 @@ impl Keeper {
             primary.expire(&mut self.service, moment, clients, out);
         }
         self.service.expire_locals(now, clients);
+        self.read_only_if_due(now);
     }
 
     /// What a replica's clients have been heard to say since it was last asked: each session with
@@ -258,7 +272,7 @@ impl Keeper {
     pub fn heartbeat(&mut self, clients: &mut dyn Clients, now: Time) -> Bytes {
         match &mut self.role {
             Role::Replica(replica) => replica.heartbeat(&self.service.locals, clients, now),
-            Role::Primary(_) | Role::Apart | Role::Silent => Bytes::new(),
+            Role::Primary(_) | Role::Apart { .. } | Role::ReadOnly | Role::Silent => Bytes::new(),
         }
     }
 
@@ -268,7 +282,7 @@ impl Keeper {
         !self.service.ready.is_empty()
             || match &self.role {
                 Role::Primary(primary) => primary.has_ready(),
-                Role::Replica(_) | Role::Apart | Role::Silent => false,
+                Role::Replica(_) | Role::Apart { .. } | Role::ReadOnly | Role::Silent => false,
             }
     }
 
@@ -276,11 +290,14 @@ impl Keeper {
     #[must_use]
     pub fn deadline(&self) -> Option<Time> {
         let locals = self.service.locals.deadline();
-        let Role::Primary(primary) = &self.role else {
-            return locals; // nothing else is ended here
-        };
-        let globals = self.service.sessions.deadline();
-        locals.into_iter().chain(globals).chain([primary.reaper_deadline()]).min()
+        match &self.role {
+            Role::Primary(primary) => {
+                let globals = self.service.sessions.deadline();
+                locals.into_iter().chain(globals).chain([primary.reaper_deadline()]).min()
+            }
+            Role::Apart { read_only_at } => *read_only_at,
+            Role::Replica(_) | Role::ReadOnly | Role::Silent => locals, // nothing else is ended here
+        }
     }
 }
 
@@ -360,7 +377,7 @@ impl Service {
                 self.ready.push(Ready::Answer { origin, err });
             }
             Ask::Open { .. } => self.ready.push(Ready::Close { connection }),
-            Ask::Renew { timeout_ms, password } => {
+            Ask::Renew { timeout_ms, password, .. } => {
                 if !self.sessions.is_open(session) {
                     self.refuse_session(session, connection);
                 } else if self.is_password(submission, password) {

@@ -28,8 +28,8 @@ pub use broadcast::Proposal;
 pub use clients::Clients;
 pub use config::{Config, LocalSessions, ReaperConfig};
 pub use connection::{
-    Connection, Desk, Latency, OUTBOX_MAX_BYTES, OUTBOX_PAUSE_BYTES, Reply, Stats, Tally, Then,
-    WatchSource,
+    Access, Connection, Desk, Latency, OUTBOX_MAX_BYTES, OUTBOX_PAUSE_BYTES, Reply, Stats, Tally,
+    Then, WatchSource,
 };
 pub use frames::{Frame, FrameError, Frames};
 pub use keeper::{Keeper, Letter, Outgoing, Refused, Section};

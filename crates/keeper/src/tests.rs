@@ -5,6 +5,7 @@ mod harness;
 mod links;
 mod locals;
 mod random;
+mod read_only;
 mod reconfig;
 mod replicas;
 mod roles;

@@ -448,7 +448,18 @@ impl Driver {
             let (journey, now) = (&mut self.journey, self.clock.now());
             self.published.counters(|counters| journey.happened(moved, &status, now, counters));
         }
-        if matches!(event, Event::Ensemble(_) | Event::DiskFailed { .. }) {
+        if matches!(event, Event::ReadOnlyBegan | Event::ReadOnlyEnded) {
+            let reads_only = self.member.keeper().is_read_only();
+            self.journey.reads_only(reads_only.then(|| self.clock.now()));
+        }
+        let moves = matches!(
+            event,
+            Event::Ensemble(_)
+                | Event::DiskFailed { .. }
+                | Event::ReadOnlyBegan
+                | Event::ReadOnlyEnded
+        );
+        if moves {
             self.publish();
         }
         if let Event::Ensemble(Happening::LinkRefused { link, .. }) = event {

@@ -181,6 +181,11 @@ fn keeper_config(config: &Config) -> keeper::Config {
         session_timeout_min: sessions.timeout_min,
         session_timeout_max: sessions.timeout_max,
         local_sessions: config.ensemble.as_ref().map_or(keeper::LocalSessions::Off, local_sessions),
+        read_only_after: config
+            .ensemble
+            .as_ref()
+            .filter(|_| features.read_only_mode)
+            .map(|_| sessions.tick.max(READ_ONLY_AFTER_MIN)),
         alone: config.ensemble.is_none(),
         server_id: config.ensemble.as_ref().map_or(STANDALONE_ID, session_id_byte),
         frame_size_max,
@@ -241,6 +246,8 @@ fn bytes(count: u32) -> usize {
 
 /// Time for a connection to another member to be made: the reference's.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Longest election that no client is to notice: the reference's.
+const READ_ONLY_AFTER_MIN: Duration = Duration::from_secs(2);
 /// The number of a server that is alone.
 const STANDALONE_ID: u8 = 1;
 /// What a packet is larger than the record in it: headers, and the ids of a client.

@@ -61,6 +61,10 @@ pub enum Event {
         /// Which.
         session: SessionId,
     },
+    /// No other members were found for long: clients that ask for no more are served reads.
+    ReadOnlyBegan,
+    /// Other members are found, or about to be: those clients are to look for a server again.
+    ReadOnlyEnded,
     /// A snapshot was begun.
     SnapshotStarted {
         /// The last transaction that it surely holds.
@@ -116,11 +120,13 @@ impl Event {
         match self {
             Event::SnapshotFailed { .. } | Event::DiskFailed { .. } => Level::Error,
             Event::SnapshotSkipped
+            | Event::ReadOnlyBegan
             | Event::DigestMismatch { .. }
             | Event::LetterRefused { .. }
             | Event::QuotaExceeded { .. } => Level::Warn,
             Event::SnapshotStarted { .. }
             | Event::SnapshotTaken { .. }
+            | Event::ReadOnlyEnded
             | Event::SessionExpired { .. } => Level::Info,
             Event::SessionOpened { .. }
             | Event::SessionRenewed { .. }
@@ -142,6 +148,8 @@ impl Event {
             Event::SessionExpired { .. } => "session expired",
             Event::SessionClosed { .. } => "session closed",
             Event::SessionUpgraded { .. } => "session upgraded: all members come to know it",
+            Event::ReadOnlyBegan => "Read-only server started: no quorum is found",
+            Event::ReadOnlyEnded => "read-only mode ends: other members are found",
             Event::SnapshotStarted { .. } => "snapshot started",
             Event::SnapshotTaken { .. } => "snapshot taken",
             Event::SnapshotFailed { .. } => "snapshot failed; the log still holds everything",
@@ -183,7 +191,7 @@ impl fmt::Display for Event {
             Event::NodeReaped { path } | Event::QuotaExceeded { path } => {
                 write!(f, " path={path:?}")
             }
-            Event::SnapshotSkipped => Ok(()),
+            Event::SnapshotSkipped | Event::ReadOnlyBegan | Event::ReadOnlyEnded => Ok(()),
             Event::Ensemble(event) => event.fields(f),
         }
     }

@@ -116,10 +116,10 @@ impl Primary {
                     self.sync(service, submission, body, moment.now, out);
                 }
                 Ask::Write(op) => self.write(service, *op, submission, body, moment, &mut batch),
-                Ask::Open { timeout_ms } => {
+                Ask::Open { timeout_ms, .. } => {
                     self.open(service, *timeout_ms, submission, moment, &mut batch);
                 }
-                Ask::Renew { timeout_ms, password } => {
+                Ask::Renew { timeout_ms, password, .. } => {
                     let Submission { session, connection, .. } = *submission;
                     if !service.sessions.is_open(session) && !service.is_local(session) {
                         service.refuse_session(session, connection);

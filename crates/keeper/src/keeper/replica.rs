@@ -64,13 +64,13 @@ impl Replica {
             let Submission { session, connection, .. } = *submission;
             match submission.ask {
                 Ask::Write(op) => self.write(service, op, submission, body, now, out),
-                Ask::Open { timeout_ms }
+                Ask::Open { timeout_ms, .. }
                     if service.opens_local(tree, connection, timeout_ms, now) => {}
-                Ask::Open { timeout_ms } => {
+                Ask::Open { timeout_ms, .. } => {
                     let session = service.fresh_session(tree);
                     self.open(session, connection, timeout_ms, out);
                 }
-                Ask::Renew { timeout_ms, password } => {
+                Ask::Renew { timeout_ms, password, .. } => {
                     if !service.is_password(submission, password) {
                         continue;
                     }

@@ -3,6 +3,7 @@
 use super::ensemble::{Client, Ensemble};
 use super::harness::{Got, create, request};
 use super::{get, path, set};
+use crate::LocalSessions;
 use base::Rng;
 use wire::OpCode;
 
@@ -21,7 +22,9 @@ impl Asker {
         }
         let node = format!("/{}", rng.below(4));
         let frame = |op, body: &dyn Fn(&mut Vec<u8>)| request(self.next, op, |out| body(out));
-        let frame = match rng.below(6) {
+        let frame = match rng.below(8) {
+            6 => frame(OpCode::Create, &|out| create(&node, b"", 1)(out)),
+            7 => frame(OpCode::Multi, &|out| super::harness::multi(&[(&node, 1)])(out)),
             0 => frame(OpCode::Create, &|out| create(&node, b"", 0)(out)),
             1 => frame(OpCode::SetData, &|out| set(&node, b"data")(out)),
             2 => frame(OpCode::Sync, &|out| path(&node)(out)),
@@ -47,19 +50,28 @@ impl Asker {
         assert!(zxids.is_sorted(), "what a client sees never goes back");
     }
 
-    /// On another connection, if it has none.
+    /// On another connection, with another session if its own was known elsewhere alone.
     fn come_back(&mut self, ensemble: &mut Ensemble, of: usize) {
         let client = ensemble.reconnect(self.client, of);
         ensemble.run();
-        ensemble[of].established(client.slot);
-        self.client = client;
+        let is_renewed = ensemble[of].is_renewed(client.slot);
+        self.client = if is_renewed { client } else { ensemble.session(of) };
         self.waits_for.clear();
     }
 }
 
-fn run(seed: u64) {
+/// No session is both local and everybody's.
+fn check_sessions(ensemble: &Ensemble) {
+    for of in 0..3 {
+        let keeper = &ensemble[of].keeper;
+        let mut locals = keeper.local_sessions().buckets().flat_map(|(_, sessions)| sessions);
+        assert!(locals.all(|session| keeper.expiry().get(*session).is_none()));
+    }
+}
+
+fn run(seed: u64, locals: LocalSessions) {
     let mut rng = Rng::new(seed);
-    let mut ensemble = Ensemble::new();
+    let mut ensemble = Ensemble::with(|config| config.local_sessions = locals);
     let mut askers: Vec<Asker> = (0..6)
         .map(|n| Asker { client: ensemble.session(n % 3), next: 1, waits_for: Vec::new() })
         .collect();
@@ -76,6 +88,7 @@ fn run(seed: u64) {
             _ => ensemble.receive(of),
         }
         askers.iter_mut().for_each(|asker| asker.check(&mut ensemble));
+        check_sessions(&ensemble);
     }
     ensemble.run();
     for asker in &mut askers {
@@ -87,5 +100,7 @@ fn run(seed: u64) {
 
 #[test]
 fn every_request_is_answered_once_in_order_or_its_connection_is_closed() {
-    (0..200).for_each(run);
+    for locals in [LocalSessions::Off, LocalSessions::Fixed, LocalSessions::Upgradable] {
+        (0..100).for_each(|seed| run(seed, locals));
+    }
 }

@@ -1,6 +1,7 @@
 //! What words tell of a member's place in its ensemble.
 
 use super::Facts;
+use crate::standing::Standing;
 use base::{SessionId, Time};
 use keeper::{Expiry, Keeper};
 use metrics::{LeaderGauges, Sizes};
@@ -22,8 +23,13 @@ impl Facts<'_> {
         self.standing.as_ref().map(|standing| &standing.status)
     }
 
+    /// As in the reference, a read-only server does not speak of its ensemble.
     pub(super) fn peer_state(&self) -> Option<String> {
-        self.standing.as_ref().map(|standing| standing.peer_state())
+        self.standing_among_others().map(Standing::peer_state)
+    }
+
+    fn standing_among_others(&self) -> Option<&Standing> {
+        self.standing.as_deref().filter(|_| self.mode != Some(Mode::ReadOnly))
     }
 
     /// Whom an observer follows.
@@ -33,7 +39,8 @@ impl Facts<'_> {
     }
 
     pub(super) fn quorum_size(&self) -> Option<i64> {
-        self.status().map(|status| number(status.configuration.voters().count()))
+        let standing = self.standing_among_others()?;
+        Some(number(standing.status.configuration.voters().count()))
     }
 
     pub(super) fn leader_gauges(&self, proposal_sizes: Sizes) -> Option<LeaderGauges> {
@@ -55,7 +62,7 @@ impl Facts<'_> {
     pub(super) fn uptime_ms(&self) -> i64 {
         let since = match &self.standing {
             None => Some(Time::ZERO),
-            Some(standing) => standing.serving_since,
+            Some(standing) => standing.serving_since.or(standing.read_only_since),
         };
         let now = self.service.clock.now();
         let uptime = now.since(since.unwrap_or(now));
@@ -64,7 +71,7 @@ impl Facts<'_> {
 
     /// Sessions as this server knows them: who decides about them knows when they expire.
     pub(super) fn sessions(&self) -> Sessions {
-        if matches!(self.mode, Some(Mode::Follower | Mode::Observer)) {
+        if matches!(self.mode, Some(Mode::Follower | Mode::Observer | Mode::ReadOnly)) {
             let tree = self.service.hub.tree();
             let mut sessions: Vec<(SessionId, i32)> = tree.sessions().collect();
             sessions.sort_unstable();
@@ -75,15 +82,18 @@ impl Facts<'_> {
 
     /// Sessions that only this server knows; `None` if there are no such sessions.
     pub(super) fn local_sessions(&self) -> Option<Buckets<SessionId>> {
-        let has_local = self.service.settings.has_local_sessions();
-        has_local.then(|| self.buckets(Keeper::local_sessions))
+        self.has_local_sessions().then(|| self.buckets(Keeper::local_sessions))
     }
 
     pub(super) fn local_sessions_count(&self) -> i64 {
-        if !self.service.settings.has_local_sessions() {
+        if !self.has_local_sessions() {
             return 0; // without a look at the member, which may wait for the disk
         }
         number(self.service.look(|driver| driver.member.keeper().local_sessions().len()))
+    }
+
+    fn has_local_sessions(&self) -> bool {
+        self.mode == Some(Mode::ReadOnly) || self.service.settings.has_local_sessions()
     }
 
     fn buckets(&self, sessions: fn(&Keeper) -> &Expiry) -> Buckets<SessionId> {
@@ -105,7 +115,7 @@ impl Facts<'_> {
             election_ports: ports(|address| address.election_port),
             quorum_ports: ports(|address| address.quorum_port),
             is_observer: own.role() == Role::Observer,
-            membership: Some(configuration.to_string()),
+            membership: (self.mode != Some(Mode::ReadOnly)).then(|| configuration.to_string()),
         })
     }
 }
