@@ -9,6 +9,9 @@
 //! waited for, so that their disks work beside ours; and all that durability brought right after it.
 
 mod counts;
+mod deadline;
+
+pub(crate) use deadline::Deadline;
 
 use crate::clock::Clock;
 use crate::configuration;
@@ -31,7 +34,6 @@ use keeper::Submissions;
 use metrics::Sizes;
 use node::{Input, Member, Output, Progress};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use trace::{Ensemble as Happening, Event};
 use wire::quorum::Address;
@@ -473,29 +475,6 @@ impl Driver {
         self.failed_journal = self.journal.take();
         self.count(|counters| counters.unrecoverable_error_count += 1);
         self.handle(Input::DiskFailed { reason: error.to_string() });
-    }
-}
-
-/// The member's deadline, for the timer.
-#[derive(Debug)]
-pub(crate) struct Deadline(AtomicU64);
-
-impl Default for Deadline {
-    fn default() -> Self {
-        Deadline(AtomicU64::new(u64::MAX))
-    }
-}
-
-impl Deadline {
-    /// Sets it; says whether it is earlier than it was.
-    pub(crate) fn set(&self, deadline: Option<Time>) -> bool {
-        let nanos = deadline.map_or(u64::MAX, |time| time.0);
-        nanos < self.0.swap(nanos, Ordering::SeqCst)
-    }
-
-    /// The deadline; `None` if the member waits for nothing.
-    pub(crate) fn get(&self) -> Option<Time> {
-        Some(Time(self.0.load(Ordering::SeqCst))).filter(|time| time.0 != u64::MAX)
     }
 }
 
