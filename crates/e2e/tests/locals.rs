@@ -306,37 +306,38 @@ const PLAIN: [&str; 8] = [
     "closed 0, 0 ordered",
 ];
 
-fn check(kinds: [Kind; 3], upgrading: bool) {
-    let ensemble = ensemble(kinds, upgrading).unwrap();
+fn check(kinds: [Kind; 3], upgrading: bool) -> Result<()> {
+    let ensemble = ensemble(kinds, upgrading)?;
     for of in 0..3 {
-        let told = tell(&ensemble, of, upgrading).unwrap();
+        let told = tell(&ensemble, of, upgrading)?;
         let expected = match (upgrading, of) {
             (true, _) => upgraded(),
             // The leader knows why only of its own clients.
             (false, 2) => not_upgraded(EPHEMERAL_ON_LOCAL),
             (false, _) => not_upgraded(SESSION_EXPIRED),
         };
-        assert_eq!(told, expected, "member {} ({})", of + 1, ensemble.kind(of));
+        let name = format!("member {} ({})", of + 1, ensemble.kind(of));
+        ensure!(told == expected, "{name} tells {told:#?} in place of {expected:#?}");
     }
-    (0..3).for_each(|of| expire(&ensemble, of).unwrap());
+    (0..3).try_for_each(|of| expire(&ensemble, of))
 }
 
 #[test]
 fn local_sessions_are_upgraded_where_ours_leads() {
-    check([JAVA, OURS, OURS], true);
+    check([JAVA, OURS, OURS], true).unwrap();
 }
 
 #[test]
 fn local_sessions_are_upgraded_where_theirs_leads() {
-    check([OURS, JAVA, JAVA], true);
+    check([OURS, JAVA, JAVA], true).unwrap();
 }
 
 #[test]
 fn local_sessions_stay_local_where_ours_leads() {
-    check([JAVA, OURS, OURS], false);
+    check([JAVA, OURS, OURS], false).unwrap();
 }
 
 #[test]
 fn local_sessions_stay_local_where_theirs_leads() {
-    check([OURS, JAVA, JAVA], false);
+    check([OURS, JAVA, JAVA], false).unwrap();
 }
