@@ -106,6 +106,9 @@ pub(crate) fn read(
         rules,
         files,
         listen_on_all_addresses: settings.bool("quorumListenOnAllIPs"),
+        observer_port: u16::try_from(settings.int("observerMasterPort"))
+            .ok()
+            .filter(|port| *port > 0),
         tcp_keepalive: settings.bool("tcpKeepAlive"),
         local_sessions: settings.bool("localSessionsEnabled"),
         local_sessions_upgrade: settings.bool("localSessionsUpgradingEnabled"),

@@ -7,10 +7,9 @@
 use anyhow::{Context, Result, ensure};
 use e2e::ensemble::Role::{Observer, Participant};
 use e2e::faults::{Campaign, Fault};
-use e2e::servers::{Kind, number_from};
+use e2e::servers::{Kind, number_from, reference};
 
 const ROUNDS: u64 = 7;
-const JAVA: Kind = Kind::Reference38;
 const OURS: Kind = Kind::Quorate;
 
 fn seed() -> u64 {
@@ -69,18 +68,18 @@ fn three_of_ours_lose_nothing_when_killed_or_paused() {
 
 #[test]
 fn ours_leads_theirs() {
-    with_leader([JAVA, JAVA, OURS]).unwrap();
+    with_leader([reference(), reference(), OURS]).unwrap();
 }
 
 #[test]
 fn theirs_leads_ours() {
-    with_leader([OURS, OURS, JAVA]).unwrap();
+    with_leader([OURS, OURS, reference()]).unwrap();
 }
 
 #[test]
 fn mixed_members_change_kind_under_load() {
-    let members = [JAVA, OURS, JAVA].map(|kind| (kind, Participant));
-    let mut campaign = Campaign::start(&members, &[JAVA, OURS], seed()).unwrap();
+    let members = [reference(), OURS, reference()].map(|kind| (kind, Participant));
+    let mut campaign = Campaign::start(&members, &[reference(), OURS], seed()).unwrap();
     for _ in 0..rounds() {
         campaign.random_round().unwrap();
     }
@@ -90,9 +89,9 @@ fn mixed_members_change_kind_under_load() {
 /// One member at a time, from theirs to ours and back, with clients all the while.
 #[test]
 fn a_rolling_replacement_there_and_back() {
-    let members = [JAVA, JAVA, JAVA].map(|kind| (kind, Participant));
+    let members = [reference(), reference(), reference()].map(|kind| (kind, Participant));
     let mut campaign = Campaign::start(&members, &[], seed()).unwrap();
-    for kind in [OURS, JAVA] {
+    for kind in [OURS, reference()] {
         for n in 0..3 {
             campaign.round(Fault::Kill(n)).unwrap();
             campaign.round(Fault::Start(n, kind.clone())).unwrap();
@@ -104,15 +103,15 @@ fn a_rolling_replacement_there_and_back() {
 #[test]
 fn observers_of_both_kinds_show_the_same() {
     let members = [
-        (JAVA, Participant),
+        (reference(), Participant),
         (OURS, Participant),
         (OURS, Participant),
-        (JAVA, Observer),
+        (reference(), Observer),
         (OURS, Observer),
     ];
     let mut campaign = Campaign::start(&members, &[], seed()).unwrap();
     campaign.round(Fault::Kill(4)).unwrap();
-    campaign.round(Fault::Start(4, JAVA)).unwrap();
+    campaign.round(Fault::Start(4, reference())).unwrap();
     campaign.round(Fault::Kill(3)).unwrap();
     campaign.round(Fault::Start(3, OURS)).unwrap();
     kill_leader(&mut campaign).unwrap();

@@ -6,5 +6,7 @@ mod differential;
 mod disk;
 mod ensemble;
 mod locals;
+mod masters;
 mod moves;
 mod read_only;
+mod synchronization;
