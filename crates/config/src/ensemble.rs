@@ -110,6 +110,8 @@ pub(crate) fn read(
             .ok()
             .filter(|port| *port > 0),
         tcp_keepalive: settings.bool("tcpKeepAlive"),
+        local_sessions: settings.bool("localSessionsEnabled"),
+        local_sessions_upgrade: settings.bool("localSessionsUpgradingEnabled"),
         leader_serves: settings.bool("leaderServes"),
         force_snapshot: settings.bool("forceSnapshotSync"),
         log_per_snapshot: Some(log_per_snapshot).filter(|factor| *factor >= 0.0),

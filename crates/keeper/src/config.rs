@@ -13,6 +13,11 @@ pub struct Config {
     pub session_timeout_min: Duration,
     /// Longest session time-out that is granted.
     pub session_timeout_max: Duration,
+    /// Whether new sessions are known to this member alone; never on a server without others.
+    pub local_sessions: LocalSessions,
+    /// After how long without others this member serves reads to clients that ask for no more;
+    /// `None` is never.
+    pub read_only_after: Option<Duration>,
     /// Whether there are no other members: then all that was decided is here, and a disk that
     /// fails leaves reads that miss nothing.
     pub alone: bool,
@@ -45,6 +50,18 @@ pub struct Config {
     pub linearizable_reads: bool,
 }
 
+/// What becomes of new sessions in an ensemble.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LocalSessions {
+    /// All members know every session (`localSessionsEnabled=false`).
+    Off,
+    /// Only the member that opened it knows a session, which so has no ephemeral nodes.
+    Fixed,
+    /// As long as a session has made no ephemeral node, only the member that opened it knows it
+    /// (`localSessionsUpgradingEnabled=true`).
+    Upgradable,
+}
+
 /// How containers and expired nodes are found and deleted.
 #[derive(Clone, Copy, Debug)]
 pub struct ReaperConfig {
@@ -65,6 +82,8 @@ impl Config {
             tick,
             session_timeout_min: tick * 2,
             session_timeout_max: tick * 20,
+            local_sessions: LocalSessions::Off,
+            read_only_after: None,
             alone: true,
             server_id: 1,
             frame_size_max: 0xf_ffff,

@@ -4,7 +4,7 @@
 //! A member is primary, replica or apart, as its engine says. The primary turns requests into
 //! transactions, its own clients' and those that replicas forward, and ends sessions that nobody
 //! hears of. A replica forwards what its clients ask, and answers when it applies what came of it.
-//! Apart nobody is served.
+//! Apart nobody is served, or, after a while, reads to clients that ask for no more.
 //! Invariants: every write that was prepared or forwarded is answered exactly once, in the order
 //! of its session, or its connection is closed; while the journal works, nothing is answered
 //! before it is delivered; whoever leaves a role closes the connections that it had.
@@ -12,8 +12,10 @@
 mod apply;
 mod batch;
 mod letters;
+mod locals;
 mod outgoing;
 mod primary;
+mod read_only;
 mod reads;
 mod replica;
 mod results;
@@ -26,7 +28,7 @@ pub use outgoing::{Outgoing, Refused};
 
 use crate::session::{Expiry, Place, SessionIds, password};
 use crate::submission::{Ask, Submission, Submissions};
-use crate::{AskMembers, Clients, Config};
+use crate::{AskMembers, Clients, Config, LocalSessions};
 use base::{ConnectionId, SessionId, Time, WallTime, Zxid};
 use bytes::Bytes;
 use primary::Primary;
@@ -49,8 +51,13 @@ pub struct Keeper {
 enum Role {
     Primary(Box<Primary>),
     Replica(Box<Replica>),
-    /// Belongs to nothing: serves nobody.
-    Apart,
+    /// Belongs to nothing: serves nobody. From this time on it reads to those who ask for no more,
+    /// if it still looks for others then.
+    Apart {
+        read_only_at: Option<Time>,
+    },
+    /// Belongs to nothing for long: serves those who ask for reads alone.
+    ReadOnly,
     /// The disk has failed, for good: writes are refused, reads go on.
     Silent,
 }
@@ -59,7 +66,10 @@ enum Role {
 #[derive(Debug)]
 struct Service {
     config: Arc<Config>,
+    /// Sessions that all members know.
     sessions: Expiry,
+    /// Sessions that only this member knows.
+    locals: Expiry,
     session_ids: SessionIds,
     ready: Vec<Ready>,
     events: Vec<Event>,
@@ -120,12 +130,13 @@ impl Keeper {
     pub fn new(config: Arc<Config>, wall: WallTime) -> Keeper {
         let service = Service {
             sessions: Expiry::new(config.tick),
+            locals: Expiry::new(config.tick),
             session_ids: SessionIds::new(config.server_id, wall),
             ready: Vec::new(),
             events: Vec::new(),
             config,
         };
-        Keeper { service, role: Role::Apart }
+        Keeper { service, role: Role::Apart { read_only_at: None } }
     }
 
     /// The configuration.
@@ -134,10 +145,16 @@ impl Keeper {
         &self.service.config
     }
 
-    /// The sessions by deadline.
+    /// The sessions that all members know, by deadline.
     #[must_use]
     pub fn expiry(&self) -> &Expiry {
         &self.service.sessions
+    }
+
+    /// The sessions that only this member knows, by deadline.
+    #[must_use]
+    pub fn local_sessions(&self) -> &Expiry {
+        &self.service.locals
     }
 
     /// Whether it may propose, and takes letters of replicas.
@@ -152,7 +169,7 @@ impl Keeper {
         match &self.role {
             Role::Primary(primary) => primary.outstanding(),
             Role::Replica(replica) => replica.outstanding(),
-            Role::Apart | Role::Silent => 0,
+            Role::Apart { .. } | Role::ReadOnly | Role::Silent => 0,
         }
     }
 
@@ -180,7 +197,7 @@ impl Keeper {
     /// This member belongs to nothing: what is under way is unknown. Sessions go on, elsewhere.
     pub fn become_apart(&mut self) {
         self.leave();
-        self.role = Role::Apart;
+        self.role = Role::Apart { read_only_at: None };
     }
 
     /// The disk has failed: the outcome of what is under way is unknown, so its connections are
@@ -196,11 +213,17 @@ impl Keeper {
         self.role = Role::Silent;
     }
 
-    /// Leaves a role in which clients were served: they come again, here or elsewhere.
+    /// Leaves a role in which clients were served: they come again, here or elsewhere. Who had a
+    /// session that only this member knew gets another.
     fn leave(&mut self) {
+        self.service.locals = Expiry::new(self.service.config.tick);
         match self.role {
             Role::Primary(_) | Role::Replica(_) => self.service.ready.push(Ready::CloseAll),
-            Role::Apart | Role::Silent => {}
+            Role::ReadOnly => {
+                self.service.ready.push(Ready::CloseAll);
+                self.service.events.push(Event::ReadOnlyEnded);
+            }
+            Role::Apart { .. } | Role::Silent => {}
         }
     }
 
@@ -220,7 +243,10 @@ impl Keeper {
                 primary.prepare(service, Moment { tree, now, wall, members }, submissions, out);
             }
             Role::Replica(replica) => replica.forward(service, tree, now, submissions, out),
-            Role::Apart => {
+            Role::ReadOnly => submissions.iter().for_each(|(submission, _)| {
+                service.read_only(submission, tree, now);
+            }),
+            Role::Apart { .. } => {
                 submissions.iter().for_each(|(submission, _)| service.turn_away(submission))
             }
             Role::Silent => {
@@ -242,14 +268,16 @@ impl Keeper {
             let moment = Moment { tree, now, wall, members: &|| None };
             primary.expire(&mut self.service, moment, clients, out);
         }
+        self.service.expire_locals(now, clients);
+        self.read_only_if_due(now);
     }
 
     /// What a replica's clients have been heard to say since it was last asked: each session with
     /// its time-out, as [`Keeper::heard`] reads it. Empty in other roles.
     pub fn heartbeat(&mut self, clients: &mut dyn Clients, now: Time) -> Bytes {
         match &mut self.role {
-            Role::Replica(replica) => replica.heartbeat(clients, now),
-            Role::Primary(_) | Role::Apart | Role::Silent => Bytes::new(),
+            Role::Replica(replica) => replica.heartbeat(&self.service.locals, clients, now),
+            Role::Primary(_) | Role::Apart { .. } | Role::ReadOnly | Role::Silent => Bytes::new(),
         }
     }
 
@@ -259,18 +287,22 @@ impl Keeper {
         !self.service.ready.is_empty()
             || match &self.role {
                 Role::Primary(primary) => primary.has_ready(),
-                Role::Replica(_) | Role::Apart | Role::Silent => false,
+                Role::Replica(_) | Role::Apart { .. } | Role::ReadOnly | Role::Silent => false,
             }
     }
 
     /// When it wants [`Keeper::expire`] to be called.
     #[must_use]
     pub fn deadline(&self) -> Option<Time> {
-        let Role::Primary(primary) = &self.role else {
-            return None; // nothing is ended here
-        };
-        let reaper = primary.reaper_deadline();
-        Some(self.service.sessions.deadline().map_or(reaper, |expiry| expiry.min(reaper)))
+        let locals = self.service.locals.deadline();
+        match &self.role {
+            Role::Primary(primary) => {
+                let globals = self.service.sessions.deadline();
+                locals.into_iter().chain(globals).chain([primary.reaper_deadline()]).min()
+            }
+            Role::Apart { read_only_at } => *read_only_at,
+            Role::Replica(_) | Role::ReadOnly | Role::Silent => locals, // nothing else is ended here
+        }
     }
 }
 
@@ -285,8 +317,12 @@ impl Service {
 
     /// An id for a new session.
     fn fresh_session(&mut self, tree: &Tree) -> SessionId {
-        let Service { sessions, session_ids, .. } = self;
-        session_ids.fresh(|id| sessions.get(id).is_some() || tree.session_timeout(id).is_some())
+        let Service { sessions, locals, session_ids, .. } = self;
+        session_ids.fresh(|id| {
+            sessions.get(id).is_some()
+                || locals.get(id).is_some()
+                || tree.session_timeout(id).is_some()
+        })
     }
 
     /// Whether what the client gave is the session's password; the connection is told if not.
@@ -312,11 +348,12 @@ impl Service {
         timeout_ms: i32,
         now: Time,
     ) {
-        let before = self.sessions.get(session).and_then(|liveness| liveness.connection);
+        let sessions = if self.is_local(session) { &mut self.locals } else { &mut self.sessions };
+        let before = sessions.get(session).and_then(|liveness| liveness.connection);
+        sessions.track(session, millis(timeout_ms), Place::on(connection), now);
         if let Some(before) = before.filter(|before| *before != connection) {
             self.ready.push(Ready::Close { connection: before });
         }
-        self.sessions.track(session, millis(timeout_ms), Place::on(connection), now);
         self.events.push(Event::SessionRenewed { session });
         self.ready.push(Ready::Established { connection, session, timeout_ms });
     }
@@ -345,7 +382,7 @@ impl Service {
                 self.ready.push(Ready::Answer { origin, err });
             }
             Ask::Open { .. } => self.ready.push(Ready::Close { connection }),
-            Ask::Renew { timeout_ms, password } => {
+            Ask::Renew { timeout_ms, password, .. } => {
                 if !self.sessions.is_open(session) {
                     self.refuse_session(session, connection);
                 } else if self.is_password(submission, password) {
@@ -363,4 +400,8 @@ impl Service {
 
 fn millis(ms: i32) -> Duration {
     Duration::from_millis(u64::try_from(ms).unwrap_or(0))
+}
+
+fn timeout_ms(timeout: Duration) -> i32 {
+    i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX)
 }

@@ -26,10 +26,10 @@ mod tests;
 
 pub use broadcast::Proposal;
 pub use clients::Clients;
-pub use config::{Config, ReaperConfig};
+pub use config::{Config, LocalSessions, ReaperConfig};
 pub use connection::{
-    Connection, Desk, Latency, OUTBOX_MAX_BYTES, OUTBOX_PAUSE_BYTES, Reply, Stats, Tally, Then,
-    WatchSource,
+    Access, Connection, Desk, Latency, OUTBOX_MAX_BYTES, OUTBOX_PAUSE_BYTES, Reply, Stats, Tally,
+    Then, WatchSource,
 };
 pub use frames::{Frame, FrameError, Frames};
 pub use keeper::{Keeper, Letter, Outgoing, Refused, Section};

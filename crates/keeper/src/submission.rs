@@ -3,6 +3,7 @@
 //! A batch is filled by many connections and drained whole; both its vectors are used again, so
 //! a request costs one copy of its body and no allocation.
 
+use crate::Access;
 use base::{ConnectionId, SessionId, Time};
 use std::ops::Range;
 use std::sync::Arc;
@@ -20,11 +21,15 @@ pub enum Ask {
     Open {
         /// The negotiated time-out in ms.
         timeout_ms: i32,
+        /// The least that will do.
+        access: Access,
     },
     /// A session that the client holds already.
     Renew {
         /// The negotiated time-out in ms.
         timeout_ms: i32,
+        /// The least that will do.
+        access: Access,
         /// What the client gave as the password.
         password: Option<[u8; PASSWORD_SIZE]>,
     },

@@ -62,6 +62,14 @@ impl Engine {
         }
     }
 
+    /// Whether it looks for other members, and belongs to nothing as long as it finds too few.
+    pub(crate) fn is_looking(&self) -> bool {
+        match self {
+            Engine::Solo(_) => false,
+            Engine::Zab(zab) => zab.is_looking(),
+        }
+    }
+
     /// The end of what the members have decided; `None` for a server alone.
     pub(crate) fn committed(&self) -> Option<Zxid> {
         match self {

@@ -265,6 +265,11 @@ impl<S: Shared> Member<S> {
             self.send(now, out);
             self.perform_engine(now, out);
             self.pass_gates(now);
+            if self.engine.is_looking() {
+                self.keeper.looks_for_others(now);
+            } else {
+                self.keeper.has_found_others();
+            }
             self.answer_ready(now);
             self.snapshot_if_wanted(now, out);
             if self.outgoing.is_empty() && self.engine_out.is_empty() {

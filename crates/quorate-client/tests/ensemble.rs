@@ -16,6 +16,19 @@ async fn until(client: &Client, state: State) {
 #[tokio::test]
 async fn a_server_without_quorum_serves_reads_until_a_better_one_is_found() {
     let Some(alone) = Server::member_of(3).await else { return };
+    let Some(whole) = Server::member_of(1).await else { return };
+    reads_until_a_better_one_is_found(&alone, &whole).await;
+}
+
+#[tokio::test]
+async fn ours_without_quorum_serves_reads_until_a_better_one_is_found() {
+    let Some(alone) = Server::own_member_of(3).await else { return };
+    let Some(whole) = Server::own_member_of(1).await else { return };
+    reads_until_a_better_one_is_found(&alone, &whole).await;
+}
+
+/// Both have read-only mode on: only then does the whole one say to everyone that it takes writes.
+async fn reads_until_a_better_one_is_found(alone: &Server, whole: &Server) {
     let client = Client::builder(&alone.hosts).read_only(true).connect().await.unwrap();
     assert_eq!(client.status().state, State::ReadOnly);
     assert!(client.exists("/zookeeper").await.unwrap().is_some());
@@ -27,8 +40,6 @@ async fn a_server_without_quorum_serves_reads_until_a_better_one_is_found() {
     let picky = Client::builder(&alone.hosts).connect_timeout(Duration::from_secs(1));
     assert!(matches!(picky.connect().await, Err(Error::Unreachable)));
 
-    // It has read-only mode on as well: only then does it say to everyone that it takes writes.
-    let Some(whole) = Server::member_of(1).await else { return };
     let both = format!("{},{}", alone.hosts, whole.hosts);
     let picky = Client::connect(&both).await.unwrap();
     assert_eq!(picky.status().state, State::Connected);

@@ -47,10 +47,9 @@ impl Server {
 
     /// Ours, if it is built.
     pub async fn quorate() -> Option<Server> {
-        let Some(binary) = quorate_binary() else {
+        let Some(mut command) = quorate() else {
             return absent("no quorate: build it, or name it by QUORATE_BIN");
         };
-        let mut command = Command::new(binary);
         command.arg("serve");
         Some(Server::start(command).await)
     }
@@ -63,14 +62,17 @@ impl Server {
         }
         let mut command = reference("3.8");
         command.env("SERVER_JVMFLAGS", "-Dreadonlymode.enabled=true");
-        let mut lines: Vec<String> = ["initLimit=5", "syncLimit=5", "standaloneEnabled=false"]
-            .into_iter()
-            .chain(["reconfigEnabled=true", "skipACL=yes"])
-            // Without a quorum only local sessions can be made.
-            .chain(["localSessionsEnabled=true", "localSessionsUpgradingEnabled=true"])
-            .map(str::to_owned)
-            .collect();
-        lines.extend((1..=members).map(|id| format!("server.{id}={}", member_address())));
+        Some(Server::start_with(command, &member_lines(members)).await)
+    }
+
+    /// The same of ours, if it is built.
+    pub async fn own_member_of(members: usize) -> Option<Server> {
+        let Some(mut command) = quorate() else {
+            return absent("no quorate: build it, or name it by QUORATE_BIN");
+        };
+        command.arg("serve");
+        let mut lines = member_lines(members);
+        lines.push("readonlymode.enabled=true".to_owned());
         Some(Server::start_with(command, &lines).await)
     }
 
@@ -156,6 +158,22 @@ fn reference(version: &str) -> Command {
 
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn member_lines(members: usize) -> Vec<String> {
+    let mut lines: Vec<String> = ["initLimit=5", "syncLimit=5", "standaloneEnabled=false"]
+        .into_iter()
+        .chain(["reconfigEnabled=true", "skipACL=yes"])
+        // Without a quorum Java's servers can make only local sessions.
+        .chain(["localSessionsEnabled=true", "localSessionsUpgradingEnabled=true"])
+        .map(str::to_owned)
+        .collect();
+    lines.extend((1..=members).map(|id| format!("server.{id}={}", member_address())));
+    lines
+}
+
+fn quorate() -> Option<Command> {
+    quorate_binary().map(Command::new)
 }
 
 fn quorate_binary() -> Option<PathBuf> {

@@ -9,6 +9,9 @@
 //! waited for, so that their disks work beside ours; and all that durability brought right after it.
 
 mod counts;
+mod deadline;
+
+pub(crate) use deadline::Deadline;
 
 use crate::clock::Clock;
 use crate::configuration;
@@ -31,7 +34,6 @@ use keeper::Submissions;
 use metrics::Sizes;
 use node::{Input, Member, Output, Progress};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use trace::{Ensemble as Happening, Event};
 use wire::quorum::Address;
@@ -448,7 +450,18 @@ impl Driver {
             let (journey, now) = (&mut self.journey, self.clock.now());
             self.published.counters(|counters| journey.happened(moved, &status, now, counters));
         }
-        if matches!(event, Event::Ensemble(_) | Event::DiskFailed { .. }) {
+        if matches!(event, Event::ReadOnlyBegan | Event::ReadOnlyEnded) {
+            let reads_only = self.member.keeper().is_read_only();
+            self.journey.reads_only(reads_only.then(|| self.clock.now()));
+        }
+        let moves = matches!(
+            event,
+            Event::Ensemble(_)
+                | Event::DiskFailed { .. }
+                | Event::ReadOnlyBegan
+                | Event::ReadOnlyEnded
+        );
+        if moves {
             self.publish();
         }
         if let Event::Ensemble(Happening::LinkRefused { link, .. }) = event {
@@ -462,29 +475,6 @@ impl Driver {
         self.failed_journal = self.journal.take();
         self.count(|counters| counters.unrecoverable_error_count += 1);
         self.handle(Input::DiskFailed { reason: error.to_string() });
-    }
-}
-
-/// The member's deadline, for the timer.
-#[derive(Debug)]
-pub(crate) struct Deadline(AtomicU64);
-
-impl Default for Deadline {
-    fn default() -> Self {
-        Deadline(AtomicU64::new(u64::MAX))
-    }
-}
-
-impl Deadline {
-    /// Sets it; says whether it is earlier than it was.
-    pub(crate) fn set(&self, deadline: Option<Time>) -> bool {
-        let nanos = deadline.map_or(u64::MAX, |time| time.0);
-        nanos < self.0.swap(nanos, Ordering::SeqCst)
-    }
-
-    /// The deadline; `None` if the member waits for nothing.
-    pub(crate) fn get(&self) -> Option<Time> {
-        Some(Time(self.0.load(Ordering::SeqCst))).filter(|time| time.0 != u64::MAX)
     }
 }
 

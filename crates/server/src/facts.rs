@@ -95,7 +95,7 @@ impl Source for Facts<'_> {
             sessions.map(|session| (session, tree.ephemerals(session).collect())).collect()
         };
         Dump {
-            local_sessions: None,
+            local_sessions: self.local_sessions(),
             sessions: self.sessions(),
             ephemerals,
             connections: self.connections_by_deadline(),
@@ -252,12 +252,14 @@ impl Facts<'_> {
         let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         let watch_count = count(lock(&self.service.hub.watches).count());
         let (open, max) = environment::file_descriptors();
+        let local_sessions = self.local_sessions_count();
         let tree = self.service.hub.tree();
         Gauges {
             num_alive_connections: count(self.service.limits.open()),
             outstanding_requests: count(self.service.inbox.outstanding()),
             connection_drop_probability: self.service.limits.drop_probability(),
             global_sessions: count(tree.sessions().count()),
+            local_sessions,
             znode_count: count(tree.node_count()),
             watch_count,
             ephemerals_count: count(tree.ephemerals_count()),

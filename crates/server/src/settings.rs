@@ -36,6 +36,11 @@ impl Settings {
         Settings { config, keeper, whitelist, version }
     }
 
+    /// Whether new sessions are known to this server alone.
+    pub(crate) fn has_local_sessions(&self) -> bool {
+        self.keeper.local_sessions != keeper::LocalSessions::Off
+    }
+
     pub(crate) fn dirs(&self) -> Dirs {
         let storage = &self.config.storage;
         Dirs { data: storage.data_dir.clone(), log: storage.data_log_dir.clone() }
@@ -176,6 +181,12 @@ fn keeper_config(config: &Config) -> keeper::Config {
         tick: sessions.tick,
         session_timeout_min: sessions.timeout_min,
         session_timeout_max: sessions.timeout_max,
+        local_sessions: config.ensemble.as_ref().map_or(keeper::LocalSessions::Off, local_sessions),
+        read_only_after: config
+            .ensemble
+            .as_ref()
+            .filter(|_| features.read_only_mode)
+            .map(|_| sessions.tick.max(READ_ONLY_AFTER_MIN)),
         alone: config.ensemble.is_none(),
         server_id: config.ensemble.as_ref().map_or(STANDALONE_ID, session_id_byte),
         frame_size_max,
@@ -217,6 +228,14 @@ fn auth_config(auth: &config::Auth) -> auth::Config {
     }
 }
 
+fn local_sessions(ensemble: &Ensemble) -> keeper::LocalSessions {
+    match (ensemble.local_sessions, ensemble.local_sessions_upgrade) {
+        (false, _) => keeper::LocalSessions::Off,
+        (true, false) => keeper::LocalSessions::Fixed,
+        (true, true) => keeper::LocalSessions::Upgradable,
+    }
+}
+
 /// What of a server's number is in the ids of its sessions: the last 8 bits.
 fn session_id_byte(ensemble: &Ensemble) -> u8 {
     let [.., last] = ensemble.me.0.to_be_bytes();
@@ -229,6 +248,8 @@ fn bytes(count: u32) -> usize {
 
 /// Time for a connection to another member to be made: the reference's.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Longest election that no client is to notice: the reference's.
+const READ_ONLY_AFTER_MIN: Duration = Duration::from_secs(2);
 /// The number of a server that is alone.
 const STANDALONE_ID: u8 = 1;
 /// What a packet is larger than the record in it: headers, and the ids of a client.

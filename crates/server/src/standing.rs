@@ -16,13 +16,15 @@ pub(crate) struct Standing {
     pub(crate) status: Status,
     /// Since when it serves; `None` if it does not.
     pub(crate) serving_since: Option<Time>,
+    /// Since when it serves reads alone, because it finds no quorum; `None` if it does not.
+    pub(crate) read_only_since: Option<Time>,
 }
 
 impl Standing {
     /// What it is for clients; `None` if it has none.
     pub(crate) fn mode(&self, leader_serves: bool) -> Option<Mode> {
         if !self.status.serving {
-            return None;
+            return self.read_only_since.map(|_| Mode::ReadOnly);
         }
         match self.status.role {
             Role::Leading => leader_serves.then_some(Mode::Leader),
@@ -59,6 +61,7 @@ pub(crate) struct Journey {
     promised_at: Option<Time>,
     unavailable_since: Option<Time>,
     serving_since: Option<Time>,
+    read_only_since: Option<Time>,
     /// Learners that are being synchronized.
     in_flight: BTreeMap<NodeId, SyncMethod>,
     /// What is decided, as far as it is counted.
@@ -68,7 +71,13 @@ pub(crate) struct Journey {
 impl Journey {
     /// The member at this moment.
     pub(crate) fn standing(&self, status: Status) -> Standing {
-        Standing { status, serving_since: self.serving_since }
+        let Journey { serving_since, read_only_since, .. } = *self;
+        Standing { status, serving_since, read_only_since }
+    }
+
+    /// It begins to serve reads alone, or ends to.
+    pub(crate) fn reads_only(&mut self, since: Option<Time>) {
+        self.read_only_since = since;
     }
 
     /// Counts what has happened to a member that is there now.

@@ -56,6 +56,15 @@ pub enum Event {
         /// Which.
         session: SessionId,
     },
+    /// A session that only this member knew takes a place in the order.
+    SessionUpgraded {
+        /// Which.
+        session: SessionId,
+    },
+    /// No other members were found for long: clients that ask for no more are served reads.
+    ReadOnlyBegan,
+    /// Other members are found, or about to be: those clients are to look for a server again.
+    ReadOnlyEnded,
     /// A snapshot was begun.
     SnapshotStarted {
         /// The last transaction that it surely holds.
@@ -111,16 +120,19 @@ impl Event {
         match self {
             Event::SnapshotFailed { .. } | Event::DiskFailed { .. } => Level::Error,
             Event::SnapshotSkipped
+            | Event::ReadOnlyBegan
             | Event::DigestMismatch { .. }
             | Event::LetterRefused { .. }
             | Event::QuotaExceeded { .. } => Level::Warn,
             Event::SnapshotStarted { .. }
             | Event::SnapshotTaken { .. }
+            | Event::ReadOnlyEnded
             | Event::SessionExpired { .. } => Level::Info,
             Event::SessionOpened { .. }
             | Event::SessionRenewed { .. }
             | Event::SessionRefused { .. }
             | Event::SessionClosed { .. }
+            | Event::SessionUpgraded { .. }
             | Event::NodeReaped { .. } => Level::Debug,
             Event::Ensemble(event) => event.level(),
         }
@@ -135,6 +147,9 @@ impl Event {
             Event::SessionRefused { .. } => "session refused: it is over or the password is wrong",
             Event::SessionExpired { .. } => "session expired",
             Event::SessionClosed { .. } => "session closed",
+            Event::SessionUpgraded { .. } => "session upgraded: all members come to know it",
+            Event::ReadOnlyBegan => "Read-only server started: no quorum is found",
+            Event::ReadOnlyEnded => "read-only mode ends: other members are found",
             Event::SnapshotStarted { .. } => "snapshot started",
             Event::SnapshotTaken { .. } => "snapshot taken",
             Event::SnapshotFailed { .. } => "snapshot failed; the log still holds everything",
@@ -165,7 +180,8 @@ impl fmt::Display for Event {
             }
             Event::SessionRenewed { session }
             | Event::SessionRefused { session }
-            | Event::SessionClosed { session } => write!(f, " session={session}"),
+            | Event::SessionClosed { session }
+            | Event::SessionUpgraded { session } => write!(f, " session={session}"),
             Event::SnapshotStarted { zxid }
             | Event::SnapshotTaken { zxid }
             | Event::DigestMismatch { zxid } => write!(f, " zxid={zxid}"),
@@ -175,7 +191,7 @@ impl fmt::Display for Event {
             Event::NodeReaped { path } | Event::QuotaExceeded { path } => {
                 write!(f, " path={path:?}")
             }
-            Event::SnapshotSkipped => Ok(()),
+            Event::SnapshotSkipped | Event::ReadOnlyBegan | Event::ReadOnlyEnded => Ok(()),
             Event::Ensemble(event) => event.fields(f),
         }
     }

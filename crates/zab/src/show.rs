@@ -75,6 +75,12 @@ impl Zab {
         self.core.standing()
     }
 
+    /// Whether this member looks for a leader.
+    #[must_use]
+    pub fn is_looking(&self) -> bool {
+        matches!(self.role, Role::Looking(_))
+    }
+
     /// The end of what is decided, as far as this member knows.
     #[must_use]
     pub fn committed(&self) -> Zxid {

@@ -13,7 +13,7 @@ pub(super) const ROWS: &[Key] = keys! {
     Property "4lw.commands.whitelist" Csv, Is("srvr"), Honoured,
         "Four-letter words that are answered, or *; srvr always is, isro in read-only mode";
     Bare "readonlymode.enabled" LenientBool, Is("false"), Honoured,
-        "Whether read-only clients are welcome; a standalone server only allows isro with it";
+        "Whether a member without a quorum serves reads; a standalone server only allows isro with it";
     Own "reconfigEnabled" StrictBool, Is("false"), Honoured,
         "Whether reconfig is a known request";
     Property "extendedTypesEnabled" LenientBool, Is("false"), Honoured,

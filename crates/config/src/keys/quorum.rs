@@ -51,10 +51,10 @@ pub(super) const TUNING: &[Key] = keys! {
     Own "connectToLearnerMasterLimit" int(0, Ticks), Derived("initLimit"),
         Inert("a leader that refuses is called for a second, then an election is held"),
         "Time to connect to a leader; 0 is the default";
-    Own "localSessionsEnabled" StrictBool, Is("false"), ignored_unless("false", LOCAL),
-        "Sessions that only one server knows";
-    Own "localSessionsUpgradingEnabled" StrictBool, Is("false"), ignored_unless("false", LOCAL),
-        "Local sessions become global when they need to";
+    Own "localSessionsEnabled" StrictBool, Is("false"), Honoured,
+        "New sessions are known to their server alone";
+    Own "localSessionsUpgradingEnabled" StrictBool, Is("false"), Honoured,
+        "Local sessions become global with their first ephemeral node, which else they may not make";
     Own "quorate.reads" Choice(&["local", "linearizable"]), Is("local"), Honoured,
         "What clients read: what their server has, or all that was acknowledged; an extension";
     Own "syncEnabled" StrictBool, Is("true"), ignored_unless("true", OBSERVERS_WRITE),
@@ -137,7 +137,6 @@ pub(super) const TUNING: &[Key] = keys! {
         "TCP_NODELAY on a follower's link";
 };
 
-const LOCAL: &str = "local sessions are not built yet: every session is global";
 const NO_PEER_TLS: &str = "TLS between servers is not built yet";
 const NO_PEER_SASL: &str = "SASL between servers is not built yet";
 const NO_REACHABILITY_CHECK: &str = "an address that does not answer is found by connecting to it";

@@ -26,6 +26,10 @@ pub struct Ensemble {
     pub observer_port: Option<u16>,
     /// Whether TCP keepalive is on between servers.
     pub tcp_keepalive: bool,
+    /// Whether new sessions are known to their server alone.
+    pub local_sessions: bool,
+    /// Whether an ephemeral node makes such a session everybody's; else it may not make one.
+    pub local_sessions_upgrade: bool,
     /// Whether a leader has clients.
     pub leader_serves: bool,
     /// Whether every synchronization is a snapshot.

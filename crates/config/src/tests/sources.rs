@@ -62,8 +62,6 @@ localSessionsUpgradingEnabled=true
         zoo.cfg line 10: ssl.keyStore.password: without effect: TLS is not built yet: no TLS listener is opened
         zoo.cfg line 11: ssl.trustStore.location: without effect: TLS is not built yet: no TLS listener is opened
         zoo.cfg line 12: ssl.trustStore.password: without effect: TLS is not built yet: no TLS listener is opened
-        zoo.cfg line 15: localSessionsEnabled: without effect: local sessions are not built yet: every session is global
-        zoo.cfg line 16: localSessionsUpgradingEnabled: without effect: local sessions are not built yet: every session is global
     "#]].assert_eq(&outcome(result.clone()));
     let config = result.expect("the harness's file is valid").config;
     assert_eq!((config.listen.port, config.limits.connections_per_address), (20_000, None));

@@ -1,6 +1,6 @@
 //! The first frame of a connection, and its answer.
 
-use super::{Connection, Desk, Phase};
+use super::{Access, Connection, Desk, Phase};
 use crate::session::password;
 use crate::submission::{Ask, Origin};
 use base::SessionId;
@@ -28,17 +28,21 @@ impl Connection {
         self.phase = Phase::Establishing { read_only_known: request.read_only.is_some() };
         self.timeout = millis(timeout_ms);
         let session = SessionId(request.session_id);
+        let access = match request.read_only {
+            Some(true) => Access::ReadOnly,
+            Some(false) | None => Access::Full,
+        };
         let ask = if session == SessionId::NONE {
-            Ask::Open { timeout_ms }
+            Ask::Open { timeout_ms, access }
         } else {
-            Ask::Renew { timeout_ms, password: request.password.try_into().ok() }
+            Ask::Renew { timeout_ms, access, password: request.password.try_into().ok() }
         };
         let (connection, ids, arrived) = (self.id, &self.ids, desk.now);
         desk.submissions.ask(Origin { connection, session, xid: 0, ids, arrived }, ask);
     }
 
     /// The member's answer: the session is open on this connection.
-    pub fn established(&mut self, session: SessionId, timeout_ms: i32) {
+    pub fn established(&mut self, session: SessionId, timeout_ms: i32, access: Access) {
         let Phase::Establishing { read_only_known } = self.phase else { return };
         self.phase = Phase::Open;
         self.session = session;
@@ -47,14 +51,15 @@ impl Connection {
             timeout_ms,
             session_id: session.0,
             password: password(session),
-            read_only: read_only_known.then_some(false),
+            read_only: read_only_known.then_some(access == Access::ReadOnly),
         });
     }
 
     /// The member's answer: the session is over, or the password is not its own.
-    pub fn refused(&mut self) {
+    pub fn refused(&mut self, access: Access) {
         let Phase::Establishing { read_only_known } = self.phase else { return };
-        self.respond(&ConnectResponse::refused(read_only_known.then_some(false)));
+        let read_only = read_only_known.then_some(access == Access::ReadOnly);
+        self.respond(&ConnectResponse::refused(read_only));
         self.close();
     }
 

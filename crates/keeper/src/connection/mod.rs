@@ -48,6 +48,15 @@ enum Phase {
     Closed,
 }
 
+/// What a server grants, or a client is content with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Everything.
+    Full,
+    /// Reads and watches, on what a member without a quorum has.
+    ReadOnly,
+}
+
 /// What a connection needs of the world around it in one step.
 #[allow(missing_debug_implementations)]
 pub struct Desk<'a> {

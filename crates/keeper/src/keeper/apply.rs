@@ -2,7 +2,7 @@
 
 use super::results::{put_multi_results, put_result, put_synced, read_sync};
 use super::{Asked, Keeper, Outgoing, Ready, Role, millis};
-use crate::connection::{Connection, Desk, Reply, Then};
+use crate::connection::{Access, Connection, Desk, Reply, Then};
 use crate::session::Place;
 use crate::{Clients, Submissions, Watches, namespaces};
 use base::{ConnectionId, SessionId, Time, Zxid};
@@ -48,9 +48,11 @@ impl Keeper {
                 Role::Primary(primary) if origin.is_some() => {
                     tree.apply_foreseen(&record, primary.foreseen(at), &mut notify)
                 }
-                Role::Primary(_) | Role::Replica(_) | Role::Apart | Role::Silent => {
-                    tree.apply(&record, &mut notify)
-                }
+                Role::Primary(_)
+                | Role::Replica(_)
+                | Role::Apart { .. }
+                | Role::ReadOnly
+                | Role::Silent => tree.apply(&record, &mut notify),
             }
         };
         namespaces::written(section.watches.metrics(), &record.txn, applied.results.ops());
@@ -94,7 +96,7 @@ impl Keeper {
                 let (session, cxid) = (SessionId(record.header.client_id), record.header.cxid);
                 replica.take(session, cxid, &record.txn, ready)
             }
-            Role::Apart | Role::Silent => None,
+            Role::Apart { .. } | Role::ReadOnly | Role::Silent => None,
         }
     }
 
@@ -110,13 +112,16 @@ impl Keeper {
     }
 
     fn perform_ready(&mut self, section: &mut Section<'_>) {
+        let access = self.access();
         for ready in std::mem::take(&mut self.service.ready) {
             let clients = &mut *section.clients;
             match ready {
                 Ready::Established { connection, session, timeout_ms } => {
-                    clients.with(connection, &mut |c| c.established(session, timeout_ms));
+                    clients.with(connection, &mut |c| c.established(session, timeout_ms, access));
                 }
-                Ready::Refused { connection } => clients.with(connection, &mut |c| c.refused()),
+                Ready::Refused { connection } => {
+                    clients.with(connection, &mut |c| c.refused(access));
+                }
                 Ready::Close { connection } => clients.with(connection, &mut |c| c.close()),
                 Ready::Confirmed { connection } => {
                     self.with_desk(section, connection, |connection, desk| {
@@ -177,7 +182,7 @@ impl Keeper {
             let session = SessionId(record.header.client_id);
             section.clients.with(origin.connection, &mut |c| {
                 if let Txn::CreateSession { timeout_ms } = record.txn {
-                    c.established(session, timeout_ms);
+                    c.established(session, timeout_ms, Access::Full);
                 } else {
                     c.close(); // the id is that of a session whose end is under way
                 }

@@ -6,6 +6,7 @@
 //! applied.
 
 use super::batch::{Batch, BatchSize};
+use super::locals::{Admission, Local};
 use super::outgoing::Outgoing;
 use super::reads::Reads;
 use super::syncs::Syncs;
@@ -122,12 +123,12 @@ impl Primary {
                     self.sync(service, submission, body, moment.now, out);
                 }
                 Ask::Write(op) => self.write(service, *op, submission, body, moment, &mut batch),
-                Ask::Open { timeout_ms } => {
+                Ask::Open { timeout_ms, .. } => {
                     self.open(service, *timeout_ms, submission, moment, &mut batch);
                 }
-                Ask::Renew { timeout_ms, password } => {
+                Ask::Renew { timeout_ms, password, .. } => {
                     let Submission { session, connection, .. } = *submission;
-                    if !service.sessions.is_open(session) {
+                    if !service.sessions.is_open(session) && !service.is_local(session) {
                         service.refuse_session(session, connection);
                     } else if service.is_password(submission, *password) {
                         service.renewed(session, connection, *timeout_ms, moment.now);
@@ -136,7 +137,7 @@ impl Primary {
                 Ask::ReadIndex => self.reads.wait(submission.connection),
                 Ask::Detach { last_heard } => {
                     let Submission { session, connection, .. } = *submission;
-                    service.sessions.detach(session, connection, *last_heard);
+                    service.detach(session, connection, *last_heard);
                 }
             }
         }
@@ -211,6 +212,18 @@ impl Primary {
             self.inflight.push_back(Inflight::Answer { origin, err });
             return;
         }
+        match service.local_write(session, op, body, moment.now) {
+            // What is refused is so in its turn, by `admit`.
+            None | Some(Local::Write | Local::Refused) => {}
+            Some(Local::Upgrade { timeout_ms }) => {
+                self.upgrade(service, session, timeout_ms, moment, batch);
+            }
+            Some(Local::Closed) => {
+                let origin = Asked { connection, xid, op };
+                let err = ErrorCode::Ok.number();
+                return self.inflight.push_back(Inflight::Answer { origin, err });
+            }
+        }
         let head = Head { connection, session, xid, op, owner: Owner::Here };
         let ids = &submission.ids;
         self.propose(service, head, ids, moment, batch, |p, out| p.write(op, body, out));
@@ -237,6 +250,8 @@ impl Primary {
         let time = moment.wall.0;
         let header = |op| TxnHeader { client_id: session.0, cxid: xid, zxid: zxid.0, time, op };
         header(op.number()).encode(&mut batch.bytes);
+        let Admission { any: session_state, ephemeral: ephemeral_state } =
+            service.admit(session, owner);
         let mut soft_quota = Vec::new();
         let mut preparation = Preparation {
             config: &service.config,
@@ -245,7 +260,8 @@ impl Primary {
             zxid,
             time: moment.wall,
             session,
-            session_state: service.sessions.check(session, owner),
+            session_state,
+            ephemeral_state,
             ids,
             members: moment.members,
             reconfiguring: self.reconfigured > self.applied,
@@ -284,12 +300,32 @@ impl Primary {
         batch: &mut Batch,
     ) {
         let connection = submission.connection;
+        if service.opens_local(moment.tree, connection, timeout_ms, moment.now) {
+            return;
+        }
         let session = service.fresh_session(moment.tree);
         let place = Place::on(connection);
         service.sessions.track(session, millis(timeout_ms), place, moment.now);
         let op = OpCode::CreateSession;
         let head = Head { connection, session, xid: 0, op, owner: Owner::Here };
         self.propose(service, head, &submission.ids, moment, batch, |_, out| {
+            put_int(out, timeout_ms);
+            Ok(OpCode::CreateSession)
+        });
+    }
+
+    /// A local session of this member becomes everybody's.
+    fn upgrade(
+        &mut self,
+        service: &mut Service,
+        session: SessionId,
+        timeout_ms: i32,
+        moment: Moment<'_>,
+        batch: &mut Batch,
+    ) {
+        let head = Head::unasked(session, 0, OpCode::CreateSession, Owner::Here);
+        let ids = Ids::clone(&self.no_ids);
+        self.propose(service, head, &ids, moment, batch, |_, out| {
             put_int(out, timeout_ms);
             Ok(OpCode::CreateSession)
         });
@@ -310,7 +346,7 @@ impl Primary {
         let state = if service.is_throttled(OpCode::Sync, submission, now) {
             Err(ErrorCode::ThrottledOp)
         } else {
-            service.sessions.check(session, Owner::Here)
+            service.admit(session, Owner::Here).any
         };
         self.inflight.push_back(match state {
             Ok(()) => {

@@ -4,11 +4,13 @@
 //! link ends the role, and what was forwarded is unknown then.
 //! Source: the reference's `FollowerRequestProcessor`, `CommitProcessor` and `Learner`.
 
+use super::locals::Local;
 use super::outgoing::{BadLetter, Outgoing};
 use super::reads::{Question, Reads};
 use super::waiting::{Queues, Waiting};
-use super::{Asked, Ready, Section, Service};
+use super::{Asked, Ready, Section, Service, timeout_ms};
 use crate::Clients;
+use crate::session::Expiry;
 use crate::submission::{Ask, Submission, Submissions};
 use base::{ConnectionId, SessionId, Time, Zxid};
 use bytes::Bytes;
@@ -67,12 +69,19 @@ impl Replica {
             let Submission { session, connection, .. } = *submission;
             match submission.ask {
                 Ask::Write(op) => self.write(service, op, submission, body, now, out),
-                Ask::Open { timeout_ms } => {
+                Ask::Open { timeout_ms, .. }
+                    if service.opens_local(tree, connection, timeout_ms, now) => {}
+                Ask::Open { timeout_ms, .. } => {
                     let session = service.fresh_session(tree);
                     self.open(session, connection, timeout_ms, out);
                 }
-                Ask::Renew { timeout_ms, password } => {
-                    if service.is_password(submission, password) {
+                Ask::Renew { timeout_ms, password, .. } => {
+                    if !service.is_password(submission, password) {
+                        continue;
+                    }
+                    if service.is_local(session) {
+                        service.renewed(session, connection, timeout_ms, now);
+                    } else {
                         self.renew(session, connection, timeout_ms, out);
                     }
                 }
@@ -84,9 +93,9 @@ impl Replica {
                     });
                 }
                 Ask::Detach { last_heard } => {
-                    let detached = service.sessions.detach(session, connection, last_heard);
-                    if let Some(liveness) = detached.filter(|_| last_heard >= self.told) {
-                        self.left.push((session, liveness.timeout));
+                    let detached = service.detach(session, connection, last_heard);
+                    if let Some(timeout) = detached.filter(|_| last_heard >= self.told) {
+                        self.left.push((session, timeout));
                     }
                 }
             }
@@ -142,13 +151,20 @@ impl Replica {
         let Submission { connection, session, xid, .. } = *submission;
         let origin = Asked { connection, xid, op };
         if service.is_throttled(op, submission, now) {
-            let err = ErrorCode::ThrottledOp.number();
-            if self.queues.has(session) {
-                self.queues.push(session, Waiting::Answer { origin, err });
-            } else {
-                service.ready.push(Ready::Answer { origin, err });
+            return self.answer_in_turn(service, session, origin, ErrorCode::ThrottledOp);
+        }
+        match service.local_write(session, op, body, now) {
+            None | Some(Local::Write) => {}
+            Some(Local::Upgrade { timeout_ms }) => put_session(session, timeout_ms, out),
+            // Of a multi the primary refuses that part.
+            Some(Local::Refused) if op == OpCode::Multi => {}
+            Some(Local::Refused) => {
+                let err = ErrorCode::EphemeralOnLocalSession;
+                return self.answer_in_turn(service, session, origin, err);
             }
-            return;
+            Some(Local::Closed) => {
+                return self.answer_in_turn(service, session, origin, ErrorCode::Ok);
+            }
         }
         let op = op.number();
         let request = ForwardedRequest { session_id: session.0, cxid: xid, op, body };
@@ -162,6 +178,22 @@ impl Replica {
         }
     }
 
+    /// What is not forwarded is answered behind what the session waits for.
+    fn answer_in_turn(
+        &mut self,
+        service: &mut Service,
+        session: SessionId,
+        origin: Asked,
+        err: ErrorCode,
+    ) {
+        let err = err.number();
+        if self.queues.has(session) {
+            self.queues.push(session, Waiting::Answer { origin, err });
+        } else {
+            service.ready.push(Ready::Answer { origin, err });
+        }
+    }
+
     /// A new session: its id is taken now, and is the client's once the order has it.
     fn open(
         &mut self,
@@ -170,11 +202,8 @@ impl Replica {
         timeout_ms: i32,
         out: &mut Outgoing,
     ) {
-        let op = OpCode::CreateSession;
-        let (session_id, body) = (session.0, &timeout_ms.to_be_bytes());
-        let request = ForwardedRequest { session_id, cxid: 0, op: op.number(), body };
-        put_request(&mut out.letters, &request, None);
-        let origin = Asked { connection, xid: 0, op };
+        put_session(session, timeout_ms, out);
+        let origin = Asked { connection, xid: 0, op: OpCode::CreateSession };
         self.queues.push(session, Waiting::Write { origin });
     }
 
@@ -262,8 +291,14 @@ impl Replica {
         self.queues.release(session, self.synced, ready);
     }
 
-    /// Who was heard since the last call, with their time-outs.
-    pub(super) fn heartbeat(&mut self, clients: &mut dyn Clients, now: Time) -> Bytes {
+    /// Who was heard since the last call, with their time-outs; the primary knows nothing of local
+    /// sessions.
+    pub(super) fn heartbeat(
+        &mut self,
+        locals: &Expiry,
+        clients: &mut dyn Clients,
+        now: Time,
+    ) -> Bytes {
         let mut touches = Vec::new();
         for (session, timeout) in self.left.drain(..) {
             put_touch(&mut touches, session.0, timeout_ms(timeout));
@@ -271,15 +306,21 @@ impl Replica {
         // What is heard at this very moment may be told twice, but never not at all.
         let since = std::mem::replace(&mut self.told, now);
         clients.look_at_all(&mut |connection| {
-            if connection.is_open() && connection.last_heard() >= since {
-                let timeout = timeout_ms(connection.timeout());
-                put_touch(&mut touches, connection.session().0, timeout);
+            let session = connection.session();
+            if connection.is_open()
+                && connection.last_heard() >= since
+                && locals.get(session).is_none()
+            {
+                put_touch(&mut touches, session.0, timeout_ms(connection.timeout()));
             }
         });
         Bytes::from(touches)
     }
 }
 
-fn timeout_ms(timeout: Duration) -> i32 {
-    i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX)
+/// A letter that asks for a session to be made.
+fn put_session(session: SessionId, timeout_ms: i32, out: &mut Outgoing) {
+    let (session_id, op) = (session.0, OpCode::CreateSession.number());
+    let body = &timeout_ms.to_be_bytes();
+    put_request(&mut out.letters, &ForwardedRequest { session_id, cxid: 0, op, body }, None);
 }

@@ -20,7 +20,11 @@ impl Preparation<'_> {
         out: &mut Vec<u8>,
     ) -> Outcome<OpCode> {
         let (mode, kind) = self.create_mode(op, request)?;
-        self.check_session()?;
+        if mode.ephemeral {
+            self.ephemeral_state?
+        } else {
+            self.check_session()?
+        }
         let parent_path = parent_of(&request.path)?;
         let acl = self.fix_up(request.acl)?;
         let (mut parent, parent_place) = self.node(parent_path)?;

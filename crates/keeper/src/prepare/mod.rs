@@ -14,7 +14,7 @@ mod reconfig;
 mod session;
 
 pub(crate) use changes::Changes;
-pub(crate) use multi::{decode_create_in_multi, decode_set_data_in_multi};
+pub(crate) use multi::{decode_create_in_multi, decode_set_data_in_multi, makes_ephemeral};
 
 use crate::{AskMembers, Config, Ids};
 use auth::{Fixed, InvalidAcl};
@@ -35,6 +35,8 @@ pub(crate) struct Preparation<'a> {
     pub(crate) session: SessionId,
     /// Whether the session takes requests, and from there.
     pub(crate) session_state: Result<(), ErrorCode>,
+    /// Whether it may have ephemeral nodes as well.
+    pub(crate) ephemeral_state: Result<(), ErrorCode>,
     pub(crate) ids: &'a Ids,
     pub(crate) members: AskMembers<'a>,
     /// Whether a change of the members is pending.

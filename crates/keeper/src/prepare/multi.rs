@@ -115,6 +115,23 @@ impl Preparation<'_> {
     }
 }
 
+/// Whether a write is to make an ephemeral node, as far as it can be read.
+pub(crate) fn makes_ephemeral(op: OpCode, body: &[u8], length_max: usize) -> bool {
+    let mut r = Reader::with_length_max(body, length_max);
+    let is_create = |op| matches!(op, OpCode::Create | OpCode::Create2);
+    let is_ephemeral = |request: &CreateRequest<'_>| {
+        CreateMode::from_flags(request.flags).is_some_and(|mode| mode.ephemeral)
+    };
+    if op == OpCode::Multi {
+        return read_multi(r).is_ok_and(|requests| {
+            requests.iter().any(|request| {
+                matches!(request, SubRequest::Create(op, create) if is_create(*op) && is_ephemeral(create))
+            })
+        });
+    }
+    is_create(op) && CreateRequest::decode(&mut r).is_ok_and(|request| is_ephemeral(&request))
+}
+
 /// Reads all operations: one that a multi may not hold makes the whole request malformed.
 fn read_multi(request: Reader<'_>) -> Result<Vec<SubRequest<'_>>, Error> {
     let mut ops = MultiIter::new(request);

@@ -2,7 +2,7 @@
 
 use crate::connection::{Connection, Desk};
 use crate::keeper::{Keeper, Section};
-use crate::{Clients, Config, Letter, Outgoing, Submissions, Watches};
+use crate::{Access, Clients, Config, Letter, Outgoing, Submissions, Watches};
 use base::{ConnectionId, SessionId, Time, WallTime, Zxid};
 use broadcast::Proposal;
 use jute::{Decode, Reader, put_buffer, put_int, put_string};
@@ -141,14 +141,32 @@ impl House {
     }
 
     pub(super) fn connect(&mut self, slot: usize, session: SessionId, password: &[u8]) {
-        self.handshake(slot, session, password, 0);
+        self.connect_with(slot, session, password, Some(false));
+    }
+
+    /// Says whether a server that only reads will do.
+    pub(super) fn connect_with(
+        &mut self,
+        slot: usize,
+        session: SessionId,
+        password: &[u8],
+        read_only: Option<bool>,
+    ) {
+        self.handshake(slot, session, password, 0, read_only);
     }
 
     pub(super) fn connect_having_seen(&mut self, slot: usize, last_zxid_seen: i64) {
-        self.handshake(slot, SessionId::NONE, &[0; 16], last_zxid_seen);
+        self.handshake(slot, SessionId::NONE, &[0; 16], last_zxid_seen, Some(false));
     }
 
-    fn handshake(&mut self, slot: usize, session: SessionId, password: &[u8], seen: i64) {
+    fn handshake(
+        &mut self,
+        slot: usize,
+        session: SessionId,
+        password: &[u8],
+        seen: i64,
+        read_only: Option<bool>,
+    ) {
         let mut frame = Vec::new();
         let request = ConnectRequest {
             protocol_version: 0,
@@ -156,7 +174,7 @@ impl House {
             timeout_ms: 1,
             session_id: session.0,
             password,
-            read_only: Some(false),
+            read_only,
         };
         jute::Encode::encode(&request, &mut frame);
         self.send_raw(slot, &frame);
@@ -305,13 +323,31 @@ impl House {
     }
 
     pub(super) fn established(&mut self, slot: usize) -> (SessionId, [u8; 16]) {
+        self.established_with(slot, Access::Full)
+    }
+
+    pub(super) fn established_with(
+        &mut self,
+        slot: usize,
+        access: Access,
+    ) -> (SessionId, [u8; 16]) {
         let response = self.response(slot);
         assert!(response.timeout_ms > 0);
+        assert_eq!(response.read_only, Some(access == Access::ReadOnly));
         (SessionId(response.session_id), response.password)
     }
 
+    /// Whether the client has a session now, whichever it was granted.
+    pub(super) fn is_renewed(&mut self, slot: usize) -> bool {
+        self.response(slot).session_id != 0
+    }
+
     pub(super) fn is_refused(&mut self, slot: usize) -> bool {
-        self.response(slot) == ConnectResponse::refused(Some(false))
+        self.is_refused_with(slot, Access::Full)
+    }
+
+    pub(super) fn is_refused_with(&mut self, slot: usize, access: Access) -> bool {
+        self.response(slot) == ConnectResponse::refused(Some(access == Access::ReadOnly))
     }
 }
 

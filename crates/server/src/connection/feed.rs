@@ -213,6 +213,9 @@ impl Cutter<'_> {
         match (throttle.weights, long_at(frame, SESSION_ID_AT) != 0) {
             (false, _) => 1,
             (true, true) => throttle.renewed_session_tokens,
+            (true, false) if self.service.settings.has_local_sessions() => {
+                throttle.local_session_tokens
+            }
             (true, false) => throttle.global_session_tokens,
         }
     }

@@ -1,7 +1,9 @@
 //! What words tell of a member's place in its ensemble.
 
 use super::Facts;
+use crate::standing::Standing;
 use base::{SessionId, Time};
+use keeper::{Expiry, Keeper};
 use metrics::{LeaderGauges, Sizes};
 use wire::quorum::{PeerAddress, Role};
 use words::{Buckets, MemberConf, Mode, Sessions};
@@ -21,8 +23,13 @@ impl Facts<'_> {
         self.standing.as_ref().map(|standing| &standing.status)
     }
 
+    /// As in the reference, a read-only server does not speak of its ensemble.
     pub(super) fn peer_state(&self) -> Option<String> {
-        self.standing.as_ref().map(|standing| standing.peer_state())
+        self.standing_among_others().map(Standing::peer_state)
+    }
+
+    fn standing_among_others(&self) -> Option<&Standing> {
+        self.standing.as_deref().filter(|_| self.mode != Some(Mode::ReadOnly))
     }
 
     /// Whom an observer follows.
@@ -38,7 +45,8 @@ impl Facts<'_> {
     }
 
     pub(super) fn quorum_size(&self) -> Option<i64> {
-        self.status().map(|status| number(status.configuration.voters().count()))
+        let standing = self.standing_among_others()?;
+        Some(number(standing.status.configuration.voters().count()))
     }
 
     pub(super) fn leader_gauges(&self, proposal_sizes: Sizes) -> Option<LeaderGauges> {
@@ -60,7 +68,7 @@ impl Facts<'_> {
     pub(super) fn uptime_ms(&self) -> i64 {
         let since = match &self.standing {
             None => Some(Time::ZERO),
-            Some(standing) => standing.serving_since,
+            Some(standing) => standing.serving_since.or(standing.read_only_since),
         };
         let now = self.service.clock.now();
         let uptime = now.since(since.unwrap_or(now));
@@ -69,18 +77,37 @@ impl Facts<'_> {
 
     /// Sessions as this server knows them: who decides about them knows when they expire.
     pub(super) fn sessions(&self) -> Sessions {
-        if matches!(self.mode, Some(Mode::Follower | Mode::Observer)) {
+        if matches!(self.mode, Some(Mode::Follower | Mode::Observer | Mode::ReadOnly)) {
             let tree = self.service.hub.tree();
             let mut sessions: Vec<(SessionId, i32)> = tree.sessions().collect();
             sessions.sort_unstable();
             return Sessions::Known(sessions);
         }
+        Sessions::Tracked(self.buckets(Keeper::expiry))
+    }
+
+    /// Sessions that only this server knows; `None` if there are no such sessions.
+    pub(super) fn local_sessions(&self) -> Option<Buckets<SessionId>> {
+        self.has_local_sessions().then(|| self.buckets(Keeper::local_sessions))
+    }
+
+    pub(super) fn local_sessions_count(&self) -> i64 {
+        if !self.has_local_sessions() {
+            return 0; // without a look at the member, which may wait for the disk
+        }
+        number(self.service.look(|driver| driver.member.keeper().local_sessions().len()))
+    }
+
+    fn has_local_sessions(&self) -> bool {
+        self.mode == Some(Mode::ReadOnly) || self.service.settings.has_local_sessions()
+    }
+
+    fn buckets(&self, sessions: fn(&Keeper) -> &Expiry) -> Buckets<SessionId> {
         let clock = &self.service.clock;
-        let buckets = self.service.look(|driver| {
-            let buckets = driver.member.keeper().expiry().buckets();
+        Buckets(self.service.look(|driver| {
+            let buckets = sessions(driver.member.keeper()).buckets();
             buckets.map(|(at, set)| (clock.wall_at(at), set.iter().copied().collect())).collect()
-        });
-        Sessions::Tracked(Buckets(buckets))
+        }))
     }
 
     pub(super) fn member_conf(&self) -> Option<MemberConf> {
@@ -94,7 +121,7 @@ impl Facts<'_> {
             election_ports: ports(|address| address.election_port),
             quorum_ports: ports(|address| address.quorum_port),
             is_observer: own.role() == Role::Observer,
-            membership: Some(configuration.to_string()),
+            membership: (self.mode != Some(Mode::ReadOnly)).then(|| configuration.to_string()),
         })
     }
 }
