@@ -6,3 +6,4 @@ mod differential;
 mod disk;
 mod ensemble;
 mod moves;
+mod partitions;
