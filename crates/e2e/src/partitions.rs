@@ -97,9 +97,9 @@ pub struct Report {
 }
 
 /// How long a fault lasts: from less than it takes to notice to more than an election takes.
-const FAULT_TIME_MS: (u64, u64) = (200, 3500);
+const FAULT_TIME_MS: (u64, u64) = (200, 2500);
 /// How long members are left alone between two faults.
-const CALM_TIME_MS: (u64, u64) = (100, 1500);
+const CALM_TIME_MS: (u64, u64) = (100, 1000);
 /// How much longer than planned a run may take to have its operations, as a factor.
 const OVERTIME: u32 = 4;
 

@@ -106,6 +106,7 @@ pub struct Registers {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[allow(missing_docs)] // counts of what their names say
 pub struct Held {
+    /// All but syncs.
     pub operations: usize,
     pub written: usize,
     pub refused: usize,
@@ -196,7 +197,7 @@ fn call(
     seen: &FirstReads,
     held: &mut Held,
 ) -> Option<Call<Action>> {
-    held.operations += 1;
+    held.operations += usize::from(operation.asked != Asked::Sync);
     let returned = Some(operation.returned);
     let (action, returned) = match (&operation.asked, &operation.answer) {
         (Asked::Write(writes), Answer::Written(versions)) => {

@@ -36,6 +36,9 @@ struct Arguments {
     /// Ask for linearizable reads, and judge all reads so.
     #[arg(long)]
     linearizable_reads: bool,
+    /// Judge all reads as linearizable, though no server was asked for that: it must fail.
+    #[arg(long)]
+    strict: bool,
 }
 
 fn main() -> Result<()> {
@@ -56,7 +59,7 @@ fn main() -> Result<()> {
             seed: arguments.seed + history,
             time: Duration::from_secs(arguments.seconds),
             operations: arguments.operations.div_ceil(usize::try_from(histories)?),
-            reads: if linearizable_reads { Reads::All } else { Reads::Marked },
+            reads: if linearizable_reads || arguments.strict { Reads::All } else { Reads::Marked },
         };
         let report = run(&plan)?;
         operations += report.held.operations;
