@@ -113,13 +113,15 @@ impl Subject {
         let stop = Arc::new(AtomicBool::new(false));
         let writers = self.start_writers(lost, &stop);
         thread::sleep(LOAD_TIME);
-        let at = Instant::now();
-        let outcome = self.lose(loss, lost, &writers, at);
+        let outcome = self.lose(loss, lost).and_then(|at| {
+            self.wait_until_recovered(loss, lost, &writers, at)?;
+            Ok(at)
+        });
         stop.store(true, Ordering::SeqCst);
         for writer in &writers {
             writer.end();
         }
-        outcome?;
+        let at = outcome?;
         let time = |writer: &Writer| match loss {
             Loss::Follower => writer.longest_wait(at),
             Loss::Killed | Loss::Paused | Loss::CutOff => writer.recovered(at),
@@ -136,24 +138,38 @@ impl Subject {
         places.map(|n| Writer::start(&self.ensemble, n, Arc::clone(stop))).collect()
     }
 
-    /// Loses the member, and waits for what is to be measured.
-    fn lose(&mut self, loss: Loss, lost: usize, writers: &[Writer], at: Instant) -> Result<()> {
+    /// Loses the member; says when it was lost.
+    fn lose(&mut self, loss: Loss, lost: usize) -> Result<Instant> {
+        let before = Instant::now();
         match loss {
-            Loss::Killed => self.ensemble.kill(lost)?,
+            Loss::Killed | Loss::Follower => {
+                self.ensemble.kill(lost)?;
+                return Ok(before);
+            }
             Loss::Paused => self.ensemble.pause(lost)?,
             Loss::CutOff => {
                 let others = (0..self.ensemble.size()).filter(|n| *n != lost);
                 let ways: BTreeSet<_> = others.flat_map(|n| [(n, lost), (lost, n)]).collect();
                 self.network.cut(&ways)?;
             }
-            Loss::Follower => {
-                self.ensemble.kill(lost)?;
-                thread::sleep(AWAY_TIME);
-                self.ensemble.start(lost)?;
-                self.ensemble.wait_for(lost)?;
-                thread::sleep(AWAY_TIME);
-                return Ok(());
-            }
+        }
+        // Until now writes may have gone through.
+        Ok(Instant::now())
+    }
+
+    fn wait_until_recovered(
+        &mut self,
+        loss: Loss,
+        lost: usize,
+        writers: &[Writer],
+        at: Instant,
+    ) -> Result<()> {
+        if loss == Loss::Follower {
+            thread::sleep(AWAY_TIME);
+            self.ensemble.start(lost)?;
+            self.ensemble.wait_for(lost)?;
+            thread::sleep(AWAY_TIME);
+            return Ok(());
         }
         while !writers.iter().all(|writer| writer.recovered(at).is_some()) {
             ensure!(at.elapsed() < RECOVERY_TIME_MAX, "no writes after {RECOVERY_TIME_MAX:?}");

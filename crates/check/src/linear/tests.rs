@@ -1,3 +1,5 @@
+//! Known histories, and small random ones beside a judge that tries all orders.
+
 use super::{Call, Sequential, Verdict, linearize};
 use base::Rng;
 

@@ -1,3 +1,5 @@
+//! Made-up histories: right ones pass, and one wrong reply in them is found.
+
 use super::{
     Answer, Asked, Heard, Held, Operation, Reads, Registers, Session, Shown, Write, judge_registers,
 };
