@@ -6,14 +6,51 @@ use e2e::network::Network;
 use e2e::partitions::{Plan, run};
 use e2e::registers::Shape;
 use e2e::servers::{Kind, number_from};
+use std::collections::BTreeSet;
 use std::env;
+use std::net::UdpSocket;
 use std::time::Duration;
+
+/// Namespaces, or why this test says nothing: a failure where all are required.
+fn network(members: usize) -> Option<Network> {
+    match Network::new(members) {
+        Ok(network) => Some(network),
+        Err(why) => {
+            assert!(env::var_os("QUORATE_TEST_REQUIRED").is_none(), "{why:#}");
+            eprintln!("skipped: no network namespaces: {why:#}");
+            None
+        }
+    }
+}
+
+/// How long a datagram may be on its way between two namespaces.
+const ARRIVAL_TIME_MAX: Duration = Duration::from_millis(300);
+
+#[test]
+fn a_way_is_cut_in_one_direction_and_mended() {
+    let Some(mut network) = network(2) else { return };
+    let sockets: Vec<UdpSocket> = network
+        .spaces
+        .iter()
+        .map(|space| space.run(|| Ok(UdpSocket::bind((space.address, 0))?)).unwrap())
+        .collect();
+    sockets.iter().for_each(|s| s.set_read_timeout(Some(ARRIVAL_TIME_MAX)).unwrap());
+    let arrives = |from: usize, to: usize| {
+        sockets[from].send_to(b"x", sockets[to].local_addr().unwrap()).unwrap();
+        sockets[to].recv(&mut [0]).is_ok()
+    };
+    assert!(arrives(0, 1) && arrives(1, 0));
+    network.cut(&BTreeSet::from([(0, 1)])).unwrap();
+    assert!(!arrives(0, 1) && arrives(1, 0));
+    network.cut(&BTreeSet::from([(1, 0)])).unwrap();
+    assert!(arrives(0, 1) && !arrives(1, 0));
+    network.heal().unwrap();
+    assert!(arrives(0, 1) && arrives(1, 0));
+}
 
 #[test]
 fn histories_of_a_divided_ensemble_are_linearizable() {
-    if let Err(why) = Network::new(1) {
-        assert!(env::var_os("QUORATE_TEST_REQUIRED").is_none(), "{why:#}");
-        eprintln!("skipped: no network namespaces: {why:#}");
+    if network(1).is_none() {
         return;
     }
     let plan = Plan {
