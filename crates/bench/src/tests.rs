@@ -270,7 +270,7 @@ fn every_kind_of_load_runs_on_our_server() {
     let outcome = measure("long replies", &long, &target).unwrap();
     assert!(outcome.operations > 3 && outcome.errors.is_empty(), "{:?}", outcome.errors);
     // Both watchers are told of every set, but for the first and the last that are counted.
-    let watch = Load { kind: Kind::Watch, ..SHORT };
+    let watch = Load { kind: Kind::Watch, seconds: 1.0, ..SHORT };
     let outcome = measure("watch", &watch, &target).unwrap();
     let (events, sets) = (outcome.latency[0].count, outcome.latency[1].count);
     assert!(sets > 10 && events.abs_diff(2 * sets) <= 4, "{events} events of {sets} sets");

@@ -62,8 +62,11 @@ pub(crate) struct Connection {
     pub(crate) sent_at: u64,
     /// When the ping was sent that is not answered yet.
     pub(crate) pinged_at: Option<u64>,
-    /// Its watch is set.
-    pub(crate) armed: bool,
+    /// Of a watcher, by the number of the set: for which it asked for a watch last, for which that is
+    /// there, and of which it was told or need not be.
+    pub(crate) asked: u64,
+    pub(crate) armed: u64,
+    pub(crate) heard: u64,
 }
 
 impl Connection {
@@ -82,7 +85,9 @@ impl Connection {
             opened_at: 0,
             sent_at: 0,
             pinged_at: None,
-            armed: false,
+            asked: 0,
+            armed: 0,
+            heard: 0,
         }
     }
 
@@ -187,7 +192,7 @@ impl Connection {
         self.written = 0;
         self.scanner = Scanner::default();
         self.pinged_at = None;
-        self.armed = false;
+        (self.asked, self.armed) = (0, 0);
     }
 }
 

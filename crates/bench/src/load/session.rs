@@ -96,7 +96,10 @@ impl Worker<'_> {
     /// A connection with a session joins the load, if it takes more than sending requests.
     fn take_part(&mut self, index: usize, now: u64) {
         match self.load.kind {
-            Kind::Watch if index != SETTER => self.arm(index, now),
+            Kind::Watch if index != SETTER => {
+                self.connections[index].heard = self.fired;
+                self.arm(index, now);
+            }
             Kind::Churn => self.say_goodbye(index, self.connections[index].opened_at),
             Kind::Watch
             | Kind::Get
@@ -140,12 +143,15 @@ impl Worker<'_> {
         if self.phase == Phase::Running {
             if err != 0 {
                 self.tally.failed(err, 1);
-                self.disarm(index, now);
+                self.refused(index, now);
             } else if pending.slot != UNCOUNTED {
                 let histogram = &mut self.tally.slots[usize::from(pending.slot)];
                 histogram.record(now.saturating_sub(pending.since));
-            } else if connection.pending.is_empty() && self.is_watcher(index) {
-                // It came together with the event before it.
+            } else if connection.pending.is_empty()
+                && self.is_watcher(index)
+                && !self.is_owed(index)
+            {
+                // It was not left for later.
                 self.set_armed(index);
             }
         }
@@ -162,19 +168,28 @@ impl Worker<'_> {
             && self.connections[index].state == State::Ready
     }
 
+    /// Whether a set was sent that this watcher has not heard of yet.
+    fn is_owed(&self, index: usize) -> bool {
+        self.connections[index].heard < self.fired
+    }
+
+    fn is_armed(&self, index: usize) -> bool {
+        self.connections[index].armed > self.fired
+    }
+
     /// Something came for a watcher: the answer to its watch, or the event after it.
     ///
     /// An answer says no more than that it is there, so it is left to be read with the event; and before an event
     /// is read the watch is set again, so that the request acknowledges what came: reading first would make the
-    /// kernel send an acknowledgement of its own. What came for another reason does no harm: a watch that is set
-    /// twice fires once.
+    /// kernel send an acknowledgement of its own. Nothing is left while an event is owed, which may have come
+    /// together with the answer: no edge would tell of it again.
     pub(crate) fn hear(&mut self, index: usize) {
-        let connection = &self.connections[index];
-        if !connection.armed && connection.pending.len() == 1 {
+        if self.is_owed(index) {
+            let now = self.now();
+            self.ask_again(index, now);
+        } else if !self.is_armed(index) && self.connections[index].pending.len() == 1 {
             return self.set_armed(index);
         }
-        let now = self.now();
-        self.disarm(index, now);
         if self.connections[index].state == State::Ready {
             self.read(index);
         }
@@ -197,20 +212,53 @@ impl Worker<'_> {
     fn event(&mut self, index: usize, now: u64) {
         if self.phase == Phase::Running {
             self.tally.slots[0].record(now.saturating_sub(self.fired_at));
-            self.disarm(index, now);
+            self.connections[index].heard = self.fired;
+            self.ask_again(index, now);
+        }
+    }
+
+    /// A request failed: a set of the watched node has no events, and a watch is asked for again.
+    fn refused(&mut self, index: usize, now: u64) {
+        if self.load.kind == Kind::Watch && index == SETTER {
+            self.keep_watches();
+        } else if self.is_watcher(index) {
+            self.disarm(index);
+            self.connections[index].heard = self.fired;
+            if self.connections[index].pending.is_empty() {
+                self.arm(index, now);
+            }
+        }
+    }
+
+    /// The last set was none: what was set for it is set for the next.
+    fn keep_watches(&mut self) {
+        let next = self.fired + 1;
+        for connection in &mut self.connections[SETTER + 1..] {
+            connection.heard = self.fired;
+            if connection.armed == self.fired && connection.asked == self.fired {
+                (connection.asked, connection.armed) = (next, next);
+                self.armed += 1;
+            }
         }
     }
 
     fn set_armed(&mut self, index: usize) {
-        if !std::mem::replace(&mut self.connections[index].armed, true) {
+        if !self.is_armed(index) {
+            self.connections[index].armed = self.fired + 1;
             self.armed += 1;
         }
     }
 
-    /// A watch that was set is not any more, or will soon not be: it is set again.
-    fn disarm(&mut self, index: usize, now: u64) {
-        if std::mem::take(&mut self.connections[index].armed) {
+    fn disarm(&mut self, index: usize) {
+        if self.is_armed(index) {
+            self.connections[index].armed = 0;
             self.armed -= 1;
+        }
+    }
+
+    /// Asks for a watch for the next set, unless that is done.
+    fn ask_again(&mut self, index: usize, now: u64) {
+        if self.connections[index].asked <= self.fired {
             self.arm(index, now);
         }
     }
@@ -218,6 +266,7 @@ impl Worker<'_> {
     /// Sets a watch.
     fn arm(&mut self, index: usize, now: u64) {
         let connection = &mut self.connections[index];
+        connection.asked = self.fired + 1;
         let xid = connection.next_xid();
         self.traffic.arm.emit(xid, &mut connection.out, || 0);
         connection.pending.push_back(Pending { since: now, xid, slot: UNCOUNTED });
@@ -239,6 +288,8 @@ impl Worker<'_> {
         let xid = setter.next_xid();
         self.traffic.fire.emit(xid, &mut setter.out, || 0);
         setter.pending.push_back(Pending { since: now, xid, slot: 1 });
+        self.fired += 1;
+        self.armed = 0;
         self.fired_at = now;
         self.flush(SETTER, now);
     }
@@ -272,11 +323,9 @@ impl Worker<'_> {
 
     /// The connection is gone with all that was under way.
     pub(crate) fn lose(&mut self, index: usize, why: &str) {
+        self.disarm(index);
         let connection = &mut self.connections[index];
         let (state, pending) = (connection.state, connection.pending.len() as u64);
-        if std::mem::take(&mut connection.armed) {
-            self.armed -= 1;
-        }
         connection.close();
         match state {
             // `open` failed before there was a socket, or later before there was a session.

@@ -46,8 +46,10 @@ pub(crate) struct Worker<'a> {
     pub(crate) opening: usize,
     /// The open loop's; `None` for a closed one.
     pub(crate) schedule: Option<Schedule>,
-    /// The fan-out's watches that are set, and when their node was set.
+    /// The fan-out's watches that are set for the next set of their node, how often it was set, and
+    /// when it was last.
     pub(crate) armed: usize,
+    pub(crate) fired: u64,
     pub(crate) fired_at: u64,
     pub(crate) last_error: Option<String>,
     pub(crate) poll: Poll,
@@ -83,6 +85,7 @@ impl<'a> Worker<'a> {
             opening: 0,
             schedule: None,
             armed: 0,
+            fired: 0,
             fired_at: 0,
             last_error: None,
             poll: Poll::new()?,
