@@ -88,6 +88,8 @@ pub struct Plan {
 /// What a run showed.
 #[derive(Clone, Debug)]
 pub struct Report {
+    /// What the clients saw.
+    pub registers: Registers,
     /// What the history held.
     pub held: Held,
     /// What happened, in order.
@@ -144,7 +146,8 @@ pub fn run(plan: &Plan) -> Result<Report> {
     let start = Instant::now();
     let held = judge_registers(&registers, plan.reads).map_err(|why| anyhow::anyhow!("{why}"));
     let held = held.with_context(|| campaign.describe(plan))?;
-    Ok(Report { held, faults: campaign.faults, judged_in: start.elapsed() })
+    let judged_in = start.elapsed();
+    Ok(Report { registers, held, faults: campaign.faults, judged_in })
 }
 
 impl Campaign {

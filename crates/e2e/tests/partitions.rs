@@ -1,7 +1,7 @@
 //! Members in network namespaces are cut off from each other, killed and paused, and what clients
 //! see is judged. `E2E_SEED` asks for another run; `--bin partitions` runs for as long as told.
 
-use check::registers::Reads;
+use check::registers::{Answer, Reads, Registers, judge_registers};
 use e2e::network::Network;
 use e2e::partitions::{Plan, run};
 use e2e::registers::Shape;
@@ -66,4 +66,18 @@ fn histories_of_a_divided_ensemble_are_linearizable() {
     println!("{held:?}");
     let all = [held.written, held.refused, held.multis, held.reads, held.events, held.unknown];
     assert!(all.iter().all(|many| *many > 0), "the run shows nothing: {held:?}");
+    let mut registers = report.registers;
+    lie(&mut registers, held.written / 2);
+    let verdict = judge_registers(&registers, Reads::Marked);
+    assert!(verdict.is_err(), "one wrong version among {} is not found", held.written);
+}
+
+/// One write, after so many others, is told another version than it left.
+fn lie(registers: &mut Registers, after: usize) {
+    let operations = registers.sessions.iter_mut().flat_map(|session| &mut session.operations);
+    let mut written = operations.filter_map(|operation| match &mut operation.answer {
+        Answer::Written(versions) => Some(versions),
+        Answer::Unknown | Answer::BadVersion(_) | Answer::Read(..) | Answer::Empty => None,
+    });
+    written.nth(after).expect("so many were written")[0] += 1;
 }
