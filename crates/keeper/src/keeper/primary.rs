@@ -6,6 +6,7 @@
 //! applied.
 
 use super::batch::{Batch, BatchSize};
+use super::letters::Letter;
 use super::outgoing::Outgoing;
 use super::syncs::Syncs;
 use super::{Asked, Moment, Ready, Service, millis};
@@ -36,6 +37,8 @@ pub(super) struct Primary {
     pub(super) last_batch: BatchSize,
     inflight: VecDeque<Inflight>,
     pub(super) syncs: Syncs,
+    /// Letters behind a sync of their link that is not answered.
+    pub(super) held: Vec<Letter>,
     no_ids: Ids,
 }
 
@@ -78,6 +81,7 @@ impl Primary {
             last_batch: BatchSize::default(),
             inflight: VecDeque::new(),
             syncs: Syncs::default(),
+            held: Vec::new(),
             no_ids: Ids::default(),
         }
     }

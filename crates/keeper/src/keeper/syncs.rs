@@ -75,6 +75,11 @@ impl Syncs {
         self.links.front().is_some_and(|sync| sync.is_ready(applied))
     }
 
+    /// Whether a replica waits for an answer.
+    pub(super) fn is_asked_by(&self, link: LinkId) -> bool {
+        self.links.iter().any(|sync| sync.asker == link)
+    }
+
     /// Tells the replicas whose turn has come.
     pub(super) fn answer_links(&mut self, applied: Zxid, out: &mut Outgoing) {
         while let Some(sync) = self.links.pop_front_if(|sync| sync.is_ready(applied)) {
