@@ -61,7 +61,7 @@ fn body(request: Request, reader: &mut Reader<'_>) -> usize {
         Request::Get | Request::Watch | Request::Children => {
             black_box(PathWatchRequest::decode(reader)).is_ok()
         }
-        Request::Delete | Request::Close => false,
+        Request::Delete | Request::MultiSet | Request::Close => false,
     };
     usize::from(is_ok)
 }

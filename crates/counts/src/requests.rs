@@ -24,6 +24,8 @@ pub(crate) enum Request {
     Delete,
     /// [`PARTS`] nodes at once that are not there.
     Multi,
+    /// Other data for [`PARTS`] nodes at once that are there.
+    MultiSet,
     /// The session's end.
     Close,
 }
@@ -37,7 +39,7 @@ impl Request {
             Request::Set => OpCode::SetData,
             Request::Create => OpCode::Create,
             Request::Delete => OpCode::Delete,
-            Request::Multi => OpCode::Multi,
+            Request::Multi | Request::MultiSet => OpCode::Multi,
             Request::Close => OpCode::CloseSession,
         }
     }
@@ -51,12 +53,11 @@ impl Request {
             Request::Children => {
                 PathWatchRequest { path: Cow::Borrowed(PARENT), watch: false }.encode(out);
             }
-            Request::Set => {
-                SetDataRequest { path, data: Some(&OTHER_DATA), version: -1 }.encode(out);
-            }
+            Request::Set => set(number, out),
             Request::Create => create(number, out),
             Request::Delete => DeleteRequest { path, version: -1 }.encode(out),
-            Request::Multi => multi(number, out),
+            Request::Multi => multi(OpCode::Create, create, number, out),
+            Request::MultiSet => multi(OpCode::SetData, set, number, out),
             Request::Close => {}
         }
     }
@@ -104,10 +105,15 @@ fn create(number: usize, out: &mut Vec<u8>) {
     .encode(out);
 }
 
-fn multi(number: usize, out: &mut Vec<u8>) {
-    for part in 0..PARTS {
-        MultiHeader { op: OpCode::Create.number(), done: false, err: -1 }.encode(out);
-        create(number * PARTS + part, out);
+fn set(number: usize, out: &mut Vec<u8>) {
+    let path = Cow::Owned(old(number));
+    SetDataRequest { path, data: Some(&OTHER_DATA), version: -1 }.encode(out);
+}
+
+fn multi(op: OpCode, part: fn(usize, &mut Vec<u8>), number: usize, out: &mut Vec<u8>) {
+    for at in 0..PARTS {
+        MultiHeader { op: op.number(), done: false, err: -1 }.encode(out);
+        part(number * PARTS + at, out);
     }
     MULTI_END.encode(out);
 }

@@ -9,6 +9,11 @@ pub(crate) const BENCHMARKS: &[Benchmark] = &[
     Benchmark { name: "create", operations: COUNT, set_up: || writing(Request::Create, COUNT) },
     Benchmark { name: "delete", operations: COUNT, set_up: || writing(Request::Delete, COUNT) },
     Benchmark { name: "multi10", operations: MULTIS, set_up: || writing(Request::Multi, MULTIS) },
+    Benchmark {
+        name: "multi10-set",
+        operations: MULTIS,
+        set_up: || writing(Request::MultiSet, MULTIS),
+    },
 ];
 
 const COUNT: usize = 1000;
@@ -37,9 +42,12 @@ fn writing(request: Request, count: usize) -> Box<dyn Batch> {
         Request::Create => house.nodes() + count,
         Request::Multi => house.nodes() + count * PARTS,
         Request::Delete => house.nodes() - count,
-        Request::Set | Request::Get | Request::Watch | Request::Children | Request::Close => {
-            house.nodes()
-        }
+        Request::Set
+        | Request::MultiSet
+        | Request::Get
+        | Request::Watch
+        | Request::Children
+        | Request::Close => house.nodes(),
     };
     let expected = (zxid, nodes);
     Box::new(Writing { house, clients, rounds, sent: 0, expected })

@@ -132,9 +132,12 @@ impl Watches {
     /// Takes the connections that get `event` for `path`, each once; one-shot watches are gone
     /// with it.
     pub fn triggered(&mut self, event: EventType, path: &str) -> &[ConnectionId] {
+        self.hit.clear();
+        if self.is_empty() {
+            return &self.hit;
+        }
         let Watches { data, child, hit, metrics } = self;
         let counts = &mut metrics.summaries;
-        hit.clear();
         match event {
             EventType::NodeCreated => {
                 data.trigger(path, hit);

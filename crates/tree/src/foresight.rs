@@ -23,7 +23,35 @@ pub struct Foreseen {
     pub digest: u32,
 }
 
+/// The parent that was found last: its other children need no walk from the root. It is to be
+/// forgotten before hints are.
+#[derive(Debug, Default)]
+pub struct Neighbourhood {
+    path: String,
+    parent: Option<NodeHint>,
+}
+
 impl Tree {
+    /// As [`Tree::find`], by way of the parent if it is the one of the last call.
+    pub fn find_near(&self, path: &str, near: &mut Neighbourhood) -> Option<NodeIndex> {
+        let (parent_path, name) = match wire::parent_and_name(path) {
+            Some((parent, name)) if !parent.is_empty() => (parent, name),
+            _ => return self.find(path),
+        };
+        let known = near.parent.filter(|hint| hint.removals == self.removals);
+        let parent = match known.filter(|_| near.path == parent_path) {
+            Some(hint) => hint.node,
+            None => {
+                let parent = NodeIndex(self.nodes.find_parent(parent_path)?);
+                near.path.clear();
+                near.path.push_str(parent_path);
+                near.parent = Some(self.hint(parent));
+                parent
+            }
+        };
+        self.child(parent, name)
+    }
+
     /// Where a node is, for as long as none is removed.
     #[must_use]
     pub fn hint(&self, node: NodeIndex) -> NodeHint {

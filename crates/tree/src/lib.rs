@@ -31,7 +31,7 @@ mod tests;
 pub use apply::CONFIG_PATH;
 pub use change::{Applied, Change, DigestMismatch, OpResult, Results};
 pub use digest::{DigestPrefix, digest_of};
-pub use foresight::{Foreseen, NodeHint};
+pub use foresight::{Foreseen, Neighbourhood, NodeHint};
 pub use owned::ReapRules;
 pub use quota::{Quota, QuotaLimits, QuotaUsage};
 pub use restore::{RestoreError, TreeBuilder};

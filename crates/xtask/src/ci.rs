@@ -1,6 +1,7 @@
 //! The gate: every check of a change, in the order in which they fail fastest.
 
 use anyhow::{Result, bail};
+use std::io::Write;
 use std::process::Command;
 use std::time::Instant;
 
@@ -8,11 +9,23 @@ use std::time::Instant;
 struct Step {
     name: &'static str,
     command: &'static [&'static str],
+    company: Company,
+}
+
+/// What may run at the same time. Steps that stand together and name the same company run together.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Company {
+    /// Nothing: it takes all cores, or measures time.
+    None,
+    /// Those that count instructions, on one core each.
+    Counters,
+    /// Those that mostly wait, for servers to time out and to start.
+    Waiters,
 }
 
 const STEPS: &[Step] = &[
-    Step { name: "fmt", command: &["cargo", "fmt", "--all", "--check"] },
-    Step { name: "tidy", command: &["cargo", "xtask", "tidy"] },
+    Step { name: "fmt", command: &["cargo", "fmt", "--all", "--check"], company: Company::None },
+    Step { name: "tidy", command: &["cargo", "xtask", "tidy"], company: Company::None },
     Step {
         name: "clippy",
         command: &[
@@ -25,18 +38,35 @@ const STEPS: &[Step] = &[
             "-D",
             "warnings",
         ],
+        company: Company::None,
     },
-    Step { name: "build", command: &["cargo", "build", "--release", "--package", "quorate"] },
-    Step { name: "tests", command: &["cargo", "nextest", "run", "--workspace"] },
-    Step { name: "doctests", command: &["cargo", "test", "--doc", "--package", "quorate-client"] },
-    Step { name: "corpora", command: &["cargo", "test", "--manifest-path", "fuzz/Cargo.toml"] },
+    Step {
+        name: "build",
+        command: &["cargo", "build", "--release", "--package", "quorate"],
+        company: Company::None,
+    },
+    Step {
+        name: "tests",
+        command: &["cargo", "nextest", "run", "--workspace"],
+        company: Company::None,
+    },
+    Step {
+        name: "doctests",
+        command: &["cargo", "test", "--doc", "--package", "quorate-client"],
+        company: Company::None,
+    },
+    Step {
+        name: "corpora",
+        command: &["cargo", "test", "--manifest-path", "fuzz/Cargo.toml", "--target-dir", "target"],
+        company: Company::None,
+    },
     Step {
         name: "seeds",
         command: &[
             "cargo",
             "run",
             "--profile",
-            "fast",
+            "test",
             "--package",
             "sim",
             "--",
@@ -44,6 +74,7 @@ const STEPS: &[Step] = &[
             "1000",
             "--quiet",
         ],
+        company: Company::None,
     },
     Step {
         name: "ensembles",
@@ -51,7 +82,7 @@ const STEPS: &[Step] = &[
             "cargo",
             "run",
             "--profile",
-            "fast",
+            "test",
             "--package",
             "sim",
             "--",
@@ -59,12 +90,25 @@ const STEPS: &[Step] = &[
             "--seeds",
             "1000",
         ],
+        company: Company::None,
     },
-    Step { name: "readers", command: &["cargo", "xtask", "readers"] },
-    Step { name: "counts", command: &["cargo", "xtask", "counts"] },
-    Step { name: "tours", command: &["interop/tours/serve", "{quorate} serve {cfg}"] },
-    Step { name: "toolkits", command: &["interop/toolkits", "{quorate}"] },
-    Step { name: "kazoo", command: &["interop/kazoo", "{quorate} serve {cfg}"] },
+    Step { name: "readers", command: &["cargo", "xtask", "readers"], company: Company::Counters },
+    Step { name: "counts", command: &["cargo", "xtask", "counts"], company: Company::Counters },
+    Step {
+        name: "tours",
+        command: &["interop/tours/serve", "{quorate} serve {cfg}"],
+        company: Company::Waiters,
+    },
+    Step {
+        name: "toolkits",
+        command: &["interop/toolkits", "{quorate}"],
+        company: Company::Waiters,
+    },
+    Step {
+        name: "kazoo",
+        command: &["interop/kazoo", "{quorate} serve {cfg}"],
+        company: Company::Waiters,
+    },
     Step {
         name: "bench",
         command: &[
@@ -73,11 +117,13 @@ const STEPS: &[Step] = &[
             "get-50x1,set-50x1,get-16x32,get-rate,wrong",
             "{quorate} serve {cfg}",
         ],
+        company: Company::None,
     },
-    Step { name: "mutants", command: &["cargo", "xtask", "mutants"] },
+    Step { name: "mutants", command: &["cargo", "xtask", "mutants"], company: Company::None },
     Step {
         name: "docs",
         command: &["cargo", "doc", "--workspace", "--no-deps", "--document-private-items"],
+        company: Company::None,
     },
 ];
 
@@ -100,27 +146,59 @@ pub(crate) fn run(flags: &[&str]) -> Result<()> {
         bail!("no such step; steps: {}", names.join(", "));
     }
     let start = Instant::now();
-    for step in chosen {
-        perform(step.name, step.command)?;
+    for together in chosen.chunk_by(|a, b| a.company == b.company && a.company != Company::None) {
+        perform_together(together)?;
     }
     println!("ci: everything passed in {} s", start.elapsed().as_secs());
     Ok(())
 }
 
-fn perform(name: &str, command: &[&str]) -> Result<()> {
-    println!("ci: {name}: {}", command.join(" "));
+/// Runs steps at the same time, with the output of each in one piece; all end before one that
+/// failed is told.
+fn perform_together(steps: &[&Step]) -> Result<()> {
+    if let [step] = steps {
+        return perform(step.name, step.command);
+    }
+    let run = |step: &Step| {
+        let start = Instant::now();
+        let output = command(step.command)?.output()?;
+        let seconds = start.elapsed().as_secs();
+        let mut out = std::io::stdout().lock();
+        writeln!(out, "ci: {}: {}", step.name, step.command.join(" "))?;
+        out.write_all(&output.stdout)?;
+        out.write_all(&output.stderr)?;
+        writeln!(out, "ci: {} took {seconds} s beside others", step.name)?;
+        if !output.status.success() {
+            bail!("{} failed: {}", step.name, step.command.join(" "));
+        }
+        Ok(())
+    };
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = steps.iter().map(|step| scope.spawn(|| run(step))).collect();
+        let ends = threads.into_iter().map(|thread| thread.join().expect("it does not panic"));
+        ends.collect::<Vec<_>>().into_iter().collect()
+    })
+}
+
+fn perform(name: &str, words: &[&str]) -> Result<()> {
+    println!("ci: {name}: {}", words.join(" "));
     let start = Instant::now();
-    let quorate = std::path::absolute("target/release/quorate")?;
-    let in_place = |arg: &&str| arg.replace("{quorate}", &quorate.to_string_lossy());
-    let status = Command::new(command[0])
-        .args(command[1..].iter().map(in_place))
-        .env("QUORATE_BIN", &quorate)
-        .env("QUORATE_TEST_REQUIRED", "1")
-        .env("RUSTDOCFLAGS", "-D warnings")
-        .status()?;
+    let status = command(words)?.status()?;
     println!("ci: {name} took {} s", start.elapsed().as_secs());
     if !status.success() {
-        bail!("{name} failed: {}", command.join(" "));
+        bail!("{name} failed: {}", words.join(" "));
     }
     Ok(())
+}
+
+fn command(words: &[&str]) -> Result<Command> {
+    let quorate = std::path::absolute("target/release/quorate")?;
+    let in_place = |arg: &&str| arg.replace("{quorate}", &quorate.to_string_lossy());
+    let mut command = Command::new(words[0]);
+    command
+        .args(words[1..].iter().map(in_place))
+        .env("QUORATE_BIN", &quorate)
+        .env("QUORATE_TEST_REQUIRED", "1")
+        .env("RUSTDOCFLAGS", "-D warnings");
+    Ok(command)
 }

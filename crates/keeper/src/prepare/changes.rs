@@ -5,6 +5,7 @@
 //! Invariants: the index names the last entry of a path, and only entries that are there; an entry
 //! goes when its transaction is applied; without an entry the tree speaks for itself.
 
+use crate::Config;
 use base::Zxid;
 use hashbrown::HashTable;
 use rustc_hash::FxHasher;
@@ -12,7 +13,7 @@ use std::collections::VecDeque;
 use std::hash::Hasher;
 use std::ops::Range;
 use std::sync::Arc;
-use tree::{DigestPrefix, Foreseen, NodeHint, NodeIndex, Tree};
+use tree::{DigestPrefix, Foreseen, Neighbourhood, NodeHint, NodeIndex, Tree};
 use wire::{Acl, StatPersisted};
 
 /// A node as it will be.
@@ -20,6 +21,7 @@ use wire::{Acl, StatPersisted};
 pub(crate) struct Pending {
     pub(crate) stat: StatPersisted,
     pub(crate) children: i64,
+    /// In bytes; for a node of the tree 0 where no quota is enforced, since nobody asks.
     pub(crate) data_size: i64,
     pub(crate) acl: AclState,
     /// Its part of the tree's digest; 0 where none is kept.
@@ -100,6 +102,8 @@ pub(crate) struct Changes {
     digest: Option<u64>,
     /// What to go back to if the multi under way fails.
     undo: Option<Undo>,
+    /// Where the tree's nodes were last looked for.
+    near: Neighbourhood,
 }
 
 #[derive(Debug)]
@@ -110,32 +114,37 @@ struct Undo {
 
 impl Changes {
     /// The node as it will be; `None` if it will not exist.
-    pub(crate) fn get(&self, tree: &Tree, path: &str, digest: bool) -> Option<(Pending, Place)> {
+    pub(crate) fn get(
+        &mut self,
+        tree: &Tree,
+        path: &str,
+        config: &Config,
+    ) -> Option<(Pending, Place)> {
         let path = canonical(path);
         let place = self.place(path);
         if let Some(entry) = self.at(place) {
             return Some((entry.node.clone()?, place));
         }
-        let node = tree.find(path)?;
+        let node = tree.find_near(path, &mut self.near)?;
         let acl = if tree.acl(node).is_none() { AclState::Open } else { AclState::InTree(node) };
         let pending = Pending {
             stat: tree.stat_persisted(node),
             children: i64::try_from(tree.num_children(node)).unwrap_or(i64::MAX),
-            data_size: super::size(tree.data(node)),
+            data_size: if config.enforce_quota { super::size(tree.data(node)) } else { 0 },
             acl,
             digest: tree.node_digest(node),
-            prefix: if digest { Prefix::InTree(node) } else { Prefix::Off },
+            prefix: if config.digest { Prefix::InTree(node) } else { Prefix::Off },
             hint: Some(tree.hint(node)),
         };
         Some((pending, place))
     }
 
     /// The place of a path whose node will not exist; `None` if it will.
-    pub(crate) fn vacant(&self, tree: &Tree, path: &str) -> Option<Place> {
+    pub(crate) fn vacant(&mut self, tree: &Tree, path: &str) -> Option<Place> {
         let place = self.place(canonical(path));
         let exists = match self.at(place) {
             Some(entry) => entry.node.is_some(),
-            None => tree.find(path).is_some(),
+            None => tree.find_near(path, &mut self.near).is_some(),
         };
         (!exists).then_some(place)
     }
@@ -196,21 +205,25 @@ impl Changes {
 
     /// Everything up to `zxid` is in the tree.
     pub(crate) fn applied(&mut self, zxid: Zxid) {
-        while let Some(entry) = self.entries.pop_front_if(|entry| entry.zxid <= zxid) {
+        let mut count = 0;
+        for entry in self.entries.iter().take_while(|entry| entry.zxid <= zxid) {
             // The index is told apart by number alone: its latest entry may be a later one.
-            let number = self.first;
-            self.first += 1;
+            let number = self.first + count as u64;
             let hash = entry.before.hash;
             if let Ok(found) = self.latest.find_entry(hash, |other| *other == number) {
                 found.remove();
             }
+            count += 1;
         }
+        self.entries.drain(..count);
+        self.first += count as u64;
         match self.entries.front() {
             None => {
                 self.digest = None;
                 self.paths_start += self.paths.len();
                 self.paths.clear();
                 self.paths.shrink_to(PATHS_KEPT_BYTES);
+                self.near = Neighbourhood::default();
             }
             Some(front) => {
                 let passed = front.path.start - self.paths_start;

@@ -68,13 +68,13 @@ impl Preparation<'_> {
     }
 
     /// The node with all pending changes, and where its own are kept.
-    fn node(&self, path: &str) -> Outcome<(Pending, Place)> {
-        self.changes.get(self.tree, path, self.config.digest).ok_or(ErrorCode::NoNode)
+    fn node(&mut self, path: &str) -> Outcome<(Pending, Place)> {
+        self.changes.get(self.tree, path, self.config).ok_or(ErrorCode::NoNode)
     }
 
     /// The node at a path that nobody has checked. One that is found is a path: creates check
     /// theirs. Only the empty one finds the root, which has another name.
-    fn named(&self, path: &str) -> Outcome<(Pending, Place)> {
+    fn named(&mut self, path: &str) -> Outcome<(Pending, Place)> {
         let found = self.node(path);
         if found.is_err() || path.is_empty() {
             self.check_path(path)?;
