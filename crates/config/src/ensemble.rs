@@ -106,6 +106,9 @@ pub(crate) fn read(
         rules,
         files,
         listen_on_all_addresses: settings.bool("quorumListenOnAllIPs"),
+        observer_port: u16::try_from(settings.int("observerMasterPort"))
+            .ok()
+            .filter(|port| *port > 0),
         tcp_keepalive: settings.bool("tcpKeepAlive"),
         leader_serves: settings.bool("leaderServes"),
         force_snapshot: settings.bool("forceSnapshotSync"),

@@ -46,6 +46,8 @@ struct Member {
     role: Role,
     /// Where it runs, if not beside all others.
     space: Option<Space>,
+    /// Lines of its own in `zoo.cfg`.
+    lines: Vec<String>,
     client_port: u16,
     quorum_port: u16,
     election_port: u16,
@@ -102,6 +104,7 @@ impl Ensemble {
                 was_foreign: *kind != Kind::Quorate,
                 role: *role,
                 space: spaces.get(n).cloned(),
+                lines: Vec::new(),
                 client_port: lasting_port()?,
                 quorum_port: lasting_port()?,
                 election_port: lasting_port()?,
@@ -113,6 +116,17 @@ impl Ensemble {
             fs::write(ensemble.data_directory(n).join("myid"), format!("{}\n", n + 1))?;
         }
         Ok(ensemble)
+    }
+
+    /// Gives these members a port for observers, the same for all: at most one of them may serve
+    /// there, since all have one address.
+    ///
+    /// # Errors
+    /// If there is no port.
+    pub fn with_observer_master_port(mut self, members: &[usize]) -> Result<Ensemble> {
+        let line = format!("observerMasterPort={}", lasting_port()?);
+        members.iter().for_each(|n| self.members[*n].lines.push(line.clone()));
+        Ok(self)
     }
 
     /// Starts all members that are down, and waits until all serve.
@@ -361,8 +375,18 @@ impl Ensemble {
         0..self.members.len()
     }
 
-    fn data_directory(&self, n: usize) -> PathBuf {
+    /// Where a member keeps its data, in `version-2`.
+    #[must_use]
+    pub fn data_directory(&self, n: usize) -> PathBuf {
         self.directory.path().join((n + 1).to_string())
+    }
+
+    /// What a member has logged so far, at all its starts.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn log_text(&self, n: usize) -> Result<String> {
+        Ok(String::from_utf8_lossy(&fs::read(self.log_path(n))?).into_owned())
     }
 
     fn log_path(&self, n: usize) -> PathBuf {
@@ -387,6 +411,7 @@ impl Ensemble {
             lines.push(format!("server.{n}={host}:{quorum_port}:{election_port}{suffix}"));
         }
         lines.extend(self.config.lines.iter().cloned());
+        lines.extend(member.lines.iter().cloned());
         if member.kind == Kind::Quorate {
             lines.extend(self.config.properties.iter().cloned());
         }

@@ -96,6 +96,20 @@ pub fn installed_reference() -> Option<Kind> {
     }
 }
 
+/// The reference that ensembles are mixed with: `E2E_REFERENCE` names it (`3.8`, `3.9`), or it is
+/// Debian's.
+///
+/// # Panics
+/// If the variable names no reference.
+#[must_use]
+pub fn reference() -> Kind {
+    let name = env::var("E2E_REFERENCE").unwrap_or_else(|_| "3.8".to_owned());
+    match Kind::parse(&name) {
+        Ok(kind @ (Kind::Reference38 | Kind::Reference39)) => kind,
+        Ok(Kind::Quorate) | Err(_) => panic!("E2E_REFERENCE: {name}"),
+    }
+}
+
 /// Our binary.
 fn quorate_binary() -> Result<PathBuf> {
     if let Some(path) = env::var_os("QUORATE_BIN") {

@@ -11,11 +11,10 @@ use e2e::faults::{self, Campaign, Fault};
 use e2e::load::create;
 use e2e::play::Client;
 use e2e::program::{Hello, Request, Value};
-use e2e::servers::{Kind, number_from};
+use e2e::servers::{Kind, number_from, reference};
 use wire::OpCode;
 
 const ROUNDS: u64 = 7;
-const JAVA: Kind = Kind::Reference38;
 const OURS: Kind = Kind::Quorate;
 
 fn seed() -> u64 {
@@ -74,18 +73,18 @@ fn three_of_ours_lose_nothing_when_killed_or_paused() {
 
 #[test]
 fn ours_leads_theirs() {
-    with_leader([JAVA, JAVA, OURS]).unwrap();
+    with_leader([reference(), reference(), OURS]).unwrap();
 }
 
 #[test]
 fn theirs_leads_ours() {
-    with_leader([OURS, OURS, JAVA]).unwrap();
+    with_leader([OURS, OURS, reference()]).unwrap();
 }
 
 #[test]
 fn mixed_members_change_kind_under_load() {
-    let members = [JAVA, OURS, JAVA].map(|kind| (kind, Participant));
-    let mut campaign = Campaign::start(&members, &[JAVA, OURS], seed()).unwrap();
+    let members = [reference(), OURS, reference()].map(|kind| (kind, Participant));
+    let mut campaign = Campaign::start(&members, &[reference(), OURS], seed()).unwrap();
     for _ in 0..rounds() {
         campaign.random_round().unwrap();
     }
@@ -95,9 +94,9 @@ fn mixed_members_change_kind_under_load() {
 /// One member at a time, from theirs to ours and back, with clients all the while.
 #[test]
 fn a_rolling_replacement_there_and_back() {
-    let members = [JAVA, JAVA, JAVA].map(|kind| (kind, Participant));
+    let members = [reference(), reference(), reference()].map(|kind| (kind, Participant));
     let mut campaign = Campaign::start(&members, &[], seed()).unwrap();
-    for kind in [OURS, JAVA] {
+    for kind in [OURS, reference()] {
         for n in 0..3 {
             campaign.round(Fault::Kill(n)).unwrap();
             campaign.round(Fault::Start(n, kind.clone())).unwrap();
@@ -109,15 +108,15 @@ fn a_rolling_replacement_there_and_back() {
 #[test]
 fn observers_of_both_kinds_show_the_same() {
     let members = [
-        (JAVA, Participant),
+        (reference(), Participant),
         (OURS, Participant),
         (OURS, Participant),
-        (JAVA, Observer),
+        (reference(), Observer),
         (OURS, Observer),
     ];
     let mut campaign = Campaign::start(&members, &[], seed()).unwrap();
     campaign.round(Fault::Kill(4)).unwrap();
-    campaign.round(Fault::Start(4, JAVA)).unwrap();
+    campaign.round(Fault::Start(4, reference())).unwrap();
     campaign.round(Fault::Kill(3)).unwrap();
     campaign.round(Fault::Start(3, OURS)).unwrap();
     kill_leader(&mut campaign).unwrap();
@@ -128,7 +127,7 @@ fn observers_of_both_kinds_show_the_same() {
 /// sessions: a leader that answers a sync too late silences it for ever.
 #[test]
 fn syncs_between_writes_do_not_silence_their_follower() {
-    let mut ensemble = Ensemble::new(&[JAVA, OURS, OURS], faults::config()).unwrap();
+    let mut ensemble = Ensemble::new(&[reference(), OURS, OURS], faults::config()).unwrap();
     ensemble.start_led_by_last_voter().unwrap();
     let mut clients: Vec<Client> = (0..4)
         .map(|n| {

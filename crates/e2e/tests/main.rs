@@ -5,5 +5,7 @@ mod deviations;
 mod differential;
 mod disk;
 mod ensemble;
+mod masters;
 mod moves;
 mod partitions;
+mod synchronization;

@@ -6,7 +6,7 @@ use e2e::faults;
 use e2e::load::create;
 use e2e::play::{Client, Item, Session};
 use e2e::program::{Hello, Request, Value};
-use e2e::servers::Kind;
+use e2e::servers::{Kind, reference};
 use e2e::tree;
 use jute::Reader;
 use std::net::SocketAddr;
@@ -14,7 +14,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 use wire::OpCode;
 
-const JAVA: Kind = Kind::Reference38;
 const OURS: Kind = Kind::Quorate;
 /// The mode's number.
 const EPHEMERAL: i32 = 1;
@@ -195,10 +194,10 @@ fn all(kinds: [Kind; 3]) -> Result<()> {
 
 #[test]
 fn sessions_move_where_ours_leads() {
-    all([JAVA, OURS, OURS]).unwrap();
+    all([reference(), OURS, OURS]).unwrap();
 }
 
 #[test]
 fn sessions_move_where_theirs_leads() {
-    all([JAVA, OURS, JAVA]).unwrap();
+    all([reference(), OURS, reference()]).unwrap();
 }

@@ -158,23 +158,42 @@ pub fn reload<D: Disk>(
 
 /// Entries of the log from the first on that is not before `from`, without a gap. None if the log
 /// does not certainly reach back there, as [`storage::read_entries`] says, if it is damaged, or if
-/// they are more than `snapshot_factor` (`zookeeper.snapshotSizeFactor`) times the newest
-/// snapshot: then that is to be sent. A factor of zero sets no limit; below, nothing is read.
+/// the newest snapshot is to be sent in their place: if they are more than what `recent` holds of a
+/// history in memory, and more than `snapshot_factor` (`zookeeper.snapshotSizeFactor`) times that
+/// snapshot. A factor of zero sets no limit; below, nothing is read.
 pub fn read_log<D: Disk>(
     disk: &D,
     dirs: &Dirs,
     options: RecoveryOptions,
     from: Zxid,
     snapshot_factor: f64,
+    recent: RecentLimits,
 ) -> Vec<(Zxid, Item)> {
-    let size_max = match log_size_max(disk, dirs, snapshot_factor) {
-        Some(size_max) => size_max,
-        None => return Vec::new(),
-    };
+    let Some(size_max) = log_size_max(disk, dirs, snapshot_factor) else { return Vec::new() };
+    let recent_bytes = u64::try_from(recent.bytes).unwrap_or(u64::MAX);
+    let read_max = size_max.max(recent_bytes);
     // Whatever is wrong there, the snapshot does as well.
-    let entries = storage::read_entries(disk, &dirs.logs(), from, size_max, options.read);
+    let entries = storage::read_entries(disk, &dirs.logs(), from, read_max, options.read);
     let entries = entries.ok().flatten().unwrap_or_default();
+    let size: usize = entries.iter().map(|(_, payload)| payload.len()).sum();
+    // The first one is the learner's own.
+    let is_recent = size <= recent.bytes && entries.len() <= recent.entries.saturating_add(1);
+    let is_small = u64::try_from(size).is_ok_and(|size| size <= size_max);
+    if !(is_recent || is_small) || lacks_something(disk, dirs, &entries) {
+        return Vec::new();
+    }
     entries.into_iter().map(|(at, payload)| (at, Item::from(payload))).collect()
+}
+
+/// Whether a snapshot tells of transactions at the end of an epoch that the log has not: one that
+/// another kind of server got from its leader, and left its log as it was.
+fn lacks_something<D: Disk>(disk: &D, dirs: &Dirs, entries: &[(Zxid, Vec<u8>)]) -> bool {
+    let snapshots = storage::list_snapshots(disk, &dirs.snapshots()).unwrap_or_default();
+    let is_between = |after: Zxid, next: Zxid| {
+        let mut names = snapshots.iter().map(|snapshot| snapshot.zxid);
+        names.any(|zxid| after < zxid && zxid < next && zxid.counter() > 0)
+    };
+    entries.windows(2).any(|pair| is_between(pair[0].0, pair[1].0))
 }
 
 fn log_size_max<D: Disk>(disk: &D, dirs: &Dirs, snapshot_factor: f64) -> Option<u64> {

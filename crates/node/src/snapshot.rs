@@ -106,7 +106,7 @@ impl<D: Disk> SnapshotTask<D> {
 
     /// What the snapshot says of its end.
     pub fn end(tree: &Tree) -> End {
-        End { digest: tree.digest_applied(), last_zxid: tree.last_zxid() }
+        End { digest: tree.digest_applied(), last_zxid: tree.last_txn() }
     }
 
     /// Takes the whole snapshot at once, of a tree that nobody else is at.

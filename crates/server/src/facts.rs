@@ -114,8 +114,9 @@ impl Source for Facts<'_> {
         let counters = self.service.counters();
         let auth_failed_count = i64::try_from(counters.auth_failures).unwrap_or(i64::MAX);
         let leader = self.leader_gauges(counters.proposal_sizes);
-        let quorum_size = self.quorum_size();
-        let gauges = Gauges { auth_failed_count, leader, quorum_size, ..self.gauges() };
+        let (quorum_size, synced_observers) = (self.quorum_size(), self.synced_observers());
+        let own = self.gauges();
+        let gauges = Gauges { auth_failed_count, leader, quorum_size, synced_observers, ..own };
         let version = &self.service.settings.version;
         let (peer_state, observer_master_id) = (self.peer_state(), self.observer_master_id());
         let identity = Identity {

@@ -99,7 +99,7 @@ where
             Err(error) => Input::ReloadFailed { reason: error.to_string() },
         },
         Read::Log { link, from } => {
-            let entries = node::read_log(&disk, &dirs, options, from, factor);
+            let entries = node::read_log(&disk, &dirs, options, from, factor, recent);
             Input::LogRead { link, entries }
         }
     })

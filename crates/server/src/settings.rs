@@ -126,6 +126,7 @@ impl Settings {
             reconfig: self.config.features.reconfig,
             multi_address: ensemble.rules.multi_address,
             listen_on_all: ensemble.listen_on_all_addresses,
+            observer_port: ensemble.observer_port,
             limits: self.zab_limits(ensemble),
         })
     }

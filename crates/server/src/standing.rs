@@ -196,6 +196,8 @@ mod tests {
         Status {
             role,
             leader: None,
+            master: None,
+            serves_observers: false,
             serving,
             synchronizing: false,
             method: None,

@@ -61,6 +61,7 @@ impl Tree {
         };
         let zxid = Zxid(record.header.zxid);
         self.last_zxid = self.last_zxid.max(zxid);
+        self.last_txn = self.last_txn.max(zxid);
         let expected = self.digests.applied(zxid, record.digest);
         let digest_mismatch =
             expected.map(|expected| DigestMismatch { expected, actual: self.digests.total() });

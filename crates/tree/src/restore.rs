@@ -97,7 +97,7 @@ impl TreeBuilder {
         if !self.has_root {
             return Err(RestoreError::NoRoot);
         }
-        self.tree.last_zxid = last_zxid;
+        (self.tree.last_zxid, self.tree.last_txn) = (last_zxid, last_zxid);
         self.tree.acls.purge();
         self.tree.restore_quotas();
         Ok(self.tree)

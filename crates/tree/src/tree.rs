@@ -41,6 +41,8 @@ pub struct Tree {
     pub(crate) sessions: BTreeMap<SessionId, i32>,
     pub(crate) digests: Digests,
     pub(crate) last_zxid: Zxid,
+    /// The same, without beginnings of epochs that this tree has seen.
+    pub(crate) last_txn: Zxid,
     /// Sum over all paths and data; the root counts twice, under both of its names.
     pub(crate) size: u64,
     pub(crate) cursors: Cursors,
@@ -85,6 +87,7 @@ impl Tree {
             sessions: BTreeMap::new(),
             digests: Digests::new(config.digest),
             last_zxid: Zxid::ZERO,
+            last_txn: Zxid::ZERO,
             size: 1,
             cursors: Cursors::default(),
             removals: 0,
@@ -232,6 +235,13 @@ impl Tree {
     #[must_use]
     pub fn last_zxid(&self) -> Zxid {
         self.last_zxid
+    }
+
+    /// The last transaction that was applied; what was restored counts as one. It is what snapshots
+    /// are named after: no history of another member holds the place where an epoch began.
+    #[must_use]
+    pub fn last_txn(&self) -> Zxid {
+        self.last_txn
     }
 
     /// The sessions and their time-outs in ms, by id.

@@ -88,7 +88,7 @@ impl Tree {
     pub fn begin_walk(&self) -> Walk {
         Walk {
             cursor: self.cursors.begin(),
-            start: self.last_zxid,
+            start: self.last_txn,
             sessions: self.sessions().collect(),
             acls: self.acls.all(),
         }

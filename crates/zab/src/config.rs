@@ -20,6 +20,9 @@ pub struct Config {
     pub multi_address: bool,
     /// Whether ports for other members are open on all addresses (`quorumListenOnAllIPs`).
     pub listen_on_all: bool,
+    /// The port for observers (`observerMasterPort`): a follower serves them there, and an observer
+    /// looks for such followers. `None` if observers go to the leader.
+    pub observer_port: Option<u16>,
     /// Times and sizes.
     pub limits: Limits,
 }

@@ -4,9 +4,10 @@ use crate::config::{ACCEPTED_EPOCH, CURRENT_EPOCH, Config, Durable, Limits};
 use crate::election::Vote;
 use crate::ensemble::Ensemble;
 use crate::history::History;
+use crate::learner::is_observer;
 use base::{Lsn, NodeId, Zxid};
 use broadcast::{Addresses, LinkId, Output, Record};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 use trace::Event;
 use wire::quorum::Address;
@@ -19,6 +20,7 @@ pub(crate) struct Core {
     pub(crate) reconfig: bool,
     pub(crate) multi_address: bool,
     pub(crate) listen_on_all: bool,
+    pub(crate) observer_port: Option<u16>,
     pub(crate) ensemble: Ensemble,
     pub(crate) history: History,
     /// The largest epoch that was promised: never less than `current_epoch`.
@@ -39,6 +41,8 @@ pub(crate) struct Core {
     pub(crate) foreseen: i64,
     /// How often in a row this member followed in vain.
     pub(crate) setbacks: u32,
+    /// How often this observer has looked for a follower that serves observers.
+    pub(crate) masters_asked: u64,
     /// Who leads without an election when this member's role ends.
     pub(crate) designated: Option<NodeId>,
     links: u64,
@@ -47,7 +51,7 @@ pub(crate) struct Core {
 impl Core {
     pub(crate) fn recover(config: Config, durable: Durable) -> Core {
         let Config { me, committed, last_seen, .. } = config;
-        let Config { reconfig, multi_address, listen_on_all, limits, .. } = config;
+        let Config { reconfig, multi_address, listen_on_all, observer_port, limits, .. } = config;
         let Durable { accepted_epoch, current_epoch, last, recent, is_lost } = durable;
         let (entries, bytes) = (limits.recent_entries, limits.recent_bytes);
         Core {
@@ -56,6 +60,7 @@ impl Core {
             reconfig,
             multi_address,
             listen_on_all,
+            observer_port,
             ensemble: Ensemble::new(me, committed, last_seen),
             history: History::recover(last, recent, entries, bytes),
             accepted_epoch: accepted_epoch.max(current_epoch),
@@ -67,6 +72,7 @@ impl Core {
             is_lost,
             foreseen: 0,
             setbacks: 0,
+            masters_asked: 0,
             designated: None,
             links: 0,
         }
@@ -83,6 +89,31 @@ impl Core {
         };
         let everywhere: BTreeSet<String> = addresses.iter().map(everywhere).collect();
         everywhere.into_iter().collect()
+    }
+
+    /// Where a member serves observers, if it does.
+    pub(crate) fn observer_addresses(&self, of: NodeId) -> Option<Addresses> {
+        self.ensemble.observer_addresses(of, self.observer_port?)
+    }
+
+    /// Followers that an observer asks one after the other, each observer and each time another one
+    /// first. Behind them the leader, if that was in vain for long. None if observers go to the
+    /// leader anyway. Deviation: the reference shuffles, and never asks the leader.
+    pub(crate) fn masters(&mut self, leader: NodeId) -> VecDeque<NodeId> {
+        if self.observer_port.is_none() || !is_observer(self) {
+            return VecDeque::new();
+        }
+        let voters = self.ensemble.committed.voters().map(crate::ensemble::node);
+        let mut masters: VecDeque<NodeId> = voters.filter(|voter| *voter != leader).collect();
+        let first = self.me.0.wrapping_add(self.masters_asked);
+        self.masters_asked += 1;
+        if let Some(first) = first.checked_rem(masters.len() as u64) {
+            masters.rotate_left(first as usize);
+        }
+        if self.setbacks > SETBACKS_MAX {
+            masters.push_back(leader);
+        }
+        masters
     }
 
     /// A number for a link to be dialled.
@@ -121,6 +152,10 @@ pub(crate) fn tell(event: trace::Ensemble, out: &mut Vec<Output>) {
     out.push(Output::Trace(Event::Ensemble(event)));
 }
 
+/// How often an observer looks for a follower in vain before it asks the leader as well: when nobody
+/// answers, each time takes a second.
+const SETBACKS_MAX: u32 = 10;
+
 /// The last epoch whose places are positive numbers: a peer that names a later one is wrong.
 pub(crate) const EPOCH_MAX: i64 = i32::MAX as i64;
 
@@ -155,6 +190,7 @@ mod tests {
                 reconfig: false,
                 multi_address: true,
                 listen_on_all,
+                observer_port: Some(9),
                 limits: Limits::default(),
             };
             Core::recover(config, Durable::default())
@@ -167,5 +203,7 @@ mod tests {
         assert_eq!(listens(&own, own.ensemble.quorum_addresses(own.me)), "b:3 c:3");
         assert_eq!(listens(&all, all.ensemble.election_addresses(all.me)), "0.0.0.0:4 0.0.0.0:5");
         assert_eq!(listens(&all, all.ensemble.quorum_addresses(all.me)), "0.0.0.0:3");
+        assert_eq!(listens(&own, own.observer_addresses(own.me)), "b:9 c:9");
+        assert_eq!(listens(&all, all.observer_addresses(all.me)), "0.0.0.0:9");
     }
 }

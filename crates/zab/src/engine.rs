@@ -5,7 +5,7 @@ use crate::core::{Core, millis, tell};
 use crate::election::{Decided, Heard, Looking, Mesh, Vote, notification};
 use crate::leader::Leading;
 use crate::learner::{Learning, is_observer};
-use crate::{ELECTION, QUORUM};
+use crate::{ELECTION, OBSERVERS, QUORUM};
 use base::{Lsn, Machine, NodeId, Time};
 use broadcast::{
     Channel, Context, Decision, Engine, Input, LinkId, Membership, Output, Proposal, ReadLevel,
@@ -60,7 +60,7 @@ impl Zab {
         let Err(reason) = ended else { return };
         match &self.role {
             Role::Learning(learning) => {
-                tell(Event::LeaderLost { leader: learning.leader, reason }, out);
+                tell(Event::LeaderLost { leader: learning.master, reason }, out);
                 learning.end(out);
             }
             Role::Leading(leading) => {
@@ -159,9 +159,14 @@ impl Zab {
             return self.reach_changed(now, out);
         }
         match &mut self.role {
-            Role::Leading(leading) if link.is_accepted() => leading.link_up(link, now, out),
+            Role::Leading(leading) if link.is_accepted() && channel == QUORUM => {
+                leading.link_up(link, now, out);
+            }
             Role::Learning(learning) if learning.has(link) => {
                 learning.link_up(&self.core, now, out);
+            }
+            Role::Learning(learning) if link.is_accepted() && channel == OBSERVERS => {
+                learning.observer_came(link, now, out);
             }
             Role::Leading(_) | Role::Learning(_) | Role::Looking(_) | Role::Silent => {
                 out.push(Output::Close { link }); // of a role that is over
@@ -178,10 +183,14 @@ impl Zab {
         }
         let ended = match &mut self.role {
             Role::Learning(learning) if learning.has(link) => {
-                learning.link_down(&self.core, reason, now)
+                learning.link_down(&mut self.core, reason, now, out)
+            }
+            Role::Learning(learning) => {
+                learning.with_observers(|observers| observers.link_down(link, reason, out));
+                Ok(())
             }
             Role::Leading(leading) => leading.link_down(&self.core, link, reason, out),
-            Role::Learning(_) | Role::Looking(_) | Role::Silent => Ok(()),
+            Role::Looking(_) | Role::Silent => Ok(()),
         };
         self.ended(ended, now, out);
     }
@@ -208,8 +217,15 @@ impl Zab {
             Role::Learning(learning) if learning.has(link) => {
                 learning.received(&mut self.core, bytes, now, out)
             }
+            Role::Learning(learning) => {
+                let core = &self.core;
+                learning.with_observers(|observers| {
+                    observers.received(core, link, bytes, now, out);
+                });
+                Ok(())
+            }
             Role::Leading(leading) => leading.received(&mut self.core, link, bytes, now, out),
-            Role::Learning(_) | Role::Looking(_) | Role::Silent => Ok(()),
+            Role::Looking(_) | Role::Silent => Ok(()),
         };
         self.ended(ended, now, out);
     }
@@ -260,6 +276,9 @@ impl Zab {
         match &mut self.role {
             Role::Leading(leading) if channel == QUORUM => {
                 leading.listen_failed(reason, now, out);
+            }
+            Role::Learning(learning) if channel == OBSERVERS => {
+                learning.with_observers(|observers| observers.listen_failed(reason, now, out));
             }
             Role::Leading(_) | Role::Learning(_) | Role::Looking(_) | Role::Silent => {
                 if channel == ELECTION {
@@ -366,7 +385,7 @@ impl Machine for Zab {
             Input::Proposed(proposals) => self.propose(proposals, now, out),
             Input::ReadRequested { context, level } => self.read(context, level, out),
             Input::Forward { letter } => {
-                if let Role::Learning(learning) = &self.role {
+                if let Role::Learning(learning) = &mut self.role {
                     learning.forward(letter, out);
                 }
             }
@@ -411,11 +430,16 @@ impl Machine for Zab {
                     learning.snapshot_received(link);
                 }
             }
-            Input::LogRead { link, entries } => {
-                if let Role::Leading(leading) = &mut self.role {
-                    leading.log_read(&self.core, link, &entries, out);
+            Input::LogRead { link, entries } => match &mut self.role {
+                Role::Leading(leading) => leading.log_read(&self.core, link, &entries, out),
+                Role::Learning(learning) => {
+                    let core = &self.core;
+                    learning.with_observers(|observers| {
+                        observers.log_read(core, link, &entries, out);
+                    });
                 }
-            }
+                Role::Looking(_) | Role::Silent => {}
+            },
         }
     }
 

@@ -104,6 +104,11 @@ impl Ensemble {
         self.addresses(of, PeerAddress::quorum)
     }
 
+    /// Where it takes observers, if it follows and has that port.
+    pub(crate) fn observer_addresses(&self, of: NodeId, port: u16) -> Option<Addresses> {
+        self.addresses(of, |peer| Address { port, ..peer.quorum() })
+    }
+
     fn addresses(&self, of: NodeId, which: impl Fn(&PeerAddress) -> Address) -> Option<Addresses> {
         let server = self.committed.server(sid(of));
         let server = server.or_else(|| self.next.as_ref().and_then(|next| next.server(sid(of))))?;

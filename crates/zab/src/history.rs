@@ -88,6 +88,11 @@ impl History {
         self.last
     }
 
+    /// The last entry: where the last epoch begins is none.
+    pub(crate) fn last_entry(&self) -> Zxid {
+        self.entries.back().map_or(self.before, |entry| entry.at)
+    }
+
     /// The end of what is decided.
     pub(crate) fn committed(&self) -> Zxid {
         self.committed
@@ -182,7 +187,7 @@ impl History {
     /// restart. Where an epoch begins is a place that no leader of another one can compare.
     pub(crate) fn end_epoch(&mut self) {
         if self.last.counter() == 0 {
-            self.last = self.entries.back().map_or(self.before, |entry| entry.at);
+            self.last = self.last_entry();
             self.committed = self.committed.min(self.last);
         }
     }

@@ -7,18 +7,19 @@
 //! Source: the reference's `Leader` and `LearnerHandler`.
 
 mod broadcast;
-mod discovery;
+pub(crate) mod discovery;
 mod liveness;
-mod peers;
+pub(crate) mod peers;
 mod reads;
-mod sync;
-mod synchronize;
+pub(crate) mod sync;
+pub(crate) mod synchronize;
 
 use crate::QUORUM;
 use crate::core::{Core, epoch_start, tell};
 use ::broadcast::{LinkId, Output};
 use base::{Lsn, NodeId, Time, Zxid};
 use bytes::Bytes;
+pub(crate) use liveness::LISTEN_RETRY;
 use peers::{Learner, Learners, Stage};
 use reads::Reads;
 use std::collections::{BTreeMap, BTreeSet};

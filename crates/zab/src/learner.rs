@@ -9,16 +9,18 @@
 
 mod active;
 mod join;
+pub(crate) mod master;
 mod queue;
 
-use crate::QUORUM;
 use crate::core::Core;
 use crate::ensemble::sid;
 use crate::inbound::Inbound;
+use crate::{OBSERVERS, QUORUM};
 use base::{Lsn, NodeId, Time, Zxid};
 use broadcast::{LinkId, Output};
 use bytes::Bytes;
 use jute::{Decode, Encode, Reader};
+use master::ObserverMaster;
 use queue::Queue;
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -31,6 +33,10 @@ use wire::quorum::{
 #[derive(Clone, Debug)]
 pub(crate) struct Learning {
     pub(crate) leader: NodeId,
+    /// Whom it learns from: the leader, or an observer a follower that serves observers.
+    pub(crate) master: NodeId,
+    /// Whom it calls next if that one cannot be reached.
+    masters: VecDeque<NodeId>,
     link: LinkId,
     stage: Stage,
     inbound: Inbound,
@@ -51,6 +57,8 @@ pub(crate) struct Learning {
     pings: VecDeque<i64>,
     /// Why the link is gone, when that had to wait.
     lost: Option<Lost>,
+    /// The observers that it serves in turn.
+    pub(crate) observers: Option<Box<ObserverMaster>>,
 }
 
 /// How far a learner is.
@@ -91,6 +99,8 @@ impl Learning {
     ) -> Result<Learning, Lost> {
         let mut learning = Learning {
             leader,
+            master: leader,
+            masters: core.masters(leader),
             link: LinkId(0),
             stage: Stage::Dialling,
             inbound: Inbound::default(),
@@ -104,9 +114,10 @@ impl Learning {
             acknowledged: Zxid::ZERO,
             pings: VecDeque::new(),
             lost: None,
+            observers: None,
         };
         if core.setbacks == 0 {
-            learning.dial(core, out)?;
+            learning.call(core, out)?;
         } else {
             // Who is turned away again and again does not call without a pause.
             let doubled = RETRY_FIRST * 2_u32.saturating_pow(core.setbacks.min(16));
@@ -150,10 +161,33 @@ impl Learning {
         if !matches!(self.stage, Stage::Pausing(_)) {
             out.push(Output::Close { link: self.link });
         }
+        if let Some(observers) = &self.observers {
+            observers.end(out);
+        }
+    }
+
+    /// An observer's connection is there.
+    pub(crate) fn observer_came(&mut self, link: LinkId, now: Time, out: &mut Vec<Output>) {
+        match &mut self.observers {
+            Some(observers) => observers.link_up(link, now, out),
+            None => out.push(Output::Close { link }), // of a role that is over
+        }
+    }
+
+    /// Something happened to the observers that this member serves, if it serves any.
+    pub(crate) fn with_observers(&mut self, act: impl FnOnce(&mut ObserverMaster)) {
+        if let Some(observers) = &mut self.observers {
+            act(observers);
+        }
     }
 
     /// When it wants to be asked again.
     pub(crate) fn deadline(&self, core: &Core) -> Time {
+        let own = self.own_deadline(core);
+        self.observers.as_ref().map_or(own, |observers| own.min(observers.deadline()))
+    }
+
+    fn own_deadline(&self, core: &Core) -> Time {
         match self.stage {
             Stage::Pausing(until) => until,
             Stage::Dialling
@@ -174,11 +208,14 @@ impl Learning {
         now: Time,
         out: &mut Vec<Output>,
     ) -> Result<(), Lost> {
-        if self.deadline(core) > now {
+        if let Some(observers) = &mut self.observers {
+            observers.expired(core, now, out);
+        }
+        if self.own_deadline(core) > now {
             return Ok(());
         }
         if let Stage::Pausing(_) = self.stage {
-            return self.dial(core, out);
+            return self.call(core, out);
         }
         if self.is_between_states() {
             self.heard = now; // our own disk is what is slow
@@ -188,20 +225,38 @@ impl Learning {
         Err(format!("nothing was heard of the leader for {ms} ms"))
     }
 
-    fn dial(&mut self, core: &mut Core, out: &mut Vec<Output>) -> Result<(), Lost> {
-        let addresses = core.ensemble.quorum_addresses(self.leader);
-        let addresses = addresses.ok_or("its quorum address is not known")?;
+    /// Calls the leader, or the next follower that may serve this observer.
+    fn call(&mut self, core: &mut Core, out: &mut Vec<Output>) -> Result<(), Lost> {
+        if self.masters.is_empty() {
+            self.masters = core.masters(self.leader);
+        }
+        self.master = self.masters.pop_front().unwrap_or(self.leader);
+        let (channel, addresses) = match self.master == self.leader {
+            true => (QUORUM, core.ensemble.quorum_addresses(self.leader)),
+            false => (OBSERVERS, core.observer_addresses(self.master)),
+        };
+        let addresses = addresses.ok_or("its address is not known")?;
         self.link = core.next_link();
         self.stage = Stage::Dialling;
-        out.push(Output::Dial { link: self.link, channel: QUORUM, addresses });
+        out.push(Output::Dial { link: self.link, channel, addresses });
         Ok(())
     }
 
     /// The link is gone, or could not be made.
-    pub(crate) fn link_down(&mut self, core: &Core, reason: String, now: Time) -> Result<(), Lost> {
+    pub(crate) fn link_down(
+        &mut self,
+        core: &mut Core,
+        reason: String,
+        now: Time,
+        out: &mut Vec<Output>,
+    ) -> Result<(), Lost> {
         if self.is_between_states() {
             self.lost = Some(reason);
             return Ok(());
+        }
+        if self.stage == Stage::Dialling && !self.masters.is_empty() {
+            self.heard = now;
+            return self.call(core, out);
         }
         if self.stage != Stage::Dialling || now.since(self.began) > DIAL_MAX {
             return Err(reason);
@@ -279,14 +334,21 @@ impl Learning {
     /// The service's answer to a ping.
     pub(crate) fn heartbeat(&mut self, letter: &[u8], out: &mut Vec<Output>) {
         let Some(zxid) = self.pings.pop_front() else { return };
+        let mut letter = letter.to_vec();
+        if let Some(observers) = &mut self.observers {
+            observers.touches(&mut letter);
+        }
         let mut frame = Vec::new();
-        put_packet(&mut frame, PacketKind::Ping, zxid, Some(letter));
+        put_packet(&mut frame, PacketKind::Ping, zxid, Some(&letter));
         self.send(frame, Lsn::ZERO, out);
     }
 
     /// A letter of the service for that of the leader.
-    pub(crate) fn forward(&self, letter: Bytes, out: &mut Vec<Output>) {
+    pub(crate) fn forward(&mut self, letter: Bytes, out: &mut Vec<Output>) {
         if self.is_active() {
+            if let Some(observers) = &mut self.observers {
+                observers.forwarded(&letter);
+            }
             out.push(Output::Send { link: self.link, frame: letter, after: Lsn::ZERO });
         }
     }

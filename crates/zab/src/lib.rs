@@ -36,3 +36,5 @@ use broadcast::Channel;
 pub const ELECTION: Channel = Channel(0);
 /// Learners to their leader.
 pub const QUORUM: Channel = Channel(1);
+/// Observers to a follower that serves them in the leader's place.
+pub const OBSERVERS: Channel = Channel(2);

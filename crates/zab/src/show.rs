@@ -24,11 +24,20 @@ impl Zab {
         };
         let (followers, observers) = match &self.role {
             Role::Leading(leading) => leading.active(),
-            Role::Looking(_) | Role::Learning(_) | Role::Silent => Default::default(),
+            Role::Learning(learning) => {
+                let observers = learning.observers.as_ref();
+                (Vec::new(), observers.map(|o| o.active()).unwrap_or_default())
+            }
+            Role::Looking(_) | Role::Silent => Default::default(),
         };
         let (learners, pending_syncs) = match &self.role {
             Role::Leading(leading) => (leading.named(), leading.pending_syncs()),
             Role::Looking(_) | Role::Learning(_) | Role::Silent => (0, 0),
+        };
+        let (master, serves_observers) = match &self.role {
+            Role::Learning(learning) => (Some(learning.master), learning.observers.is_some()),
+            Role::Leading(_) => (Some(core.me), false),
+            Role::Looking(_) | Role::Silent => (None, false),
         };
         let method = match &self.role {
             Role::Learning(learning) => learning.method(),
@@ -42,6 +51,8 @@ impl Zab {
         Status {
             role,
             leader,
+            master,
+            serves_observers,
             serving,
             synchronizing,
             method,

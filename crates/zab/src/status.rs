@@ -26,6 +26,11 @@ pub struct Status {
     pub role: Role,
     /// Whom it follows; itself if it leads.
     pub leader: Option<NodeId>,
+    /// Whom it learns from: its leader, or the follower that serves this observer; itself if it
+    /// leads.
+    pub master: Option<NodeId>,
+    /// Whether it is a follower that serves observers.
+    pub serves_observers: bool,
     /// Whether it serves.
     pub serving: bool,
     /// Whether a leader is past discovery, or a learner has its leader's epoch.
@@ -42,7 +47,7 @@ pub struct Status {
     pub committed: Zxid,
     /// Of a leader: followers that serve.
     pub followers: Vec<NodeId>,
-    /// Of a leader: observers that serve.
+    /// Of a leader, or a follower that serves observers: those that serve.
     pub observers: Vec<NodeId>,
     /// Of a leader: all connected learners that have said who they are.
     pub learners: usize,

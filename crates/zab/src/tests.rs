@@ -10,6 +10,7 @@ mod crashes;
 mod defects;
 mod discovery;
 mod election;
+mod masters;
 mod observers;
 mod reads;
 mod reconfiguration;

@@ -25,8 +25,8 @@ pub(super) const ROWS: &[Key] = keys! {
         "Whether this server votes";
     Own "electionAlg" Kind::Int { min: 3, max: 3, unit: Count }, Is("3"),
         Inert("there is no other"), "Election algorithm";
-    Own "observerMasterPort" any_int(super::Unit::Port), Is("0"),
-        refused_unless("0", NO_OBSERVER_MASTER), "Port for observers of a follower";
+    Own "observerMasterPort" super::PORT, Is("0"), Honoured,
+        "Port for observers of a follower; where an observer looks for followers; 0 is none";
     Own "oraclePath" Path, Unset, refused("the oracle of two servers is not built yet"),
         "File that decides for two servers";
     Own "multiAddress.enabled" StrictBool, Is("false"), Honoured,
@@ -111,7 +111,8 @@ pub(super) const TUNING: &[Key] = keys! {
     Property "observer.election.DelayMs" any_int(Milliseconds), Is("200"), Inert(NO_DELAY_NEEDED),
         "Longest wait of an observer before it looks for a leader";
     Property "observerMaster.sizeLimit" any_int(Bytes), Is("33554432"),
-        ignored(NO_OBSERVER_MASTER), "Transactions kept for observers";
+        Inert("what an observer lacks comes from the history that is kept for all learners"),
+        "Transactions kept for observers";
     Property "follower.skipLearnerRequestToNextProcessor" LenientBool, Is("false"),
         ignored_unless("false", NO_COMPONENT), "Shortens a follower's pipeline";
     Property "forward_learner_requests_to_commit_processor_disabled" LenientBool, Is("false"),
@@ -135,7 +136,6 @@ pub(super) const TUNING: &[Key] = keys! {
 };
 
 const LOCAL: &str = "local sessions are not built yet: every session is global";
-const NO_OBSERVER_MASTER: &str = "observer masters are not built yet";
 const NO_PEER_TLS: &str = "TLS between servers is not built yet";
 const NO_PEER_SASL: &str = "SASL between servers is not built yet";
 const NO_REACHABILITY_CHECK: &str = "an address that does not answer is found by connecting to it";

@@ -21,6 +21,9 @@ pub struct Ensemble {
     pub files: Option<Files>,
     /// Whether peers may come by every address of the machine.
     pub listen_on_all_addresses: bool,
+    /// The port for observers: a follower serves them there, and an observer looks for such
+    /// followers. `None` if observers go to the leader.
+    pub observer_port: Option<u16>,
     /// Whether TCP keepalive is on between servers.
     pub tcp_keepalive: bool,
     /// Whether a leader has clients.

@@ -446,7 +446,7 @@ fn dynamic_files_hold_the_servers() {
 
 #[test]
 fn what_is_not_built_between_servers_is_refused() {
-    let lines = "sslQuorum=true\nquorum.auth.enableSasl=true\noraclePath=/o\nobserverMasterPort=9\n\
+    let lines = "sslQuorum=true\nquorum.auth.enableSasl=true\noraclePath=/o\nobserverMasterPort=-1\n\
         localSessionsEnabled=true\nelectionPortBindRetry=3\nfastleader.maxNotificationInterval=100\n";
     check(
         &format!("{THREE}{lines}"),
@@ -455,7 +455,7 @@ fn what_is_not_built_between_servers_is_refused() {
         zoo.cfg line 8: sslQuorum=true: refused: TLS between servers is not built yet (allowed: false, or to leave the key out)
         zoo.cfg line 9: quorum.auth.enableSasl=true: refused: SASL between servers is not built yet (allowed: false, or to leave the key out)
         zoo.cfg line 10: oraclePath=/o: refused: the oracle of two servers is not built yet (allowed: to leave the key out)
-        zoo.cfg line 11: observerMasterPort=9: refused: observer masters are not built yet (allowed: 0, or to leave the key out)
+        zoo.cfg line 11: observerMasterPort=-1: out of range (allowed: 0 to 65535)
         zoo.cfg line 14: fastleader.maxNotificationInterval=100: below fastleader.minNotificationInterval, which is 200 milliseconds (allowed: 200 or more)
     "#]],
     );

@@ -89,7 +89,9 @@ fn the_log_is_read_up_to_a_part_of_the_newest_snapshot() {
     journal.commit().unwrap();
     SnapshotTask::take(disk.clone(), &dirs().snapshots(), &tree, SNAPSHOT).unwrap();
     let read = |from, factor| {
-        let entries = read_log(&disk, &dirs(), RecoveryOptions::default(), Zxid(from), factor);
+        let options = RecoveryOptions::default();
+        let recent = RecentLimits { entries: 5, bytes: 1 << 20 };
+        let entries = read_log(&disk, &dirs(), options, Zxid(from), factor, recent);
         entries.into_iter().map(|(at, _)| at.0).collect::<Vec<_>>()
     };
     let last = |count: i64| (31 - count..=30).collect::<Vec<_>>();
@@ -98,4 +100,28 @@ fn the_log_is_read_up_to_a_part_of_the_newest_snapshot() {
     assert_eq!(read(1, 0.0), last(30));
     assert_eq!(read(21, -1.0), [0; 0]);
     assert_eq!(read(31, 0.33), [0; 0]);
+    assert_eq!(read(25, 0.001), last(6), "five that a learner lacks, as many as are kept");
+    assert_eq!(read(24, 0.001), [0; 0]);
+}
+
+#[test]
+fn a_log_whose_epoch_a_snapshot_ends_later_is_not_read_on() {
+    let disk = SimulatedDisk::default();
+    assert_eq!(durable(&disk).0, Outcome::Empty);
+    let (mut journal, mut tree) = (journal(&disk), Tree::new(CONFIG));
+    let next_epoch = 0x1_0000_0001;
+    for (lsn, zxid) in (1..).zip([1, 2, 3, next_epoch]) {
+        journal.perform(append(lsn, zxid, entry(zxid, "a"))).unwrap();
+    }
+    journal.commit().unwrap();
+    let read = |disk: &SimulatedDisk, from| {
+        let options = RecoveryOptions::default();
+        let entries = read_log(disk, &dirs(), options, Zxid(from), 0.0, RECENT);
+        entries.into_iter().map(|(at, _)| at.0).collect::<Vec<_>>()
+    };
+    assert_eq!(read(&disk, 2), [2, 3, next_epoch]);
+    apply(&mut tree, &entry(7, "a"));
+    SnapshotTask::take(disk.clone(), &dirs().snapshots(), &tree, SNAPSHOT).unwrap();
+    assert_eq!(read(&disk, 2), [0; 0], "it was sent a state, and has no log of 4 to 7");
+    assert_eq!(read(&disk, next_epoch), [next_epoch]);
 }

@@ -27,8 +27,14 @@ impl Facts<'_> {
 
     /// Whom an observer follows.
     pub(super) fn observer_master_id(&self) -> Option<i64> {
-        let leader = self.status().filter(|_| self.mode == Some(Mode::Observer))?.leader?;
-        Some(leader.0.cast_signed())
+        let master = self.status().filter(|_| self.mode == Some(Mode::Observer))?.master?;
+        Some(master.0.cast_signed())
+    }
+
+    /// How many observers a follower serves that takes any.
+    pub(super) fn synced_observers(&self) -> Option<i64> {
+        let status = self.status().filter(|status| status.serves_observers)?;
+        Some(number(status.observers.len()))
     }
 
     pub(super) fn quorum_size(&self) -> Option<i64> {

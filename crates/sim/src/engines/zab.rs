@@ -5,15 +5,21 @@ use crate::engines::subject::{Claim, Letter, Observation, Registers, Setup, Subj
 use base::{NodeId, Rng, Time, Zxid};
 use broadcast::{Channel, Output};
 use bytes::Bytes;
+use jute::{Decode, Encode, Reader};
 use std::fmt::Write as _;
 use std::time::Duration;
-use wire::quorum::{Membership, Packet, PacketKind, Rules, packet_len, put_packet};
+use wire::OpCode;
+use wire::quorum::{
+    ForwardedRequest, Membership, Packet, PacketKind, Rules, packet_len, put_packet,
+    put_packet_with_data,
+};
 use zab::{Config, Limits, ReadLogLimit, Role, Zab};
 
 /// The engine with its drawn parameters.
 #[derive(Clone, Debug)]
 pub struct ZabSubject {
     membership: Membership,
+    observer_port: Option<u16>,
     limits: Limits,
 }
 
@@ -46,7 +52,8 @@ impl Subject for ZabSubject {
             ..Limits::default()
         };
         let membership = Membership::parse(&text, &Rules::DEFAULT).expect("the text is good");
-        ZabSubject { membership, limits }
+        let observer_port = rng.one_in(2).then_some(2191);
+        ZabSubject { membership, observer_port, limits }
     }
 
     fn recover(
@@ -64,6 +71,7 @@ impl Subject for ZabSubject {
             reconfig: false,
             multi_address: false,
             listen_on_all: false,
+            observer_port: self.observer_port,
             limits: self.limits,
         };
         let (accepted_epoch, current_epoch) = epochs(&durable.registers);
@@ -127,7 +135,7 @@ impl Subject for ZabSubject {
 
     fn letter(&self, kind: Letter, body: Bytes) -> Bytes {
         let kind = match kind {
-            Letter::Request => PacketKind::Request,
+            Letter::Request => return request(&body),
             Letter::Answer => PacketKind::Sync,
             Letter::Heartbeat => return body,
         };
@@ -138,6 +146,10 @@ impl Subject for ZabSubject {
 
     fn body(&self, letter: &Bytes) -> Option<Bytes> {
         match Packet::decode(letter) {
+            Ok(packet) if packet.kind() == Some(PacketKind::Request) => {
+                let request = ForwardedRequest::decode(&mut Reader::new(packet.data?)).ok()?;
+                Some(letter.slice_ref(request.body))
+            }
             Ok(packet) => Some(letter.slice_ref(packet.data?)),
             Err(_) => Some(letter.clone()),
         }
@@ -152,7 +164,7 @@ impl Subject for ZabSubject {
     }
 
     fn describe(&self) -> String {
-        format!("{:?}", self.limits)
+        format!("{:?} observer port {:?}", self.limits, self.observer_port)
     }
 }
 
@@ -160,13 +172,22 @@ impl ZabSubject {
     /// The packets of a frame; none if it belongs to an election.
     fn packets<'f>(&self, channel: Channel, frame: &'f Bytes) -> Vec<Packet<'f>> {
         let mut packets = Vec::new();
-        let mut rest = if channel == zab::QUORUM { &frame[..] } else { &[] };
+        let mut rest = if channel == zab::ELECTION { &[] } else { &frame[..] };
         while let Ok(Some(len)) = packet_len(rest, self.limits.packet_size_max) {
             packets.push(Packet::decode(&rest[..len]).expect("it was measured"));
             rest = &rest[len..];
         }
         packets
     }
+}
+
+/// A request to which the answer is a packet: a sync.
+fn request(body: &[u8]) -> Bytes {
+    let mut packet = Vec::new();
+    put_packet_with_data(&mut packet, PacketKind::Request, -1, |data| {
+        ForwardedRequest { session_id: 1, cxid: 0, op: OpCode::Sync.number(), body }.encode(data);
+    });
+    Bytes::from(packet)
 }
 
 /// The promised and the installed epoch.

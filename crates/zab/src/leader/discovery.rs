@@ -28,20 +28,7 @@ impl Leading {
             Some(PacketKind::ObserverInfo) => true,
             Some(_) | None => return Err(format!("it began with packet {}", packet.kind)),
         };
-        let info = LearnerInfo::decode(packet.data).map_err(|error| error.to_string())?;
-        let info = info.ok_or("it did not say its id")?;
-        if info.protocol_version < PROTOCOL_VERSION {
-            return Err(format!("its protocol {:#x} is too old", info.protocol_version));
-        }
-        let accepted = i64::from(Zxid(packet.zxid).epoch());
-        if accepted >= EPOCH_MAX {
-            return Err(format!("it promised {accepted:#x}, which is no epoch"));
-        }
-        let committed = core.ensemble.committed.version();
-        if info.config_version > committed {
-            let version = info.config_version;
-            return Err(format!("its configuration {version:x} is later than {committed:x}"));
-        }
+        let (info, accepted) = read_info(core, packet)?;
         let who = node(info.server_id);
         self.take_over(core, who, now, out)?;
         let Some(learner) = self.learners.get_mut(&link) else { return Ok(()) };
@@ -135,7 +122,9 @@ impl Leading {
         let (who, observes) = (learner.node, learner.observes);
         if let Some(epoch) = epoch {
             let standing = (i64::from(epoch), last);
-            if standing > self.initial {
+            // Where this member's epoch begins is the end of its initial history, which this has.
+            let is_start = standing == (self.initial.0, epoch_start(self.initial.0));
+            if standing > self.initial && !is_start {
                 let (own_epoch, own_last) = self.initial;
                 return Err(format!(
                     "it is ahead: {epoch:#x} and {last} against {own_epoch:#x} and {own_last}"
@@ -177,4 +166,26 @@ impl Leading {
             core.see(first, out);
         }
     }
+}
+
+/// What a learner says of itself, and the epoch that it promised.
+///
+/// # Errors
+/// Why it cannot be a learner of this member.
+pub(crate) fn read_info(core: &Core, packet: &Packet<'_>) -> Result<(LearnerInfo, i64), String> {
+    let info = LearnerInfo::decode(packet.data).map_err(|error| error.to_string())?;
+    let info = info.ok_or("it did not say its id")?;
+    if info.protocol_version < PROTOCOL_VERSION {
+        return Err(format!("its protocol {:#x} is too old", info.protocol_version));
+    }
+    let accepted = i64::from(Zxid(packet.zxid).epoch());
+    if accepted >= EPOCH_MAX {
+        return Err(format!("it promised {accepted:#x}, which is no epoch"));
+    }
+    let committed = core.ensemble.committed.version();
+    if info.config_version > committed {
+        let version = info.config_version;
+        return Err(format!("its configuration {version:x} is later than {committed:x}"));
+    }
+    Ok((info, accepted))
 }

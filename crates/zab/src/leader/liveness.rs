@@ -113,4 +113,4 @@ impl Leading {
 }
 
 /// Time between two trials to open the port.
-pub(super) const LISTEN_RETRY: Duration = Duration::from_millis(100);
+pub(crate) const LISTEN_RETRY: Duration = Duration::from_millis(100);

@@ -1,4 +1,4 @@
-//! The learners of a leader, each as far as it is.
+//! The learners of a leader, and the observers of a follower, each as far as it is.
 
 use crate::inbound::Inbound;
 use base::{NodeId, Time, Zxid};
@@ -8,27 +8,27 @@ use std::collections::{BTreeMap, VecDeque};
 /// One learner's link.
 #[derive(Clone, Debug)]
 pub(crate) struct Learner {
-    pub(super) node: NodeId,
-    pub(super) stage: Stage,
-    pub(super) inbound: Inbound,
-    pub(super) observes: bool,
+    pub(crate) node: NodeId,
+    pub(crate) stage: Stage,
+    pub(crate) inbound: Inbound,
+    pub(crate) observes: bool,
     /// When it was last heard, or its link came up.
-    pub(super) heard: Time,
+    pub(crate) heard: Time,
     /// The end of what it has on its disk, as far as it said.
-    pub(super) acknowledged: Zxid,
+    pub(crate) acknowledged: Zxid,
     /// The end of what it was sent as decided when it was synchronized.
-    pub(super) synced_upto: Zxid,
+    pub(crate) synced_upto: Zxid,
     /// Rounds of pings that it has not answered.
-    pub(super) pings: VecDeque<u64>,
+    pub(crate) pings: VecDeque<u64>,
     /// The last round that it answered.
-    pub(super) ponged: u64,
+    pub(crate) ponged: u64,
     /// A proposal that it is to acknowledge in time, and since when.
-    pub(super) mark: Option<(Zxid, Time)>,
+    pub(crate) mark: Option<(Zxid, Time)>,
 }
 
 /// How far a learner is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Stage {
+pub(crate) enum Stage {
     /// It has not said who it is.
     Nameless,
     /// It has, and waits for the epoch.
@@ -48,7 +48,7 @@ pub(super) enum Stage {
 }
 
 impl Learner {
-    pub(super) fn new(now: Time) -> Learner {
+    pub(crate) fn new(now: Time) -> Learner {
         Learner {
             node: NodeId(0),
             stage: Stage::Nameless,
@@ -64,12 +64,12 @@ impl Learner {
     }
 
     /// Whether it gets all that is proposed or decided.
-    pub(super) fn is_forwarded(&self) -> bool {
+    pub(crate) fn is_forwarded(&self) -> bool {
         self.stage >= Stage::Synced
     }
 
     /// Whether what it acknowledged counts: it has the initial history.
-    pub(super) fn counts(&self) -> bool {
+    pub(crate) fn counts(&self) -> bool {
         self.stage >= Stage::Installed && !self.observes
     }
 }
@@ -78,7 +78,7 @@ impl Learner {
 pub(crate) type Learners = BTreeMap<LinkId, Learner>;
 
 /// The link of a member.
-pub(super) fn link_of(learners: &Learners, node: NodeId) -> Option<LinkId> {
+pub(crate) fn link_of(learners: &Learners, node: NodeId) -> Option<LinkId> {
     let named = |learner: &Learner| learner.stage > Stage::Nameless && learner.node == node;
     learners.iter().find(|(_, learner)| named(learner)).map(|(link, _)| *link)
 }

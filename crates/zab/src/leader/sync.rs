@@ -1,6 +1,7 @@
 //! The choice between DIFF, TRUNC and SNAP: a function of two histories.
 //!
-//! Source: the reference's `LearnerHandler.syncFollower`, whose rules are kept.
+//! Source: the reference's `LearnerHandler.syncFollower`, whose rules are kept but where they send
+//! the whole state to a learner that lacks little: see [`choose`].
 
 use base::Zxid;
 
@@ -29,8 +30,13 @@ pub(crate) enum Plan {
 
 /// The choice for a learner whose history ends at `p`. `entries` are the places of the leader's
 /// entries that count as decided, without a gap, and `before` the place before them, if it is
-/// known; `last` is the place that the leader's state is at. Deviation: who is at `before` gets the
-/// difference, where the reference sends its state; so fresh ensembles send none.
+/// known; `last` is the place that the leader's state is at.
+///
+/// Deviations, where the reference sends its state. Who is at `before` gets the difference; so
+/// fresh ensembles send no states. So does who is behind it and ahead of the first entry, as if
+/// `before` were an entry. And who is where an epoch begins that is behind all entries: a leader of
+/// that epoch was established, so its history is a beginning of every later leader's, and no
+/// entry of that epoch or a later one is in this one.
 pub(crate) fn choose(
     p: Zxid,
     before: Option<Zxid>,
@@ -48,12 +54,16 @@ pub(crate) fn choose(
     }
     if p > max {
         // A TRUNC names an entry, and where an epoch begins is none.
-        return if is_epoch_start(p) { Plan::Snap } else { Plan::Trunc { to: max, from: count } };
+        return if is_epoch_start(p) {
+            Plan::Diff { upto: max, from: count }
+        } else {
+            Plan::Trunc { to: max, from: count }
+        };
     }
-    if p < min {
+    let mut prefix = before.filter(|before| *before < p);
+    if p < min && prefix.is_none() {
         return Plan::ReadLog;
     }
-    let mut prefix = None;
     for (index, at) in entries.enumerate() {
         if at < p {
             prefix = Some(at);
@@ -67,7 +77,12 @@ pub(crate) fn choose(
             return Plan::Snap; // a cut must not cross an epoch
         }
     }
-    if is_epoch_start(p) { Plan::Diff { upto: max, from: count } } else { Plan::Snap }
+    // Nothing comes behind `p`, but a later epoch.
+    match prefix.filter(|to| to.epoch() == p.epoch() && !is_epoch_start(*to)) {
+        _ if is_epoch_start(p) => Plan::Diff { upto: max, from: count },
+        Some(to) => Plan::Trunc { to, from: count },
+        None => Plan::Snap,
+    }
 }
 
 const fn is_epoch_start(at: Zxid) -> bool {
@@ -116,7 +131,24 @@ mod tests {
     #[test]
     fn where_an_epoch_begins_nothing_is_cut() {
         assert_eq!(plan(at(2, 0), RING, at(2, 2)), Plan::Diff { upto: at(2, 2), from: 2 });
-        assert_eq!(plan(at(3, 0), RING, at(4, 0)), Plan::Snap);
+        let nothing = Plan::Diff { upto: at(2, 2), from: 4 };
+        assert_eq!(plan(at(3, 0), RING, at(4, 0)), nothing, "a leader without a proposal");
+    }
+
+    #[test]
+    fn who_is_between_the_entries_and_the_place_before_them_needs_no_log() {
+        let plan = |p, before, entries: &[Zxid]| {
+            choose(p, Some(before), entries.iter().copied(), at(4, 0))
+        };
+        let all = Plan::Diff { upto: at(2, 2), from: 0 };
+        assert_eq!(plan(at(2, 0), at(1, 8), &[at(2, 1), at(2, 2)]), all);
+        assert_eq!(plan(at(1, 9), at(1, 8), &[at(2, 1), at(2, 2)]), Plan::Snap);
+        assert_eq!(plan(at(1, 7), at(1, 8), &[at(2, 1), at(2, 2)]), Plan::ReadLog);
+        let nothing = Plan::Diff { upto: at(4, 0), from: 0 };
+        assert_eq!(plan(at(3, 0), at(1, 8), &[]), nothing);
+        assert_eq!(plan(at(1, 9), at(1, 8), &[]), Plan::Trunc { to: at(1, 8), from: 0 });
+        assert_eq!(plan(at(2, 9), at(1, 8), &[]), Plan::Snap, "not across an epoch");
+        assert_eq!(plan(at(2, 9), at(2, 0), &[]), Plan::Snap, "there is no entry to name");
     }
 
     #[test]

@@ -68,20 +68,7 @@ impl Leading {
     ) {
         let Some(learner) = self.learners.get_mut(&link) else { return };
         let Stage::ReadingLog(p) = learner.stage else { return };
-        let (last, decided) = decided(core, self.phase);
-        let recent = core.history.entries().range(..decided);
-        let min = recent.clone().next().map_or(last, |entry| entry.at);
-        // The log joins what is in memory if it holds the first of that.
-        let joins = log.iter().any(|(at, _)| *at >= min);
-        let before = log.partition_point(|(at, _)| *at < min);
-        let log = if joins { &log[..before] } else { &[] };
-        let plan = if log.is_empty() {
-            Plan::Snap
-        } else {
-            let places = log.iter().map(|(at, _)| *at).chain(recent.map(|entry| entry.at));
-            let places: Vec<Zxid> = places.collect();
-            choose(p, None, places.iter().copied(), last)
-        };
+        let (plan, log) = choose_with_log(core, p, log, decided(core, self.phase));
         self.send_difference(core, link, (p, plan), log, out);
     }
 
@@ -96,41 +83,8 @@ impl Leading {
     ) {
         let Some(learner) = self.learners.get_mut(&link) else { return };
         let (last, decided) = decided(core, self.phase);
-        let mut frame = Vec::new();
-        let from = match plan {
-            Plan::Diff { upto, from } => {
-                put_packet(&mut frame, PacketKind::Diff, upto.0, None);
-                from
-            }
-            Plan::Trunc { to, from } => {
-                put_packet(&mut frame, PacketKind::Trunc, to.0, None);
-                from
-            }
-            Plan::Snap | Plan::ReadLog => {
-                // The state is at what is decided and on this disk; the rest follows.
-                let at = last.min(applied(core));
-                put_packet(&mut frame, PacketKind::Snap, at.0, None);
-                let frame = std::mem::take(&mut frame).into();
-                out.push(Output::Send { link, frame, after: Lsn::ZERO });
-                out.push(Output::SendSnapshot { link });
-                log.len() + core.history.entries().partition_point(|entry| entry.at <= at)
-            }
-        };
-        let entries = core.history.entries();
-        let recent = entries.range(..decided).map(|entry| (entry.at, &entry.item));
-        let all = log.iter().map(|(at, item)| (*at, item)).chain(recent);
-        for (at, item) in all.skip(from) {
-            put_packet(&mut frame, PacketKind::Proposal, at.0, Some(item));
-            put_packet(&mut frame, PacketKind::Commit, at.0, None);
-        }
-        if !learner.observes {
-            for entry in entries.range(decided..) {
-                put_packet(&mut frame, PacketKind::Proposal, entry.at.0, Some(&entry.item));
-            }
-        }
-        let text = core.ensemble.last_seen().to_string();
-        let start = crate::core::epoch_start(self.epoch).0;
-        put_packet(&mut frame, PacketKind::NewLeader, start, Some(text.as_bytes()));
+        let to = ForWhom { link, observes: learner.observes, epoch: self.epoch };
+        let frame = put_difference(core, to, (plan, log), (last, decided), out);
         learner.stage = Stage::Synced;
         learner.synced_upto = last;
         let (who, method) = (learner.node, method_of(plan));
@@ -206,6 +160,90 @@ impl Leading {
     }
 }
 
+/// Who is to get a difference.
+pub(crate) struct ForWhom {
+    pub(crate) link: LinkId,
+    pub(crate) observes: bool,
+    /// The epoch that it is to have.
+    pub(crate) epoch: i64,
+}
+
+/// The choice with what the log holds, and as much of that as comes before the entries in memory.
+pub(crate) fn choose_with_log<'l>(
+    core: &Core,
+    p: Zxid,
+    log: &'l [(Zxid, Item)],
+    (last, decided): (Zxid, usize),
+) -> (Plan, &'l [(Zxid, Item)]) {
+    let recent = core.history.entries().range(..decided);
+    let min = recent.clone().next().map_or(last, |entry| entry.at);
+    // The log joins what is in memory if it holds the first of that, or the last before it.
+    let holds = |(at, _): &(Zxid, Item)| *at >= min || *at == core.history.before();
+    let joins = log.iter().any(holds);
+    let before = log.partition_point(|(at, _)| *at < min);
+    let log = if joins { &log[..before] } else { &[] };
+    if log.is_empty() {
+        return (Plan::Snap, log);
+    }
+    let places = log.iter().map(|(at, _)| *at).chain(recent.map(|entry| entry.at));
+    let places: Vec<Zxid> = places.collect();
+    (choose(p, None, places.iter().copied(), last), log)
+}
+
+/// What a learner is sent by plan, up to NEWLEADER; a state, and what comes before it, is sent at
+/// once. `log` holds the entries before those in memory, if the plan counts them.
+pub(crate) fn put_difference(
+    core: &Core,
+    to: ForWhom,
+    (plan, log): (Plan, &[(Zxid, Item)]),
+    (last, decided): (Zxid, usize),
+    out: &mut Vec<Output>,
+) -> Vec<u8> {
+    let ForWhom { link, observes, epoch } = to;
+    let mut frame = Vec::new();
+    let from = match plan {
+        Plan::Diff { upto, from } => {
+            put_packet(&mut frame, PacketKind::Diff, upto.0, None);
+            from
+        }
+        Plan::Trunc { to, from } => {
+            put_packet(&mut frame, PacketKind::Trunc, to.0, None);
+            from
+        }
+        Plan::Snap | Plan::ReadLog => {
+            // The state is at what is decided and on this disk; the rest follows. Where an epoch
+            // begins is no place for it: other members could not compare it.
+            let at = last.min(applied(core)).min(core.history.last_entry());
+            put_packet(&mut frame, PacketKind::Snap, at.0, None);
+            let frame = std::mem::take(&mut frame).into();
+            out.push(Output::Send { link, frame, after: Lsn::ZERO });
+            out.push(Output::SendSnapshot { link });
+            log.len() + core.history.entries().partition_point(|entry| entry.at <= at)
+        }
+    };
+    let entries = core.history.entries();
+    let recent = entries.range(..decided).map(|entry| (entry.at, &entry.item));
+    let all = log.iter().map(|(at, item)| (*at, item)).chain(recent);
+    for (at, item) in all.skip(from) {
+        put_packet(&mut frame, PacketKind::Proposal, at.0, Some(item));
+        put_packet(&mut frame, PacketKind::Commit, at.0, None);
+    }
+    if !observes {
+        for entry in entries.range(decided..) {
+            put_packet(&mut frame, PacketKind::Proposal, entry.at.0, Some(&entry.item));
+        }
+    }
+    let text = core.ensemble.last_seen().to_string();
+    let start = crate::core::epoch_start(epoch).0;
+    put_packet(&mut frame, PacketKind::NewLeader, start, Some(text.as_bytes()));
+    frame
+}
+
+/// What a quorum has decided, as [`decided`].
+pub(crate) fn decided_by_quorum(core: &Core) -> (Zxid, usize) {
+    decided(core, Phase::Broadcast)
+}
+
 /// The end of what learners get as decided, and how many of the entries in memory that is. Before
 /// a leader is established that is all it has: it becomes decided with its quorum.
 fn decided(core: &Core, phase: Phase) -> (Zxid, usize) {
@@ -223,7 +261,7 @@ fn applied(core: &Core) -> Zxid {
     core.history.committed().min(core.history.synced())
 }
 
-fn method_of(plan: Plan) -> SyncMethod {
+pub(crate) fn method_of(plan: Plan) -> SyncMethod {
     match plan {
         Plan::Diff { .. } => SyncMethod::Diff,
         Plan::Trunc { .. } => SyncMethod::Trunc,

@@ -21,14 +21,14 @@ impl Learning {
         let at = Zxid(packet.zxid);
         match kind {
             PacketKind::Proposal => append(core, at, data_of(frame, packet.data)?, out),
-            PacketKind::Commit => commit(core, at, out),
+            PacketKind::Commit => self.commit(core, at, None, out),
             PacketKind::CommitAndActivate => {
                 let designated = activation(packet.data)?.designated_leader;
                 self.activate(core, at, designated, out)
             }
             PacketKind::Inform => {
                 append(core, at, data_of(frame, packet.data)?, out)?;
-                commit(core, at, out)
+                self.commit(core, at, None, out)
             }
             PacketKind::InformAndActivate => {
                 let activation = activation(packet.data)?;
@@ -41,6 +41,11 @@ impl Learning {
                 Ok(())
             }
             PacketKind::Revalidate | PacketKind::Sync => {
+                if let Some(observers) = &mut self.observers
+                    && observers.answered(frame, packet, out)
+                {
+                    return Ok(());
+                }
                 out.push(Output::Answered { letter: frame.clone() });
                 Ok(())
             }
@@ -68,12 +73,34 @@ impl Learning {
         out: &mut Vec<Output>,
     ) -> Result<(), Lost> {
         let before = core.place(self.leader);
-        commit(core, at, out)?;
+        self.commit(core, at, Some(designated), out)?;
         if node(designated) == self.leader && core.place(self.leader) == before {
             return Ok(());
         }
         core.designate(designated);
         Err(format!("by the new configuration {designated} leads, or this member's place changed"))
+    }
+
+    /// The next entry is decided; with it perhaps who leads from now on.
+    fn commit(
+        &mut self,
+        core: &mut Core,
+        at: Zxid,
+        designated: Option<i64>,
+        out: &mut Vec<Output>,
+    ) -> Result<(), Lost> {
+        let next = core.history.undecided().next().map(|entry| (entry.at, entry.item.clone()));
+        match next {
+            Some((next, item)) if next == at => {
+                core.commit_next(at, out);
+                if let Some(observers) = &mut self.observers {
+                    observers.inform(core, (at, &item), designated, out);
+                }
+                Ok(())
+            }
+            Some((next, _)) => Err(format!("commit of {at}, but {next} is next")),
+            None => Err(format!("commit of {at}, which was not proposed")),
+        }
     }
 
     /// Entries became durable: those that came as proposals are acknowledged.
@@ -98,16 +125,4 @@ fn append(core: &mut Core, at: Zxid, item: Item, out: &mut Vec<Output>) -> Resul
     }
     core.append(at, item, None, out);
     Ok(())
-}
-
-fn commit(core: &mut Core, at: Zxid, out: &mut Vec<Output>) -> Result<(), Lost> {
-    let next = core.history.undecided().next().map(|entry| entry.at);
-    match next {
-        Some(next) if next == at => {
-            core.commit_next(at, out);
-            Ok(())
-        }
-        Some(next) => Err(format!("commit of {at}, but {next} is next")),
-        None => Err(format!("commit of {at}, which was not proposed")),
-    }
 }

@@ -1,5 +1,6 @@
 //! From the leader's epoch to its history.
 
+use super::master::ObserverMaster;
 use super::{Learning, Lost, Stage, activation, data_of, is_observer};
 use crate::core::{Core, EPOCH_MAX, NOT_INITIALISED, epoch_start, tell};
 use base::{Lsn, Time, Zxid};
@@ -290,9 +291,9 @@ impl Learning {
         }
         self.acknowledge_epoch(Lsn::ZERO, out);
         core.history.commit(core.history.last(), out);
-        let (leader, epoch, method) = (self.leader, self.epoch, self.method);
+        let (leader, epoch, method) = (self.master, self.epoch, self.method);
         tell(Event::Joined { leader, epoch, method }, out);
-        out.push(Output::View(View::Replica { primary: leader }));
+        out.push(Output::View(View::Replica { primary: self.leader }));
         while let Some((at, item, is_decided)) = self.queue.pop() {
             core.append(at, item, None, out);
             if is_decided {
@@ -300,5 +301,9 @@ impl Learning {
             }
         }
         debug_assert!(!is_observer(core) || core.history.undecided().next().is_none());
+        if !is_observer(core) {
+            let master = ObserverMaster::begin(core, (epoch, self.link), self.heard, out);
+            self.observers = master.map(Box::new);
+        }
     }
 }

@@ -24,13 +24,14 @@ use peer::Peer;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 use transcript::Transcript;
-use wire::quorum::{Membership, Rules};
+use wire::quorum::{Membership, Rules, put_touch};
 
 /// What all members are told at their start.
 #[derive(Clone)]
 pub(super) struct Setup {
     pub(super) membership: Membership,
     pub(super) reconfig: bool,
+    pub(super) observer_port: Option<u16>,
     pub(super) limits: Limits,
 }
 
@@ -64,6 +65,10 @@ struct Member {
     told: Vec<trace::Ensemble>,
     outcomes: Vec<(Context, Decision)>,
     reads: Vec<(Context, Zxid)>,
+    /// What other services wrote to this one: letters, answers, beats.
+    letters: Vec<Item>,
+    /// The link that the last letter of a replica came on.
+    forwarder: Option<LinkId>,
     fatal: Option<String>,
     log_by_hand: bool,
     asked_for_log: Option<LinkId>,
@@ -103,7 +108,12 @@ impl Room {
         let membership = Membership::parse(text, &Rules::DEFAULT).expect("a good text");
         Room {
             now: Time::ZERO,
-            setup: Setup { membership, reconfig: false, limits: Limits::default() },
+            setup: Setup {
+                membership,
+                reconfig: false,
+                observer_port: None,
+                limits: Limits::default(),
+            },
             transcript: Transcript::default(),
             members: BTreeMap::new(),
             disks: BTreeMap::new(),
@@ -139,6 +149,7 @@ impl Room {
             reconfig: self.setup.reconfig,
             multi_address: false,
             listen_on_all: false,
+            observer_port: self.setup.observer_port,
             limits: self.setup.limits,
         };
         self.transcript.note(self.now, &format!("{id} starts"));
@@ -155,6 +166,8 @@ impl Room {
             told: Vec::new(),
             outcomes: Vec::new(),
             reads: Vec::new(),
+            letters: Vec::new(),
+            forwarder: None,
             fatal: None,
             log_by_hand: false,
             asked_for_log: None,
@@ -310,7 +323,9 @@ impl Room {
                 self.dial((id, link), channel, &addresses[0]);
             }
             Output::HeartbeatDue { link } => {
-                let letter = item(&format!("beat of {id}"));
+                let mut letter = Vec::new();
+                put_touch(&mut letter, id as i64, BEAT_MS);
+                let letter = Item::from(letter);
                 self.events.push_back((id, Input::Heartbeat { link, letter }));
             }
             Output::ReadLog { link, .. } if member.log_by_hand => {
@@ -328,10 +343,14 @@ impl Room {
             Output::ReadReady { context, at_least } => member.reads.push((context, at_least)),
             Output::Trace(trace::Event::Ensemble(event)) => member.told.push(event),
             Output::Fatal { reason } => member.fatal = Some(reason),
-            Output::Trace(_)
-            | Output::Forwarded { .. }
-            | Output::Answered { .. }
-            | Output::HeartbeatHeard { .. } => {}
+            Output::Forwarded { from, letter, .. } => {
+                member.forwarder = Some(from);
+                member.letters.push(letter);
+            }
+            Output::Answered { letter } | Output::HeartbeatHeard { letter, .. } => {
+                member.letters.push(letter)
+            }
+            Output::Trace(_) => {}
         }
     }
 
@@ -363,6 +382,8 @@ pub(super) fn item(text: &str) -> Item {
     Item::from(text.to_owned())
 }
 
+/// The time-out of the one session that each member's service has heard of, in ms.
+pub(super) const BEAT_MS: i32 = 4000;
 /// More steps than anything takes.
 const STEPS_MAX: u64 = 100_000;
 /// A while in which everything settles that does.

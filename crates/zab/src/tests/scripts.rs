@@ -75,6 +75,7 @@ fn run(room: &mut Room, words: &[&str]) {
             let observers = rest.first().map_or(0, |word| number(word));
             *room = Room::empty(&ensemble_text(number(voters), observers));
         }
+        ("observer-masters", []) => room.setup.observer_port = Some(2191),
         ("reconfigurable", []) => room.setup.reconfig = true,
         ("votes", []) => room.transcript.votes = true,
         ("pings", []) => room.transcript.pings = true,

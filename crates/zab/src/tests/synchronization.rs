@@ -296,3 +296,20 @@ fn a_member_between_two_states_ends_its_role_when_it_is_there() {
     room.elect();
     room.all_have(&["a", "b", "c", "d"]);
 }
+
+#[test]
+fn a_former_leader_without_proposals_is_not_ahead_and_gets_a_difference() {
+    let mut room = Room::empty(&ensemble_text(3, 0));
+    for id in [2, 3] {
+        room.give(id, (2, 2), &[(z(1, 1), "a")]);
+    }
+    room.play(1);
+    room.start_all();
+    room.elect();
+    let link = room.learner(1, 3, PacketKind::FollowerInfo);
+    room.promise(1, link, 2, z(2, 0)); // where its own epoch began
+    let heard = room.heard(1, link);
+    let kinds = [PacketKind::LeaderInfo, PacketKind::Diff, PacketKind::NewLeader];
+    assert_eq!(heard, kinds.into_iter().zip([at(3, 0), at(1, 1), at(3, 0)]).collect::<Vec<_>>());
+    assert_eq!(room.lost(3), [""; 0]);
+}

@@ -92,6 +92,16 @@ impl Room {
         self.members.get_mut(&id).expect("it runs").log_by_hand = true;
     }
 
+    /// What other services wrote to that of this member: letters, answers, beats.
+    pub(in crate::tests) fn letters(&self, id: u64) -> Vec<Item> {
+        self.members[&id].letters.clone()
+    }
+
+    /// The link that the last letter of a replica came on.
+    pub(in crate::tests) fn forwarder(&self, id: u64) -> LinkId {
+        self.members[&id].forwarder.expect("a letter came")
+    }
+
     /// For which link the member wants to read its log.
     pub(in crate::tests) fn asked_for_log(&self, id: u64) -> LinkId {
         self.members[&id].asked_for_log.expect("it asked")

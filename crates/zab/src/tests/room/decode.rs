@@ -1,7 +1,7 @@
 //! What travels, in words.
 
+use crate::ELECTION;
 use crate::reconfiguration::reconfigures;
-use crate::{ELECTION, QUORUM};
 use base::Zxid;
 use broadcast::Channel;
 use bytes::Bytes;
@@ -12,11 +12,11 @@ use wire::quorum::{
 };
 use wire::{Txn, TxnRecord};
 
-/// The packets of a frame of the quorum port; a frame of the election port is one.
+/// The packets of a frame of the ports for learners; a frame of the election port is one.
 pub(super) fn pieces(channel: Channel, frame: &Bytes) -> Vec<Bytes> {
     let mut rest = frame.clone();
     let mut pieces = Vec::new();
-    while channel == QUORUM && !rest.is_empty() {
+    while channel != ELECTION && !rest.is_empty() {
         let Ok(Some(size)) = packet_len(&rest, usize::MAX) else { break };
         pieces.push(rest.split_to(size));
     }

@@ -2,7 +2,7 @@
 //! parts two members.
 
 use super::{Room, decode};
-use crate::QUORUM;
+use crate::ELECTION;
 use broadcast::{Channel, Input, LinkId};
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -184,7 +184,7 @@ impl Room {
         let Some(link) = self.net.links.get(&from) else { return };
         let (channel, to) = (link.channel, link.other.0);
         for piece in decode::pieces(channel, frame) {
-            if channel == QUORUM {
+            if channel != ELECTION {
                 self.check_claim(from.0, &piece);
             }
             self.transcript.sent(self.now, from.0, to, channel, &piece);

@@ -166,10 +166,15 @@ impl Room {
     /// The peer connects to a leader as a learner.
     pub(in crate::tests) fn learner(&mut self, id: u64, leader: u64, info: PacketKind) -> LinkId {
         let link = self.call(id, leader, QUORUM);
+        self.introduce(id, link, info);
+        link
+    }
+
+    /// The peer says who it is.
+    pub(in crate::tests) fn introduce(&mut self, id: u64, link: LinkId, info: PacketKind) {
         let mut data = Vec::new();
         LearnerInfo::new(id as i64, 0).encode(&mut data);
         self.say(id, link, &packet(info, 0, Some(&data)));
-        link
     }
 
     /// The peer promises the epoch, with that history.

@@ -1,7 +1,7 @@
 //! What happens in the room, a line each.
 
 use super::decode;
-use crate::ELECTION;
+use crate::{ELECTION, OBSERVERS};
 use base::{Lsn, Time, Zxid};
 use broadcast::{Channel, Decision, Input, Output, Record, View};
 use std::fmt::Write as _;
@@ -146,5 +146,9 @@ fn recorded(record: &Record) -> String {
 }
 
 fn port(channel: Channel) -> &'static str {
-    if channel == ELECTION { "election" } else { "quorum" }
+    match channel {
+        ELECTION => "election",
+        OBSERVERS => "observer master",
+        _ => "quorum",
+    }
 }

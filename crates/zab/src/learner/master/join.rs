@@ -1,0 +1,192 @@
+//! An observer's way to a follower's history.
+
+use super::ObserverMaster;
+use crate::config::ReadLogLimit;
+use crate::core::{Core, epoch_start, tell};
+use crate::ensemble::node;
+use crate::leader::discovery::read_info;
+use crate::leader::peers::{Stage, link_of};
+use crate::leader::sync::{Plan, choose};
+use crate::leader::synchronize::{
+    ForWhom, choose_with_log, decided_by_quorum, method_of, put_difference,
+};
+use base::{Lsn, NodeId, Time, Zxid};
+use broadcast::{Item, LinkId, Output};
+use bytes::Bytes;
+use trace::Ensemble as Event;
+use wire::quorum::{Packet, PacketKind, encode_leader_info, put_packet};
+
+impl ObserverMaster {
+    /// One packet of an observer; an error is its end.
+    pub(super) fn packet(
+        &mut self,
+        core: &Core,
+        link: LinkId,
+        frame: &Bytes,
+        now: Time,
+        out: &mut Vec<Output>,
+    ) -> Result<(), String> {
+        let packet = Packet::decode(frame).map_err(|error| format!("its packet: {error}"))?;
+        let kind = packet.kind();
+        let Some(observer) = self.observers.get_mut(&link) else { return Ok(()) };
+        match observer.stage {
+            Stage::Nameless => self.info(core, link, kind, &packet, now, out),
+            Stage::Offered => self.epoch_ack(core, link, kind, &packet, out),
+            Stage::Synced => self.history_ack(link, kind, &packet, out),
+            Stage::Installed | Stage::Active => self.relay(core, link, kind, frame, &packet, out),
+            Stage::Registered | Stage::Promised(_) | Stage::ReadingLog(_) => {
+                Err(format!("packet {} came out of turn", packet.kind))
+            }
+        }
+    }
+
+    /// OBSERVERINFO.
+    fn info(
+        &mut self,
+        core: &Core,
+        link: LinkId,
+        kind: Option<PacketKind>,
+        packet: &Packet<'_>,
+        now: Time,
+        out: &mut Vec<Output>,
+    ) -> Result<(), String> {
+        if kind != Some(PacketKind::ObserverInfo) {
+            return Err(format!("packet {} came where OBSERVERINFO was to come", packet.kind));
+        }
+        let (info, _) = read_info(core, packet)?;
+        let who = node(info.server_id);
+        self.take_over(core, who, now, out)?;
+        let Some(observer) = self.observers.get_mut(&link) else { return Ok(()) };
+        (observer.node, observer.observes, observer.stage) = (who, true, Stage::Offered);
+        // The epoch is this member's already, on its disk and with a quorum.
+        let mut frame = Vec::new();
+        let (at, data) = (epoch_start(self.epoch).0, encode_leader_info());
+        put_packet(&mut frame, PacketKind::LeaderInfo, at, Some(&data));
+        out.push(Output::Send { link, frame: frame.into(), after: Lsn::ZERO });
+        Ok(())
+    }
+
+    /// An observer that comes again takes the place of its old link, unless that one is alive.
+    fn take_over(
+        &mut self,
+        core: &Core,
+        who: NodeId,
+        now: Time,
+        out: &mut Vec<Output>,
+    ) -> Result<(), String> {
+        if who == core.me {
+            return Err(format!("another server has this one's id {}", who.0));
+        }
+        let Some(old) = link_of(&self.observers, who) else { return Ok(()) };
+        let heard = self.observers.get(&old).map_or(now, |observer| observer.heard);
+        if now.since(heard) < core.limits.tick {
+            return Err(format!("server {} is here already, and alive", who.0));
+        }
+        self.close(old, "it has come again".to_owned(), out);
+        Ok(())
+    }
+
+    /// ACKEPOCH.
+    fn epoch_ack(
+        &mut self,
+        core: &Core,
+        link: LinkId,
+        kind: Option<PacketKind>,
+        packet: &Packet<'_>,
+        out: &mut Vec<Output>,
+    ) -> Result<(), String> {
+        if kind != Some(PacketKind::AckEpoch) {
+            return Err(format!("packet {} came where ACKEPOCH was to come", packet.kind));
+        }
+        if let Some(observer) = self.observers.get_mut(&link) {
+            observer.stage = Stage::Promised(Zxid(packet.zxid));
+        }
+        self.synchronize(core, link, out);
+        Ok(())
+    }
+
+    /// Sends an observer what it lacks, if it waits for that and this member has what it has.
+    pub(super) fn synchronize(&mut self, core: &Core, link: LinkId, out: &mut Vec<Output>) {
+        let Some(observer) = self.observers.get_mut(&link) else { return };
+        let Stage::Promised(p) = observer.stage else { return };
+        let (last, decided) = decided_by_quorum(core);
+        // Observers have nothing of this epoch that is not decided.
+        if p > last && i64::from(p.epoch()) == self.epoch && p.counter() > 0 {
+            return;
+        }
+        let plan = if core.limits.force_snapshot {
+            Plan::Snap
+        } else {
+            let places = core.history.entries().range(..decided).map(|entry| entry.at);
+            choose(p, Some(core.history.before()), places, last)
+        };
+        if plan == Plan::ReadLog && core.limits.read_log == ReadLogLimit::Host {
+            observer.stage = Stage::ReadingLog(p);
+            return out.push(Output::ReadLog { link, from: p });
+        }
+        self.send_difference(core, link, (p, plan), &[], out);
+    }
+
+    /// Observers that waited for this member.
+    pub(super) fn synchronize_all(&mut self, core: &Core, out: &mut Vec<Output>) {
+        let waits = |stage| matches!(stage, Stage::Promised(_));
+        let waiting = self.observers.iter().filter(|(_, observer)| waits(observer.stage));
+        for link in waiting.map(|(link, _)| *link).collect::<Vec<_>>() {
+            self.synchronize(core, link, out);
+        }
+    }
+
+    /// The log was read for an observer.
+    pub(crate) fn log_read(
+        &mut self,
+        core: &Core,
+        link: LinkId,
+        log: &[(Zxid, Item)],
+        out: &mut Vec<Output>,
+    ) {
+        let Some(observer) = self.observers.get_mut(&link) else { return };
+        let Stage::ReadingLog(p) = observer.stage else { return };
+        let (plan, log) = choose_with_log(core, p, log, decided_by_quorum(core));
+        self.send_difference(core, link, (p, plan), log, out);
+    }
+
+    fn send_difference(
+        &mut self,
+        core: &Core,
+        link: LinkId,
+        (p, plan): (Zxid, Plan),
+        log: &[(Zxid, Item)],
+        out: &mut Vec<Output>,
+    ) {
+        let Some(observer) = self.observers.get_mut(&link) else { return };
+        let (last, decided) = decided_by_quorum(core);
+        let to = ForWhom { link, observes: true, epoch: self.epoch };
+        let frame = put_difference(core, to, (plan, log), (last, decided), out);
+        observer.stage = Stage::Synced;
+        let (learner, method) = (observer.node, method_of(plan));
+        tell(Event::LearnerSynced { learner, method, from: p, upto: last }, out);
+        out.push(Output::Send { link, frame: frame.into(), after: Lsn::ZERO });
+    }
+
+    /// ACK of NEWLEADER: the observer serves.
+    fn history_ack(
+        &mut self,
+        link: LinkId,
+        kind: Option<PacketKind>,
+        packet: &Packet<'_>,
+        out: &mut Vec<Output>,
+    ) -> Result<(), String> {
+        let start = epoch_start(self.epoch);
+        let Some(observer) = self.observers.get_mut(&link) else { return Ok(()) };
+        if kind != Some(PacketKind::Ack) || Zxid(packet.zxid) != start {
+            let (kind, at) = (packet.kind, Zxid(packet.zxid));
+            return Err(format!("packet {kind} of {at} came where ACK of {start} was to come"));
+        }
+        observer.stage = Stage::Active;
+        tell(Event::LearnerJoined { learner: observer.node }, out);
+        let mut frame = Vec::new();
+        put_packet(&mut frame, PacketKind::UpToDate, -1, None);
+        out.push(Output::Send { link, frame: frame.into(), after: Lsn::ZERO });
+        Ok(())
+    }
+}
