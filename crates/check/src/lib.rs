@@ -6,12 +6,16 @@
 //! watch event and every tree that was seen with what the model says at that position.
 //! Guarantee: a history passes only if every reply, event and tree in it is the one the
 //! model gives; a connection that ended early may lack the last of them, never one in between.
+//! Where nobody knows the order, [`registers`] judges what clients saw and when, by the clock
+//! ([`linear`]).
 
 mod errors;
 mod judge;
+pub mod linear;
 mod model;
 mod reads;
 mod record;
+pub mod registers;
 mod sessions;
 mod watches;
 mod writes;

@@ -5,6 +5,7 @@
 //! Invariant: dropping an [`Ensemble`] kills its processes and removes its directory; what the
 //! members logged is kept if the thread panics.
 
+use crate::network::Space;
 use crate::play::Client;
 use crate::program::{Hello, Request};
 use crate::servers::{Config, Kind};
@@ -12,7 +13,7 @@ use anyhow::{Context, Result, bail, ensure};
 use std::fmt::Write;
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
@@ -43,6 +44,8 @@ struct Member {
     /// Whether another kind of server than ours has written its files.
     was_foreign: bool,
     role: Role,
+    /// Where it runs, if not beside all others.
+    space: Option<Space>,
     /// Lines of its own in `zoo.cfg`.
     lines: Vec<String>,
     client_port: u16,
@@ -79,13 +82,28 @@ impl Ensemble {
     /// # Errors
     /// If there are no directories or ports.
     pub fn with_roles(members: &[(Kind, Role)], config: Config) -> Result<Ensemble> {
+        Ensemble::prepare(members, config, &[])
+    }
+
+    /// Prepares members that vote, each in a namespace of its own, all of them down.
+    ///
+    /// # Errors
+    /// If there are no directories or ports.
+    pub fn in_spaces(kinds: &[Kind], config: Config, spaces: &[Space]) -> Result<Ensemble> {
+        ensure!(kinds.len() == spaces.len(), "{} spaces for {}", spaces.len(), kinds.len());
+        let roles: Vec<_> = kinds.iter().map(|kind| (kind.clone(), Role::Participant)).collect();
+        Ensemble::prepare(&roles, config, spaces)
+    }
+
+    fn prepare(members: &[(Kind, Role)], config: Config, spaces: &[Space]) -> Result<Ensemble> {
         let directory = tempfile::Builder::new().prefix("quorate-e2e-").tempdir()?;
         let mut ensemble = Ensemble { members: Vec::new(), config, directory };
-        for (kind, role) in members {
+        for (n, (kind, role)) in members.iter().enumerate() {
             ensemble.members.push(Member {
                 kind: kind.clone(),
                 was_foreign: *kind != Kind::Quorate,
                 role: *role,
+                space: spaces.get(n).cloned(),
                 lines: Vec::new(),
                 client_port: lasting_port()?,
                 quorum_port: lasting_port()?,
@@ -154,7 +172,8 @@ impl Ensemble {
         command.arg(&path).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         let flags: String = self.config.properties.iter().map(|p| format!("-D{p} ")).collect();
         command.env("SERVER_JVMFLAGS", flags).env("REFERENCE_LOG", "info");
-        let child = command.spawn().with_context(|| format!("cannot start {kind}"))?;
+        let spawn = move || Ok(command.spawn()?);
+        let child = self.inside(n, spawn).with_context(|| format!("cannot start {kind}"))?;
         self.members[n].process = Process::Running(child);
         Ok(())
     }
@@ -220,7 +239,7 @@ impl Ensemble {
     /// If it does not in time, or has ended.
     pub fn wait_for(&mut self, n: usize) -> Result<()> {
         let deadline = Instant::now() + SERVE_TIME_MAX;
-        while !serves(self.address(n)) {
+        while !self.serves(n)? {
             let name = format!("member {} ({})", n + 1, self.kind(n));
             if let Process::Running(child) = &mut self.members[n].process
                 && let Some(status) = child.try_wait()?
@@ -245,8 +264,19 @@ impl Ensemble {
     /// over.
     #[must_use]
     pub fn leader(&self) -> Option<usize> {
-        let listening = listening_ports();
-        self.running().into_iter().find(|n| listening.contains(&self.members[*n].quorum_port))
+        self.leaders().first().copied()
+    }
+
+    /// All who lead or believe that they do: one that is cut off does not know better at once.
+    #[must_use]
+    pub fn leaders(&self) -> Vec<usize> {
+        let leads = |n: &usize| match &self.members[*n].process {
+            Process::Running(child) => {
+                listening_ports(child.id()).contains(&self.members[*n].quorum_port)
+            }
+            Process::Down | Process::Paused(_) => false,
+        };
+        self.indices().filter(leads).collect()
     }
 
     /// Waits until somebody leads.
@@ -298,7 +328,7 @@ impl Ensemble {
     /// Where clients of a member connect.
     #[must_use]
     pub fn address(&self, n: usize) -> SocketAddr {
-        SocketAddr::from((Ipv4Addr::LOCALHOST, self.members[n].client_port))
+        SocketAddr::from((self.members[n].host(), self.members[n].client_port))
     }
 
     /// Where clients of the running members connect.
@@ -317,6 +347,28 @@ impl Ensemble {
             fs::copy(self.log_path(n), kept.join(format!("{}.log", n + 1)))?;
         }
         Ok(kept)
+    }
+
+    /// Does something where a member runs: what it connects is cut off with the member.
+    ///
+    /// # Errors
+    /// Those of `work`.
+    pub fn inside<T: Send>(&self, n: usize, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+        match &self.members[n].space {
+            Some(space) => space.run(work),
+            None => work(),
+        }
+    }
+
+    /// The namespace that a member runs in, if it has one.
+    #[must_use]
+    pub fn space(&self, n: usize) -> Option<&Space> {
+        self.members[n].space.as_ref()
+    }
+
+    fn serves(&self, n: usize) -> Result<bool> {
+        let address = self.address(n);
+        self.inside(n, || Ok(serves(address)))
     }
 
     fn indices(&self) -> std::ops::Range<usize> {
@@ -346,7 +398,7 @@ impl Ensemble {
         let mut lines = vec![
             format!("dataDir={}", self.data_directory(n).display()),
             format!("clientPort={}", member.client_port),
-            "clientPortAddress=127.0.0.1".to_owned(),
+            format!("clientPortAddress={}", member.host()),
             "admin.enableServer=false".to_owned(),
         ];
         if member.role == Role::Observer {
@@ -355,8 +407,8 @@ impl Ensemble {
         for (n, member) in self.members.iter().enumerate() {
             let Member { quorum_port, election_port, role, .. } = member;
             let suffix = if *role == Role::Observer { ":observer" } else { "" };
-            let line = format!("server.{}=127.0.0.1:{quorum_port}:{election_port}{suffix}", n + 1);
-            lines.push(line);
+            let (n, host) = (n + 1, member.host());
+            lines.push(format!("server.{n}={host}:{quorum_port}:{election_port}{suffix}"));
         }
         lines.extend(self.config.lines.iter().cloned());
         lines.extend(member.lines.iter().cloned());
@@ -367,6 +419,12 @@ impl Ensemble {
             let _ = writeln!(text, "{line}");
             text
         })
+    }
+}
+
+impl Member {
+    fn host(&self) -> Ipv4Addr {
+        self.space.as_ref().map_or(Ipv4Addr::LOCALHOST, |space| space.address)
     }
 }
 
@@ -426,9 +484,9 @@ fn lasting_port() -> Result<u16> {
 /// The state of a listening socket in the kernel's tables.
 const LISTENING: &str = "0A";
 
-/// Ports that anybody listens on.
-fn listening_ports() -> Vec<u16> {
-    let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(Path::new);
+/// Ports that anybody listens on in the namespace of a process.
+fn listening_ports(pid: u32) -> Vec<u16> {
+    let tables = ["tcp", "tcp6"].map(|name| format!("/proc/{pid}/net/{name}"));
     let text: String = tables.iter().filter_map(|table| fs::read_to_string(table).ok()).collect();
     text.lines().filter_map(listening_port).collect()
 }

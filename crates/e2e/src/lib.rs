@@ -6,6 +6,8 @@
 //! `shrink` makes the program small; `campaign` runs many of them and counts what they reached.
 //! `load` writes at random until its server is killed, and knows what must be there afterwards; `tree`
 //! reads everything back. An `ensemble` has several servers, and `faults` happen to it under load.
+//! A `network` cuts members off from each other, while `registers` are read and written; `partitions`
+//! has both done for as long as asked, and has the histories judged; `recovery` is how long clients wait.
 //! Nothing here shares code with the server: requests are written and replies are read by hand.
 
 pub mod allowed;
@@ -16,9 +18,13 @@ pub mod ensemble;
 pub mod faults;
 pub mod generate;
 pub mod load;
+pub mod network;
+pub mod partitions;
 pub mod play;
 pub mod program;
 pub mod raw;
+pub mod recovery;
+pub mod registers;
 pub mod servers;
 pub mod shrink;
 pub mod tree;

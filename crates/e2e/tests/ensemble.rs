@@ -5,9 +5,14 @@
 //! sessions that live. `E2E_ENSEMBLE_ROUNDS` asks for more, `E2E_SEED` for others.
 
 use anyhow::{Context, Result, ensure};
+use e2e::ensemble::Ensemble;
 use e2e::ensemble::Role::{Observer, Participant};
-use e2e::faults::{Campaign, Fault};
+use e2e::faults::{self, Campaign, Fault};
+use e2e::load::create;
+use e2e::play::Client;
+use e2e::program::{Hello, Request, Value};
 use e2e::servers::{Kind, number_from, reference};
+use wire::OpCode;
 
 const ROUNDS: u64 = 7;
 const OURS: Kind = Kind::Quorate;
@@ -116,4 +121,33 @@ fn observers_of_both_kinds_show_the_same() {
     campaign.round(Fault::Start(3, OURS)).unwrap();
     kill_leader(&mut campaign).unwrap();
     campaign.finish().unwrap();
+}
+
+/// A follower of the reference answers its clients in the order in which it forwarded, over all
+/// sessions: a leader that answers a sync too late silences it for ever.
+#[test]
+fn syncs_between_writes_do_not_silence_their_follower() {
+    let mut ensemble = Ensemble::new(&[reference(), OURS, OURS], faults::config()).unwrap();
+    ensemble.start_led_by_last_voter().unwrap();
+    let mut clients: Vec<Client> = (0..4)
+        .map(|n| {
+            let mut client = Client::default();
+            client.connect(ensemble.address(0), &Hello::new_session(), &[]).unwrap();
+            create(&mut client, &format!("/synced-{n}"), "").unwrap();
+            client
+        })
+        .collect();
+    let burst = |n: usize| -> Vec<Request> {
+        let path = || Value::Text(format!("/synced-{n}"));
+        let set = Request::new(OpCode::SetData, vec![path(), Value::Null, Value::Int(-1)]);
+        let sync = Request::new(OpCode::Sync, vec![path()]);
+        [sync, set].into_iter().cycle().take(100).collect()
+    };
+    for _ in 0..10 {
+        clients.iter_mut().enumerate().for_each(|(n, c)| c.send_with_barrier(&burst(n)));
+        for client in &mut clients {
+            client.finish_exchange().unwrap();
+            assert!(client.is_connected(), "the follower says nothing any more");
+        }
+    }
 }

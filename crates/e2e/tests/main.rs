@@ -8,6 +8,7 @@ mod ensemble;
 mod locals;
 mod masters;
 mod moves;
+mod partitions;
 mod read_only;
 mod reads;
 mod synchronization;

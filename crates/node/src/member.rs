@@ -246,8 +246,12 @@ impl<S: Shared> Member<S> {
         self.engine.handle(now, input, &mut self.engine_out);
         self.settle(now, out);
         // Letters may come before what was delivered is durable, and this is primary with it.
-        while !self.letters.is_empty() && self.keeper.is_primary() {
-            let letters = std::mem::take(&mut self.letters);
+        while self.keeper.is_primary() {
+            let mut letters = self.keeper.freed();
+            letters.append(&mut self.letters);
+            if letters.is_empty() {
+                break;
+            }
             let Member { shared, keeper, engine, outgoing, .. } = self;
             let members = || engine.members();
             shared.read(|tree| {

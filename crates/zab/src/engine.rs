@@ -155,7 +155,8 @@ impl Zab {
 
     fn link_up(&mut self, link: LinkId, channel: Channel, now: Time, out: &mut Vec<Output>) {
         if channel == ELECTION {
-            return self.mesh.link_up(&mut self.core, link, now, out);
+            self.mesh.link_up(&mut self.core, link, now, out);
+            return self.reach_changed(now, out);
         }
         match &mut self.role {
             Role::Leading(leading) if link.is_accepted() && channel == QUORUM => {
@@ -178,12 +179,7 @@ impl Zab {
             if let Some(gone) = self.mesh.link_down(link) {
                 self.looking.remove(&gone);
             }
-            // Who is out of reach is not waited for.
-            if let Role::Looking(looking) = &mut self.role {
-                let decided = looking.expired(&mut self.core, &mut self.mesh, now, out);
-                self.decided(decided, now, out);
-            }
-            return;
+            return self.reach_changed(now, out);
         }
         let ended = match &mut self.role {
             Role::Learning(learning) if learning.has(link) => {
@@ -197,6 +193,14 @@ impl Zab {
             Role::Looking(_) | Role::Silent => Ok(()),
         };
         self.ended(ended, now, out);
+    }
+
+    /// Who is out of reach is not waited for.
+    fn reach_changed(&mut self, now: Time, out: &mut Vec<Output>) {
+        if let Role::Looking(looking) = &mut self.role {
+            let decided = looking.expired(&mut self.core, &mut self.mesh, now, out);
+            self.decided(decided, now, out);
+        }
     }
 
     fn received(&mut self, link: LinkId, bytes: Bytes, now: Time, out: &mut Vec<Output>) {

@@ -39,6 +39,10 @@ pub struct Letter {
 impl Keeper {
     /// The primary takes letters of replicas, in order; without being primary it takes none, and
     /// they are lost ([`Keeper::is_primary`]). After a bad one it looks at no more of that link's.
+    /// What comes behind a sync is held until that is answered ([`Keeper::freed`]): a replica of
+    /// the reference takes the answers to its clients' writes and syncs only in the order in which
+    /// it forwarded them, and a write that is decided before the sync's letter leaves holds up
+    /// all others for ever.
     pub fn forwarded(
         &mut self,
         tree: &Tree,
@@ -55,12 +59,24 @@ impl Keeper {
             if out.has_refused(letter.from) {
                 continue;
             }
+            if primary.syncs.is_asked_by(letter.from) {
+                primary.held.push(letter.clone());
+                continue;
+            }
             let service = &mut self.service;
             if let Err(bad) = primary.letter(service, letter, moment, &mut batch, out) {
                 out.refuse(letter.from, bad);
             }
         }
         primary.finish(batch, out);
+    }
+
+    /// Letters that waited behind a sync which is answered: to be given to [`Keeper::forwarded`]
+    /// before all that came later.
+    pub fn freed(&mut self) -> Vec<Letter> {
+        let Role::Primary(primary) = &mut self.role else { return Vec::new() };
+        let Primary { held, syncs, .. } = &mut **primary;
+        held.extract_if(.., |letter| !syncs.is_asked_by(letter.from)).collect()
     }
 
     /// The primary is told which sessions a replica has heard of ([`Keeper::heartbeat`]).
@@ -81,6 +97,7 @@ impl Keeper {
     pub fn link_lost(&mut self, link: LinkId) {
         if let Role::Primary(primary) = &mut self.role {
             primary.syncs.forget(link);
+            primary.held.retain(|letter| letter.from != link);
         }
     }
 

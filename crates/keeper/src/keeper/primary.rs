@@ -6,6 +6,7 @@
 //! applied.
 
 use super::batch::{Batch, BatchSize};
+use super::letters::Letter;
 use super::locals::{Admission, Local};
 use super::outgoing::Outgoing;
 use super::reads::Reads;
@@ -42,6 +43,8 @@ pub(super) struct Primary {
     reads: Reads,
     /// The last round that the engine was asked for on their behalf.
     round: Context,
+    /// Letters behind a sync of their link that is not answered.
+    pub(super) held: Vec<Letter>,
     no_ids: Ids,
 }
 
@@ -86,6 +89,7 @@ impl Primary {
             syncs: Syncs::default(),
             reads: Reads::default(),
             round: Context(0),
+            held: Vec::new(),
             no_ids: Ids::default(),
         }
     }

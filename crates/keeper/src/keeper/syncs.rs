@@ -86,6 +86,11 @@ impl Syncs {
             || self.questions.front().is_some_and(|asked| asked.is_ready(applied))
     }
 
+    /// Whether a replica waits for an answer.
+    pub(super) fn is_asked_by(&self, link: LinkId) -> bool {
+        self.links.iter().any(|sync| sync.asker == link)
+    }
+
     /// Tells the replicas whose turn has come.
     pub(super) fn answer_links(&mut self, applied: Zxid, out: &mut Outgoing) {
         while let Some(sync) = self.links.pop_front_if(|sync| sync.is_ready(applied)) {

@@ -105,8 +105,18 @@ impl Ensemble {
             at = end;
         }
         let primary = self.primary;
+        self.carry_freed();
         self.houses[primary].forwarded(&letters);
         self.collect();
+    }
+
+    /// What waited behind a sync reaches the primary.
+    fn carry_freed(&mut self) {
+        let primary = self.primary;
+        let freed = self.houses[primary].keeper.freed();
+        if !freed.is_empty() {
+            self.houses[primary].forwarded(&freed);
+        }
     }
 
     /// Letters of the primary are put into the mail, and what it asks its engine is noted.
@@ -178,6 +188,7 @@ impl Ensemble {
     /// Everything goes its way to the end.
     pub(super) fn run(&mut self) {
         loop {
+            self.carry_freed();
             self.collect();
             if self.is_quiet() {
                 return;

@@ -1,6 +1,6 @@
-//! Letters that no member writes, and links that are lost.
+//! Letters: those that no member writes, what waits behind a sync, and links that are lost.
 
-use super::ensemble::Ensemble;
+use super::ensemble::{Ensemble, Mail};
 use super::harness::{create, request};
 use crate::Letter;
 use base::{NodeId, SessionId};
@@ -148,11 +148,44 @@ fn sessions_outlive_the_link_that_they_came_by() {
     assert!(ensemble.is_closed(client));
     ensemble.answer_read();
     ensemble.decide();
-    assert!(
-        ensemble.mail[1].iter().all(|mail| matches!(mail, super::ensemble::Mail::Delivery(..)))
-    );
+    assert!(ensemble.mail[1].iter().all(|mail| matches!(mail, Mail::Delivery(..))));
     let again = ensemble.reconnect(client, 2);
     ensemble.run();
     assert_eq!(ensemble[2].established(again.slot).0, client.id);
     assert!(ensemble[2].tree.find("/x").is_some());
+}
+
+/// A replica of the reference waits for the answer to what it forwarded first, sync or write.
+#[test]
+fn what_is_behind_a_sync_on_a_link_waits_for_the_letter() {
+    let mut ensemble = Ensemble::new();
+    let (client, other) = (ensemble.session(1), ensemble.session(2));
+    ensemble.send(client, request(1, OpCode::Create, create("/before", b"", 0)));
+    ensemble.send(client, request(2, OpCode::Sync, |out| jute::put_string(out, "/")));
+    ensemble.send(client, request(3, OpCode::Create, create("/behind", b"", 0)));
+    ensemble.send(other, request(1, OpCode::Create, create("/other", b"", 0)));
+    ensemble.carry_from(1);
+    ensemble.carry_from(2);
+    assert_eq!(ensemble[0].pending(), 2, "what is behind the sync is not proposed");
+    ensemble.decide();
+    ensemble.answer_read();
+    let came: Vec<bool> = ensemble.mail[1].iter().map(|m| matches!(m, Mail::Letter(_))).collect();
+    assert_eq!(came, [false, true], "the letter follows what was before it");
+    ensemble.run();
+    assert_eq!(ensemble.got(client), [(1, 0), (2, 0), (3, 0)]);
+    ensemble.check_agreement();
+}
+
+#[test]
+fn what_is_behind_a_sync_is_lost_with_the_link() {
+    let mut ensemble = Ensemble::new();
+    let client = ensemble.session(1);
+    ensemble.send(client, request(1, OpCode::Create, create("/before", b"", 0)));
+    ensemble.send(client, request(2, OpCode::Sync, |out| jute::put_string(out, "/")));
+    ensemble.send(client, request(3, OpCode::Create, create("/behind", b"", 0)));
+    ensemble.carry_from(1);
+    let lost = ensemble.link(1);
+    ensemble[0].keeper.link_lost(lost);
+    assert!(ensemble[0].keeper.freed().is_empty());
+    assert_eq!(ensemble[0].pending(), 1);
 }

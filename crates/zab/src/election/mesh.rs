@@ -193,10 +193,10 @@ impl Mesh {
         out.push(Output::Send { link, frame: opening(core), after: Lsn::ZERO });
         if let Some(peer) = self.peers.get_mut(&to) {
             peer.dialled = None;
-            peer.failed = false;
         }
         if sid(to) > sid(core.me) {
-            // It calls back.
+            // It calls back. If it was lost it stays so until then: what took the connection may be
+            // a process that is ending.
             self.links.remove(&link);
             out.push(Output::Close { link });
         } else {

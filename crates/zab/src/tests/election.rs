@@ -182,6 +182,17 @@ fn an_election_is_over_at_once_when_everybody_agrees_or_is_out_of_reach() {
     assert_eq!(room.leader(), Some(2), "3 refuses connections");
 }
 
+/// The port of a process that is ending may still take a connection: nobody will call back.
+#[test]
+fn who_was_lost_and_only_takes_a_call_is_not_waited_for() {
+    let mut room = alone(1, 3);
+    let (two, three) = (room.open(2, 1), room.open(3, 1));
+    room.hang_up(3, three);
+    room.vote(2, two, Looking, (2, 0, 0, 1));
+    room.run(ms(10));
+    assert_eq!(room.status(1).role, Role::Following);
+}
+
 #[test]
 fn scenario_67_a_bridge_between_two_halves_finds_a_leader() {
     let mut room = Room::empty(&ensemble_text(5, 0));

@@ -1,0 +1,286 @@
+//! How long clients wait for their writes when a member of an ensemble is lost.
+//!
+//! Clients write one after another, each on a connection to a member of its own, and try again at
+//! once. After a leader is lost the time of a client is from then to its first write that was sent
+//! behind it and is acknowledged; only clients of the other members count. When a follower is lost
+//! and comes back, it is the longest time between two acknowledged writes of a client.
+
+use crate::ensemble::Ensemble;
+use crate::load::create;
+use crate::network::Network;
+use crate::play::Client;
+use crate::program::{Hello, Request, Value};
+use crate::servers::{Config, Kind};
+use crate::tree;
+use anyhow::{Context, Result, bail, ensure};
+use std::collections::BTreeSet;
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+use wire::OpCode;
+
+/// How a member is lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loss {
+    /// The leader, by SIGKILL.
+    Killed,
+    /// The leader, by SIGSTOP: its connections stay and say nothing.
+    Paused,
+    /// The leader, because its network loses everything.
+    CutOff,
+    /// A follower, by SIGKILL; it starts again a second later.
+    Follower,
+}
+
+impl Loss {
+    /// Every one, with its name on the command line.
+    pub const ALL: [(&str, Loss); 4] = [
+        ("kill", Loss::Killed),
+        ("pause", Loss::Paused),
+        ("cut", Loss::CutOff),
+        ("follower", Loss::Follower),
+    ];
+
+    /// The one with that name.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn parse(name: &str) -> Result<Loss> {
+        let found = Loss::ALL.iter().find(|(known, _)| *known == name);
+        found.map(|(_, loss)| *loss).with_context(|| format!("{name} is none of {:?}", Loss::ALL))
+    }
+}
+
+impl fmt::Display for Loss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Loss::Killed => "leader killed",
+            Loss::Paused => "leader stopped",
+            Loss::CutOff => "leader cut off",
+            Loss::Follower => "follower killed, back",
+        })
+    }
+}
+
+/// An ensemble of three in namespaces of its own, to lose members of.
+#[derive(Debug)]
+pub struct Subject {
+    ensemble: Ensemble,
+    // Behind the ensemble, so that its processes have ended when the namespaces go.
+    network: Network,
+    /// Clients of each member.
+    clients: usize,
+}
+
+/// How long the load runs before a member is lost.
+const LOAD_TIME: Duration = Duration::from_millis(1000);
+/// How long the survivors may take.
+const RECOVERY_TIME_MAX: Duration = Duration::from_secs(60);
+/// How long a follower is away, and how long the load goes on when it is back.
+const AWAY_TIME: Duration = Duration::from_millis(1000);
+/// Between two attempts to connect, and two looks at the clients.
+const RETRY_INTERVAL: Duration = Duration::from_millis(2);
+
+impl Subject {
+    /// Starts three members of a kind.
+    ///
+    /// # Errors
+    /// If they do not serve, or there can be no namespaces.
+    pub fn start(kind: &Kind, config: Config, clients: usize) -> Result<Subject> {
+        let kinds = vec![kind.clone(); 3];
+        let network = Network::new(kinds.len())?;
+        let mut ensemble = Ensemble::in_spaces(&kinds, config, &network.spaces)?;
+        ensemble.start_all()?;
+        let address = ensemble.address(0);
+        ensemble.inside(0, || {
+            let mut setup = Client::default();
+            setup.connect(address, &Hello::new_session(), &[])?;
+            create(&mut setup, "/failover", "")
+        })?;
+        Ok(Subject { ensemble, network, clients })
+    }
+
+    /// Loses a member under load, and brings it back; gives the clients' times, sorted.
+    ///
+    /// # Errors
+    /// If the others do not take writes in time.
+    pub fn round(&mut self, loss: Loss) -> Result<Vec<Duration>> {
+        let leader = self.ensemble.wait_for_leader()?;
+        let lost = if loss == Loss::Follower { (leader + 1) % 3 } else { leader };
+        let stop = Arc::new(AtomicBool::new(false));
+        let writers = self.start_writers(lost, &stop);
+        thread::sleep(LOAD_TIME);
+        let outcome = self.lose(loss, lost).and_then(|at| {
+            self.wait_until_recovered(loss, lost, &writers, at)?;
+            Ok(at)
+        });
+        stop.store(true, Ordering::SeqCst);
+        for writer in &writers {
+            writer.end();
+        }
+        let at = outcome?;
+        let time = |writer: &Writer| match loss {
+            Loss::Follower => writer.longest_wait(at),
+            Loss::Killed | Loss::Paused | Loss::CutOff => writer.recovered(at),
+        };
+        let mut times = writers.iter().map(time).collect::<Option<Vec<_>>>().context("no write")?;
+        times.sort();
+        self.bring_back(loss, lost)?;
+        Ok(times)
+    }
+
+    fn start_writers(&self, lost: usize, stop: &Arc<AtomicBool>) -> Vec<Writer> {
+        let survivors = self.ensemble.running().into_iter().filter(|n| *n != lost);
+        let places = survivors.flat_map(|n| vec![n; self.clients]);
+        places.map(|n| Writer::start(&self.ensemble, n, Arc::clone(stop))).collect()
+    }
+
+    /// Loses the member; says when it was lost.
+    fn lose(&mut self, loss: Loss, lost: usize) -> Result<Instant> {
+        let before = Instant::now();
+        match loss {
+            Loss::Killed | Loss::Follower => {
+                self.ensemble.kill(lost)?;
+                return Ok(before);
+            }
+            Loss::Paused => self.ensemble.pause(lost)?,
+            Loss::CutOff => {
+                let others = (0..self.ensemble.size()).filter(|n| *n != lost);
+                let ways: BTreeSet<_> = others.flat_map(|n| [(n, lost), (lost, n)]).collect();
+                self.network.cut(&ways)?;
+            }
+        }
+        // Until now writes may have gone through.
+        Ok(Instant::now())
+    }
+
+    fn wait_until_recovered(
+        &mut self,
+        loss: Loss,
+        lost: usize,
+        writers: &[Writer],
+        at: Instant,
+    ) -> Result<()> {
+        if loss == Loss::Follower {
+            thread::sleep(AWAY_TIME);
+            self.ensemble.start(lost)?;
+            self.ensemble.wait_for(lost)?;
+            thread::sleep(AWAY_TIME);
+            return Ok(());
+        }
+        while !writers.iter().all(|writer| writer.recovered(at).is_some()) {
+            ensure!(at.elapsed() < RECOVERY_TIME_MAX, "no writes after {RECOVERY_TIME_MAX:?}");
+            thread::sleep(RETRY_INTERVAL);
+        }
+        Ok(())
+    }
+
+    fn bring_back(&mut self, loss: Loss, lost: usize) -> Result<()> {
+        match loss {
+            Loss::Killed => self.ensemble.start(lost)?,
+            Loss::Paused => self.ensemble.resume(lost)?,
+            Loss::CutOff => self.network.heal()?,
+            Loss::Follower => {}
+        }
+        // One that was stopped or cut off serves its old clients until it notices.
+        let deadline = Instant::now() + RECOVERY_TIME_MAX;
+        while self.ensemble.leaders().len() != 1 {
+            ensure!(Instant::now() < deadline, "two lead after {RECOVERY_TIME_MAX:?}");
+            thread::sleep(RETRY_INTERVAL);
+        }
+        self.ensemble.wait_for_all()
+    }
+}
+
+/// When an acknowledged write was sent, and when it was acknowledged.
+type Written = (Instant, Instant);
+
+/// A client that writes without end.
+#[derive(Debug)]
+struct Writer {
+    written: Arc<Mutex<Vec<Written>>>,
+    ended: Arc<AtomicBool>,
+}
+
+impl Writer {
+    fn start(ensemble: &Ensemble, n: usize, stop: Arc<AtomicBool>) -> Writer {
+        let (address, space) = (ensemble.address(n), ensemble.space(n).cloned());
+        let writer = Writer { written: Arc::default(), ended: Arc::default() };
+        let (written, ended) = (Arc::clone(&writer.written), Arc::clone(&writer.ended));
+        thread::spawn(move || {
+            if space.is_none_or(|space| space.enter().is_ok()) {
+                write_on(address, &stop, &written);
+            }
+            ended.store(true, Ordering::SeqCst);
+        });
+        writer
+    }
+
+    /// Waits until the thread has ended: it notices at its next write.
+    fn end(&self) {
+        while !self.ended.load(Ordering::SeqCst) {
+            thread::sleep(RETRY_INTERVAL);
+        }
+    }
+
+    fn written(&self) -> MutexGuard<'_, Vec<Written>> {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How long it took until a write was acknowledged that was sent after this.
+    fn recovered(&self, at: Instant) -> Option<Duration> {
+        let written = self.written();
+        // Those before are behind this one in the list: the last ones are looked at.
+        let first = written.partition_point(|(sent, _)| *sent < at);
+        written.get(first).map(|(_, acknowledged)| acknowledged.duration_since(at))
+    }
+
+    /// The longest time between two acknowledged writes, from this time on.
+    fn longest_wait(&self, at: Instant) -> Option<Duration> {
+        let written = self.written();
+        let first = written.partition_point(|(_, acknowledged)| *acknowledged < at);
+        let after = &written[first.saturating_sub(1)..];
+        after.windows(2).map(|pair| pair[1].1.duration_since(pair[0].1)).max()
+    }
+}
+
+fn write_on(address: SocketAddr, stop: &AtomicBool, written: &Mutex<Vec<Written>>) {
+    let mut client = Client::default();
+    while !stop.load(Ordering::SeqCst) {
+        if !client.is_connected() {
+            let again = client.session.is_some();
+            let hello = Hello { again, ..Hello::new_session() };
+            let _ = client.connect(address, &hello, &[]);
+            if !client.is_connected() {
+                thread::sleep(RETRY_INTERVAL);
+                continue;
+            }
+        }
+        let sent = Instant::now();
+        if write(&mut client) {
+            let entry = (sent, Instant::now());
+            written.lock().unwrap_or_else(PoisonError::into_inner).push(entry);
+        }
+    }
+}
+
+fn write(client: &mut Client) -> bool {
+    let data = Value::Bytes(vec![b'x'; 100]);
+    let values = vec![Value::Text("/failover".into()), data, Value::Int(-1)];
+    let set = Request::new(OpCode::SetData, values);
+    tree::answers(client, &[set]).is_ok_and(|replies| replies[0].0.err == 0)
+}
+
+/// The middle of sorted times, and the longest.
+///
+/// # Errors
+/// If there are none.
+pub fn middle_and_worst(times: &[Duration]) -> Result<(Duration, Duration)> {
+    match times.last() {
+        Some(worst) => Ok((times[times.len() / 2], *worst)),
+        None => bail!("no times"),
+    }
+}

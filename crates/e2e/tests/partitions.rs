@@ -1,0 +1,83 @@
+//! Members in network namespaces are cut off from each other, killed and paused, and what clients
+//! see is judged. `E2E_SEED` asks for another run; `--bin partitions` runs for as long as told.
+
+use check::registers::{Answer, Reads, Registers, judge_registers};
+use e2e::network::Network;
+use e2e::partitions::{Plan, run};
+use e2e::registers::Shape;
+use e2e::servers::{Kind, number_from};
+use std::collections::BTreeSet;
+use std::env;
+use std::net::UdpSocket;
+use std::time::Duration;
+
+/// Namespaces, or why this test says nothing: a failure where all are required.
+fn network(members: usize) -> Option<Network> {
+    match Network::new(members) {
+        Ok(network) => Some(network),
+        Err(why) => {
+            assert!(env::var_os("QUORATE_TEST_REQUIRED").is_none(), "{why:#}");
+            eprintln!("skipped: no network namespaces: {why:#}");
+            None
+        }
+    }
+}
+
+/// How long a datagram may be on its way between two namespaces.
+const ARRIVAL_TIME_MAX: Duration = Duration::from_millis(300);
+
+#[test]
+fn a_way_is_cut_in_one_direction_and_mended() {
+    let Some(mut network) = network(2) else { return };
+    let sockets: Vec<UdpSocket> = network
+        .spaces
+        .iter()
+        .map(|space| space.run(|| Ok(UdpSocket::bind((space.address, 0))?)).unwrap())
+        .collect();
+    sockets.iter().for_each(|s| s.set_read_timeout(Some(ARRIVAL_TIME_MAX)).unwrap());
+    let arrives = |from: usize, to: usize| {
+        sockets[from].send_to(b"x", sockets[to].local_addr().unwrap()).unwrap();
+        sockets[to].recv(&mut [0]).is_ok()
+    };
+    assert!(arrives(0, 1) && arrives(1, 0));
+    network.cut(&BTreeSet::from([(0, 1)])).unwrap();
+    assert!(!arrives(0, 1) && arrives(1, 0));
+    network.cut(&BTreeSet::from([(1, 0)])).unwrap();
+    assert!(arrives(0, 1) && !arrives(1, 0));
+    network.heal().unwrap();
+    assert!(arrives(0, 1) && arrives(1, 0));
+}
+
+#[test]
+fn histories_of_a_divided_ensemble_are_linearizable() {
+    if network(1).is_none() {
+        return;
+    }
+    let plan = Plan {
+        kinds: vec![Kind::Quorate; 3],
+        shape: Shape { clients: 3, groups: 6, size: 3, linearizable_reads: false },
+        seed: number_from("E2E_SEED", 1),
+        time: Duration::from_secs(20),
+        operations: 5000,
+        reads: Reads::Marked,
+    };
+    let report = run(&plan).unwrap();
+    let held = report.held;
+    println!("{held:?}");
+    let all = [held.written, held.refused, held.multis, held.reads, held.events, held.unknown];
+    assert!(all.iter().all(|many| *many > 0), "the run shows nothing: {held:?}");
+    let mut registers = report.registers;
+    lie(&mut registers, held.written / 2);
+    let verdict = judge_registers(&registers, Reads::Marked);
+    assert!(verdict.is_err(), "one wrong version among {} is not found", held.written);
+}
+
+/// One write, after so many others, is told another version than it left.
+fn lie(registers: &mut Registers, after: usize) {
+    let operations = registers.sessions.iter_mut().flat_map(|session| &mut session.operations);
+    let mut written = operations.filter_map(|operation| match &mut operation.answer {
+        Answer::Written(versions) => Some(versions),
+        Answer::Unknown | Answer::BadVersion(_) | Answer::Read(..) | Answer::Empty => None,
+    });
+    written.nth(after).expect("so many were written")[0] += 1;
+}
