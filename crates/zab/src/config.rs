@@ -25,7 +25,7 @@ pub struct Config {
 }
 
 /// Times and sizes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// The unit of the following two (`tickTime`).
     pub tick: Duration,

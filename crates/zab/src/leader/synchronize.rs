@@ -70,10 +70,12 @@ impl Leading {
         let Stage::ReadingLog(p) = learner.stage else { return };
         let (last, decided) = decided(core, self.phase);
         let recent = core.history.entries().range(..decided);
-        let min = recent.clone().next().map_or(last, |entry| entry.at);
-        // The log joins what is in memory if it holds the first of that.
-        let joins = log.iter().any(|(at, _)| *at >= min);
-        let before = log.partition_point(|(at, _)| *at < min);
+        let first = recent.clone().next().map(|entry| entry.at);
+        // The log joins what is in memory if it holds the first of that; if there is nothing, as
+        // after a start on a state alone, the log must hold all.
+        let joins = log.iter().any(|(at, _)| *at >= first.unwrap_or(last));
+        let is_before = |at: Zxid| first.map_or(at <= last, |first| at < first);
+        let before = log.partition_point(|(at, _)| is_before(*at));
         let log = if joins { &log[..before] } else { &[] };
         let plan = if log.is_empty() {
             Plan::Snap
