@@ -9,15 +9,12 @@
 mod campaign;
 mod chaos;
 mod claims;
-mod clock;
 mod disk;
 mod driver;
 mod heal;
 mod history;
 mod host;
 mod judge;
-mod minimize;
-mod net;
 mod options;
 mod report;
 mod service;
@@ -30,11 +27,12 @@ mod zab;
 #[cfg(test)]
 mod tests;
 
-pub use campaign::{Campaign, replay};
+pub use campaign::{replay, run_seed};
 pub use disk::Durable;
 pub use history::State;
 pub use judge::Violation;
-pub use options::{Fault, Options, Strike};
+pub use options::{Fault, Options};
 pub use report::{Counts, Report};
 pub use subject::{Claim, Letter, Observation, Registers, Setup, Subject};
 pub use zab::ZabSubject;
+pub(crate) use zab::{draw_limits, membership, settles_within};

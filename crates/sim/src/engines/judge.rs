@@ -4,7 +4,8 @@
 //! order; what is decided must be on the disks of a quorum, and whoever could win an election must
 //! have it. Source: invariants I1 to I9 of Zab as the published specifications check them.
 
-use crate::engines::history::{Chain, hash_bytes};
+use crate::engines::history::Chain;
+use crate::hash::hash_bytes;
 use base::{NodeId, Zxid};
 use broadcast::Item;
 use std::collections::BTreeMap;

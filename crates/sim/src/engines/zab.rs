@@ -25,28 +25,8 @@ impl Subject for ZabSubject {
     const VOTERS_MIN: u64 = 2;
 
     fn draw(setup: &Setup, rng: &mut Rng) -> ZabSubject {
-        let mut text = String::new();
-        for node in setup.members() {
-            let kind = if setup.voters.contains(&node) { "participant" } else { "observer" };
-            let _infallible = writeln!(text, "server.{0}=10.0.0.{0}:2888:3888:{kind}", node.0);
-        }
         let tick = Duration::from_millis(*rng.pick(&[40, 100, 400, 2000]));
-        let notify_min = Duration::from_millis(*rng.pick(&[20, 200]));
-        let limits = Limits {
-            tick,
-            init: rng.between(4, 10) as u32,
-            sync: rng.between(3, 6) as u32,
-            finalize_wait: *rng.pick(&[tick / 4, Duration::from_millis(200)]),
-            notify_min,
-            notify_max: notify_min * *rng.pick(&[2, 16, 300]),
-            connect_retry: tick / 2,
-            recent_entries: *rng.pick(&[1, 3, 20, 500]),
-            force_snapshot: rng.one_in(8),
-            read_log: *rng.pick(&[ReadLogLimit::Never, ReadLogLimit::Host]),
-            ..Limits::default()
-        };
-        let membership = Membership::parse(&text, &Rules::DEFAULT).expect("the text is good");
-        ZabSubject { membership, limits }
+        ZabSubject { membership: membership(setup), limits: draw_limits(tick, rng) }
     }
 
     fn recover(
@@ -84,10 +64,7 @@ impl Subject for ZabSubject {
     }
 
     fn settles_within(&self) -> Duration {
-        let limits = &self.limits;
-        limits.sync_time() * 60
-            + limits.init_time() * 10
-            + limits.notify_max.min(limits.tick * 100) * 10
+        settles_within(&self.limits)
     }
 
     fn observe(&self, engine: &Zab) -> Option<Observation> {
@@ -167,6 +144,41 @@ impl ZabSubject {
         }
         packets
     }
+}
+
+/// The configuration that all members begin with.
+pub(crate) fn membership(setup: &Setup) -> Membership {
+    let mut text = String::new();
+    for node in setup.members() {
+        let kind = if setup.voters.contains(&node) { "participant" } else { "observer" };
+        let _infallible = writeln!(text, "server.{0}=10.0.0.{0}:2888:3888:{kind}", node.0);
+    }
+    Membership::parse(&text, &Rules::DEFAULT).expect("the text is good")
+}
+
+/// The protocol's times and sizes, by seed.
+pub(crate) fn draw_limits(tick: Duration, rng: &mut Rng) -> Limits {
+    let notify_min = Duration::from_millis(*rng.pick(&[20, 200]));
+    Limits {
+        tick,
+        init: rng.between(4, 10) as u32,
+        sync: rng.between(3, 6) as u32,
+        finalize_wait: *rng.pick(&[tick / 4, Duration::from_millis(200)]),
+        notify_min,
+        notify_max: notify_min * *rng.pick(&[2, 16, 300]),
+        connect_retry: tick / 2,
+        recent_entries: *rng.pick(&[1, 3, 20, 500]),
+        force_snapshot: rng.one_in(8),
+        read_log: *rng.pick(&[ReadLogLimit::Never, ReadLogLimit::Host]),
+        ..Limits::default()
+    }
+}
+
+/// In how much time a healed core must have converged.
+pub(crate) fn settles_within(limits: &Limits) -> Duration {
+    limits.sync_time() * 60
+        + limits.init_time() * 10
+        + limits.notify_max.min(limits.tick * 100) * 10
 }
 
 /// The promised and the installed epoch.
