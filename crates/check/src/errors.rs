@@ -10,6 +10,7 @@ pub(crate) const NODE_EXISTS: i32 = -110;
 pub(crate) const NOT_EMPTY: i32 = -111;
 pub(crate) const SESSION_EXPIRED: i32 = -112;
 pub(crate) const INVALID_ACL: i32 = -114;
+pub(crate) const SESSION_MOVED: i32 = -118;
 pub(crate) const NO_WATCHER: i32 = -121;
 /// What a server answers to a write once its disk has failed.
 pub(crate) const SYSTEM_ERROR: i32 = -1;

@@ -4,7 +4,7 @@
 //! place of the order a lane must show, in this sequence: the events that its watches are due,
 //! the reply to its own write if the place is that write's, then the reads that ran there.
 
-use crate::errors::SYSTEM_ERROR;
+use crate::errors::{SESSION_EXPIRED, SESSION_MOVED, SYSTEM_ERROR};
 use crate::model::{Change, Model, ModelConfig, permits, split};
 use crate::reads::Reader;
 use crate::record::{
@@ -81,6 +81,8 @@ struct Judge<'a> {
     last: i64,
     /// The last sequence number of a parent, by its path and its creation.
     numbers: BTreeMap<(String, i64), i32>,
+    /// The last request of each session that took effect: they do so in their order.
+    done: BTreeMap<i64, i32>,
     /// Sessions that ever were: no id comes twice.
     sessions: BTreeMap<i64, i64>,
     counts: Counts,
@@ -129,6 +131,7 @@ impl<'a> Judge<'a> {
             next_tree: 0,
             last: 0,
             numbers: BTreeMap::new(),
+            done: BTreeMap::new(),
             sessions: BTreeMap::new(),
             counts: Counts::default(),
         })
@@ -162,12 +165,13 @@ impl<'a> Judge<'a> {
     /// Does what the order says on the model.
     fn take(&mut self, commit: &Commit) -> Result<Effect, Violation> {
         let Commit { zxid, session, .. } = *commit;
-        if zxid != self.last + 1 {
+        let leads = commit.work == Work::Lead;
+        if !(if leads { zxid > self.last && zxid as u32 == 0 } else { zxid == self.last + 1 }) {
             let what = format!("{zxid:#x} follows {:#x}", self.last);
             return Err(Violation::new("order.gap", what));
         }
         self.last = zxid;
-        self.counts.commits += 1;
+        self.counts.commits += u64::from(!leads);
         let mut changes = Vec::new();
         let mut answer = None;
         match &commit.work {
@@ -191,7 +195,7 @@ impl<'a> Judge<'a> {
                 let reaped = self.model.reap(path, zxid, &mut changes);
                 reaped.map_err(|why| Violation::new("reap", format!("at {zxid:#x}: {why}")))?;
             }
-            Work::ReapFailed { .. } => {}
+            Work::ReapFailed { .. } | Work::Lead => {}
             Work::Asked { err } => answer = Some(self.asked(commit, *err, &mut changes)?),
         }
         Ok(Effect { changes, answer })
@@ -210,6 +214,16 @@ impl<'a> Judge<'a> {
         };
         let connection = &self.history.connections[lane];
         let op = &connection.requests[index].op;
+        if err == SESSION_MOVED && self.has_moved(session, lane) {
+            return Ok((lane, index, Err(err)));
+        }
+        // One that comes when its session is over does nothing any more.
+        let is_late = err == SESSION_EXPIRED;
+        let before = if is_late { None } else { self.done.insert(session, xid) };
+        if before.is_some_and(|before| before >= xid) {
+            let what = format!("{zxid:#x}: {xid} of {session:#x} comes after {before:?}");
+            return Err(Violation::new("session.fifo", what));
+        }
         let at = Place { zxid, time, session, ids: &connection.ids };
         let outcome = self.model.write(op, at, changes);
         let expected = error_of(&outcome);
@@ -227,6 +241,11 @@ impl<'a> Judge<'a> {
             self.number(&outcome)?;
         }
         Ok((lane, index, outcome))
+    }
+
+    /// Whether the session went on on another connection: then this one's writes may be refused.
+    fn has_moved(&self, session: i64, lane: usize) -> bool {
+        self.history.connections[lane + 1..].iter().any(|later| later.session == session)
     }
 
     /// Sequence numbers of a parent only rise.

@@ -273,6 +273,8 @@ pub enum Work {
         /// Why not.
         err: i32,
     },
+    /// A leader began here: nothing changes, but what it shows is of this place.
+    Lead,
 }
 
 /// A place of the order.
@@ -314,7 +316,8 @@ pub struct SeenTree {
 /// All that was observed.
 #[derive(Clone, Debug, Default)]
 pub struct History {
-    /// What took effect, in order, from zxid 1 on without a gap.
+    /// What took effect, in order: places of one epoch, from 1 on, without a gap; a later epoch
+    /// (the upper half of a place) begins with its leader.
     pub commits: Vec<Commit>,
     /// The connections, in the order in which they were opened.
     pub connections: Vec<Connection>,

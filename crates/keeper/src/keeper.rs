@@ -157,6 +157,12 @@ impl Keeper {
         &self.service.locals
     }
 
+    /// Whether clients may read and write here.
+    #[must_use]
+    pub fn is_serving(&self) -> bool {
+        matches!(self.role, Role::Primary(_) | Role::Replica(_))
+    }
+
     /// Whether it may propose, and takes letters of replicas.
     #[must_use]
     pub fn is_primary(&self) -> bool {

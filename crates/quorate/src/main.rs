@@ -24,6 +24,7 @@ enum Command {
     Shell(shell::Arguments),
     Inspect(inspect::Arguments),
     Bench(bench::Arguments),
+    Sim(sim::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
         Command::Shell(arguments) => shell::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
+        Command::Sim(arguments) => arguments.run(sim::What::Members),
     }
 }
 

@@ -1,7 +1,6 @@
 //! The clients' side of the world, and the links: bytes in pieces, late, or never.
 
 use crate::client::{Phase, Seen};
-use crate::report::Ending;
 use crate::world::{Event, Link, Step, World};
 use base::Time;
 use check::{Fate, Op, Violation};
@@ -11,7 +10,7 @@ use std::time::Duration;
 impl World {
     /// A client does what is due: connects, asks, pings, gives up on a silent server.
     pub(crate) fn client_wakes(&mut self, index: usize) -> Step {
-        let (now, settling) = (self.now, self.settle_by != Time(u64::MAX));
+        let (now, settling) = (self.now, self.is_settling());
         let client = &mut self.clients[index];
         if now < client.silent_until && !settling {
             let at = client.silent_until;
@@ -43,7 +42,7 @@ impl World {
     }
 
     fn client_asks(&mut self, index: usize, link: u32, settling: bool) {
-        let (now, told, window) = (self.now, self.told, self.options.window as usize);
+        let (now, window) = (self.now, self.options.window as usize);
         let client = &mut self.clients[index];
         if client.closed || client.outstanding.back().is_some_and(|(_, op)| *op == Op::Close) {
             return; // nothing more is read on this connection
@@ -55,6 +54,7 @@ impl World {
             for _ in 0..burst {
                 let op = client.next_op(&mut self.rng);
                 let ends = op == Op::Close;
+                let told = self.told.must_see(client, &op);
                 bytes.extend(client.send(op, now, told));
                 if ends || client.outstanding.len() >= window {
                     break;
@@ -62,6 +62,7 @@ impl World {
             }
             self.send_to_server(link, bytes);
         } else if now.since(client.last_sent) > client.timeout / 3 {
+            let told = self.told.must_see(client, &Op::Ping);
             let ping = client.send(Op::Ping, now, told);
             self.send_to_server(link, ping);
         }
@@ -71,10 +72,12 @@ impl World {
         let id = self.next_link;
         self.next_link += 1;
         let now = self.now;
+        let member = self.place_for_a_client();
         self.links.insert(
             id,
             Link {
                 client: index,
+                member,
                 connection: None,
                 server_up: true,
                 client_up: true,
@@ -91,12 +94,23 @@ impl World {
         if let Some(link) = self.links.get_mut(&id) {
             link.to_server_at = now + Duration::from_micros(31);
         }
-        let told = self.told;
+        let told = self.told.must_see(&self.clients[index], &Op::Ping);
         let bytes = self.clients[index].connect(id, now, &mut self.rng, told);
-        if self.host.as_ref().is_some_and(|host| host.disk_failed) {
+        let alone = self.options.ensemble.is_none();
+        if alone && self.sites[member].host.as_ref().is_some_and(|host| host.disk_failed) {
             self.clients[index].disk_failed();
         }
         self.send_to_server(id, bytes);
+    }
+
+    /// The member that a client tries next.
+    fn place_for_a_client(&mut self) -> usize {
+        if self.core.len() == 1 { self.core[0] } else { *self.rng.pick(&self.core) }
+    }
+
+    /// Whether nobody asks for anything more.
+    pub(crate) fn is_settling(&self) -> bool {
+        self.settle_by != Time(u64::MAX)
     }
 
     fn send_to_server(&mut self, id: u32, bytes: Vec<u8>) {
@@ -149,19 +163,21 @@ impl World {
         let bytes = link.to_client.pop_front().unwrap_or_default();
         link.in_flight -= bytes.len();
         let (index, up, connection) = (link.client, link.client_up, link.connection);
+        let member = link.member;
         if up && self.clients[index].link() == Some(id) {
             for seen in self.clients[index].receive(&bytes, self.now)? {
-                self.client_saw(index, seen)?;
+                self.client_saw(index, member, seen)?;
             }
         }
         // There is room again for what the server has for it.
         match connection {
-            Some(connection) => self.serve(connection),
+            Some(connection) => self.serve(member, connection),
             None => Ok(()),
         }
     }
 
-    fn client_saw(&mut self, index: usize, seen: Seen) -> Step {
+    fn client_saw(&mut self, index: usize, member: usize, seen: Seen) -> Step {
+        let settling = self.is_settling();
         let client = &mut self.clients[index];
         match seen {
             Seen::Opened { renewed: true } => self.reached.renewals += 1,
@@ -170,19 +186,26 @@ impl World {
                 let session = client.session;
                 client.forget_session();
                 self.reached.refusals += 1;
-                if session != 0 && !self.ended.contains(&session) {
+                if session != 0 && !self.ended.contains(&session) && self.knows(member, session) {
                     let what = format!("{session:#x} was refused, but never ended");
                     return Err(Violation::new("session.refused", what));
                 }
             }
-            Seen::Told(zxid) => self.told = self.told.max(zxid),
+            Seen::Told(zxid) => self.told.hear(&self.ledger, zxid),
             Seen::Closed => {
                 client.closed = true;
-                client.retired = self.settle_by != Time(u64::MAX);
+                client.retired = settling;
             }
             Seen::Nothing => {}
         }
         Ok(())
+    }
+
+    /// Whether the member has seen the beginning of the session.
+    fn knows(&self, member: usize, session: i64) -> bool {
+        let host = self.sites[member].host.as_ref();
+        let opened = self.ledger.opened(session);
+        host.is_some_and(|host| opened.is_some_and(|opened| opened <= host.last()))
     }
 
     /// The client hears that its link is gone.
@@ -215,47 +238,5 @@ impl World {
         let delay = self.around(Duration::from_millis(delay));
         // What is on its way arrives before its end does.
         self.schedule_at(sent + delay, Event::ServerLost { link: id });
-    }
-
-    /// Looks whether everyone was served; the world ends with that.
-    pub(crate) fn settle(&mut self) -> Step {
-        if self.settle_by == Time(u64::MAX) {
-            self.settle_by = self.now + Duration::from_secs(60);
-        }
-        let is_done = |client: &crate::client::Client| {
-            let open = matches!(client.phase, Phase::Open(_));
-            client.outstanding.is_empty() && (open || client.retired)
-        };
-        let quiet = self.links.values().all(|link| link.in_flight == 0 || !link.client_up);
-        let idle = self.host.as_ref().is_some_and(crate::server::Host::is_idle);
-        if !(self.clients.iter().all(is_done) && quiet && idle) {
-            if self.now > self.settle_by {
-                let waiting: Vec<String> = self
-                    .clients
-                    .iter()
-                    .filter(|client| !is_done(client))
-                    .map(|c| format!("{:?} {:#x} {:?}", c.phase, c.session, c.outstanding.front()))
-                    .collect();
-                let what = format!("host idle {idle}, links quiet {quiet}, waiting: {waiting:?}");
-                return Err(Violation::new("liveness", what));
-            }
-            self.schedule(Duration::from_millis(20), Event::Settle);
-            return Ok(());
-        }
-        self.end()
-    }
-
-    fn end(&mut self) -> Step {
-        if let Some(host) = &self.host {
-            let tree = crate::observe::tree(&host.hall.0.borrow().tree)?;
-            self.trees.push(tree);
-        }
-        let applied = self.applied;
-        self.commits.truncate(applied as usize);
-        for client in &mut self.clients {
-            client.disconnected(Fate::Whole);
-        }
-        self.ending = Some(Ending::Converged);
-        Ok(())
     }
 }

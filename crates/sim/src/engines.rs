@@ -9,7 +9,6 @@
 mod campaign;
 mod chaos;
 mod claims;
-mod clock;
 mod disk;
 mod driver;
 mod explore;
@@ -17,8 +16,6 @@ mod heal;
 mod history;
 mod host;
 mod judge;
-mod minimize;
-mod net;
 mod options;
 mod quorums;
 mod report;
@@ -32,12 +29,13 @@ mod zab;
 #[cfg(test)]
 mod tests;
 
-pub use campaign::{Campaign, replay};
+pub use campaign::{replay, run_seed};
 pub use disk::Durable;
 pub use explore::{Bounds, Explored, explore};
 pub use history::State;
 pub use judge::Violation;
-pub use options::{Fault, Options, Strike};
+pub use options::{Fault, Options};
 pub use report::{Counts, Report};
 pub use subject::{Claim, Letter, Observation, Registers, Setup, Subject};
 pub use zab::ZabSubject;
+pub(crate) use zab::{draw_limits, membership, settles_within};

@@ -1,48 +1,63 @@
-//! `sim engines explore`: every schedule of a small ensemble, up to bounds.
+//! `sim explore`: every schedule of a small ensemble, up to bounds.
 
-use sim::engines::{Bounds, Explored, ZabSubject, explore};
-use std::process::ExitCode;
+use crate::engines::{Bounds, Explored, ZabSubject, explore};
+use clap::Args;
 
-/// Exit code 1 if an invariant was violated or the limit came first, 2 for a wrong command line.
-pub(crate) fn main(arguments: impl Iterator<Item = String>) -> ExitCode {
-    match parse(arguments) {
-        Ok(all) => run(&all),
-        Err(message) => {
-            eprintln!("sim engines explore: {message}");
-            ExitCode::from(2)
+/// What an exploration may hold; without any of it those of the gate are run.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Explorations")]
+pub(crate) struct Given {
+    /// Voting members
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(2..=7))]
+    voters: Option<u64>,
+    /// Entries that are proposed
+    #[arg(long, value_name = "N")]
+    proposals: Option<u32>,
+    /// Crashes, each at any step
+    #[arg(long, value_name = "N")]
+    crashes: Option<u32>,
+    /// Of the restarts after them: those before all else is at rest
+    #[arg(long, value_name = "N")]
+    restarts: Option<u32>,
+    /// Connections that break
+    #[arg(long, value_name = "N")]
+    breaks: Option<u32>,
+    /// Timers that fire before all else is at rest
+    #[arg(long, value_name = "N")]
+    timeouts: Option<u32>,
+    /// States at most
+    #[arg(long, value_name = "N")]
+    limit: Option<u64>,
+    /// From the first start on, not from an ensemble that serves
+    #[arg(long)]
+    cold: bool,
+}
+
+impl Given {
+    fn bounds(&self) -> Vec<Bounds> {
+        let Given { voters, proposals, crashes, restarts, breaks, timeouts, limit, cold } = self;
+        let numbers = [*proposals, *crashes, *restarts, *breaks, *timeouts];
+        if !cold && voters.or(*limit).is_none() && numbers.iter().all(Option::is_none) {
+            return Bounds::GATE.to_vec();
         }
+        let mut bounds = Bounds { cold: *cold, ..Bounds::default() };
+        bounds.members = voters.unwrap_or(bounds.members);
+        bounds.proposals = proposals.unwrap_or(bounds.proposals);
+        bounds.crashes = crashes.unwrap_or(bounds.crashes);
+        bounds.restarts = restarts.unwrap_or(bounds.restarts);
+        bounds.breaks = breaks.unwrap_or(bounds.breaks);
+        bounds.timeouts = timeouts.unwrap_or(bounds.timeouts);
+        bounds.limit = limit.unwrap_or(bounds.limit);
+        vec![bounds]
+    }
+
+    /// Explores; whether no invariant was violated, and all was seen before the limit came.
+    pub(crate) fn run(&self) -> bool {
+        run(&self.bounds())
     }
 }
 
-/// The explorations that are asked for: without a flag those of the gate.
-fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Vec<Bounds>, String> {
-    let mut bounds = Bounds::default();
-    let mut is_given = false;
-    while let Some(argument) = arguments.next() {
-        is_given = true;
-        if argument == "--cold" {
-            bounds.cold = true;
-            continue;
-        }
-        let text = arguments.next().ok_or_else(|| format!("{argument} needs a value"))?;
-        let number: u32 =
-            text.parse().map_err(|_| format!("{argument} needs a number, not {text:?}"))?;
-        match argument.as_str() {
-            "--members" if (2..=7).contains(&number) => bounds.members = number.into(),
-            "--members" => return Err(format!("{number} members, which is not 2 to 7")),
-            "--proposals" => bounds.proposals = number,
-            "--crashes" => bounds.crashes = number,
-            "--restarts" => bounds.restarts = number,
-            "--breaks" => bounds.breaks = number,
-            "--timeouts" => bounds.timeouts = number,
-            "--limit" => bounds.limit = number.into(),
-            other => return Err(format!("unknown argument {other}")),
-        }
-    }
-    Ok(if is_given { vec![bounds] } else { Bounds::GATE.to_vec() })
-}
-
-fn run(all: &[Bounds]) -> ExitCode {
+fn run(all: &[Bounds]) -> bool {
     let explore = |bounds: &Bounds| explore(bounds, ZabSubject::small);
     let explored: Vec<Explored> = std::thread::scope(|scope| {
         let threads: Vec<_> =
@@ -59,5 +74,5 @@ fn run(all: &[Bounds]) -> ExitCode {
             println!("VIOLATED: {violation}");
         }
     }
-    if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    is_well
 }

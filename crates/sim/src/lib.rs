@@ -1,52 +1,107 @@
-//! A whole member in a simulated world: clock, links, disk, faults and clients from one seed.
+//! Whole members in a simulated world: clocks, links, disks, faults and clients from one seed.
 //!
-//! [`run`] plays one seed: a phase in which anything may fail, then one in which nothing does and
-//! everyone must be served. What was asked, answered, logged and recovered goes to `check`. The same
-//! seed with the same options gives the same run, byte for byte; [`Report::hash`] tells.
+//! [`run`] plays one seed of a server alone or of an ensemble: a phase in which anything may fail,
+//! then one in which nothing does and everyone must be served. What was asked, answered, logged and
+//! recovered goes to `check`. [`engines`] does the like with bare engines. The same seed with the
+//! same options gives the same run, byte for byte; [`Report::hash`] tells. [`Arguments`] is the
+//! command line of all of that.
 
+mod campaign;
+mod chance;
 mod chaos;
 mod client;
+mod clock;
 mod codec;
+mod command;
+mod connections;
 mod crowd;
 pub mod engines;
+mod ensemble;
+mod exploring;
 mod hall;
+mod hash;
+mod ledger;
 mod lifecycle;
+mod lines;
 mod minimize;
+mod net;
 mod observe;
 mod options;
+mod partition;
+mod peers;
 mod power;
 mod report;
 mod server;
+mod settle;
 mod silence;
+mod site;
 mod snapshots;
+mod strikes;
+mod told;
+mod troubles;
 mod workload;
 mod world;
 
 #[cfg(test)]
 mod tests;
 
+pub use campaign::{Campaign, Ran};
+pub use command::{Arguments, What};
+pub use ensemble::Ensemble;
 pub use minimize::minimize;
 pub use options::{Fault, Options};
 pub use report::{Ending, Reached, Report};
+pub use strikes::Strike;
 
-use base::Rng;
+use base::{Rng, Time};
 use client::Client;
+use lines::Lines;
 use std::time::Duration;
 use world::{Event, World};
 
-/// The options that a seed draws.
+/// The options that a seed draws for a server alone.
 #[must_use]
 pub fn options(seed: u64) -> Options {
     Options::draw(&mut Rng::new(seed))
 }
 
-/// Runs one seed. With `trace`, every event is printed.
+/// The options that a seed draws for an ensemble.
 #[must_use]
-pub fn run(seed: u64, options: Options, trace: bool) -> Report {
-    let mut world = World::new(seed, options, trace);
+pub fn members(seed: u64) -> Options {
+    Options::draw_ensemble(&mut Rng::new(seed))
+}
+
+/// Runs one seed.
+#[must_use]
+pub fn run(seed: u64, options: Options) -> Report {
+    run_showing(seed, options, Lines::Nowhere)
+}
+
+/// Runs one seed, and keeps so many of its last lines.
+#[must_use]
+pub fn run_keeping(seed: u64, options: Options, lines: usize) -> Report {
+    run_showing(seed, options, Lines::last(lines))
+}
+
+/// Runs one seed, and writes a line for all that happens.
+#[must_use]
+pub fn run_tracing(seed: u64, options: Options, to: Box<dyn std::io::Write>) -> Report {
+    run_showing(seed, options, Lines::Written(to))
+}
+
+fn run_showing(seed: u64, options: Options, lines: Lines) -> Report {
+    let mut world = World::new(seed, options, lines);
     people(&mut world);
-    let first = world.options.fault_every;
-    world.schedule(first, Event::Fault);
+    let strikes: Vec<Time> = { world.options.ensemble.iter() }
+        .flat_map(|ensemble| ensemble.strikes.iter().map(|strike| strike.at))
+        .collect();
+    if world.options.ensemble.is_none() {
+        let first = world.options.fault_every;
+        world.schedule(first, Event::Fault);
+    }
+    for (index, at) in strikes.into_iter().enumerate() {
+        world.schedule(at.since(Time::ZERO), Event::Strike { index });
+    }
     let duration = world.options.duration;
     world.schedule(duration, Event::Heal);
     world.run(seed)

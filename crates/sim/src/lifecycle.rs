@@ -1,17 +1,28 @@
-//! Starts and ends of the member: recovery on what the disk has, and the crashes.
+//! Starts and ends of a member: recovery, crashes, kills.
 
 use crate::hall::Hall;
 use crate::observe;
+use crate::options::Fault;
 use crate::report::Ending;
 use crate::server::Host;
 use crate::silence::Contact;
-use crate::world::{Event, Step, World};
-use base::SessionId;
+use crate::world::{Act, Event, Step, World};
+use base::{SessionId, Zxid};
 use check::Violation;
-use node::{CheckpointConfig, EngineConfig, Journal, Member, SnapshotOptions, Start};
+use node::{CheckpointConfig, Durable, Journal, JournalFiles, Member, SnapshotOptions, Start};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
-use storage::{RecoveryOptions, RestoreError, TxnLog};
+use storage::{RecoveryOptions, RestoreError, Restored, TxnLog};
+use tree::Tree;
+
+/// What a start has found.
+pub(crate) struct Found {
+    tree: Tree,
+    restored: Restored,
+    /// Of a member of an ensemble.
+    durable: Option<Durable>,
+}
 
 impl World {
     pub(crate) fn snapshot_options(&self) -> SnapshotOptions {
@@ -19,38 +30,55 @@ impl World {
     }
 
     /// Starts the member on what the disk has.
-    pub(crate) fn start(&mut self) -> Step {
-        self.start += 1;
-        self.reached.starts += 1;
-        let fuse = self.recovery_fuse.take();
-        if fuse.is_some() {
-            self.disk.set_fuse(fuse);
-        }
-        let owners = self.keeper_config.owners;
-        let recovered = node::recover(
-            &self.disk,
-            &self.dirs,
-            RecoveryOptions::default(),
-            tree::Config { digest: true, owners },
-            self.snapshot_options(),
-        );
-        self.note("start", self.start, u64::from(recovered.is_ok()), &[]);
-        if self.disk.is_off() {
-            self.disk.inner().crash(&mut self.rng);
-            self.disk.repair();
-            self.schedule(Duration::from_millis(50), Event::Start);
+    pub(crate) fn start(&mut self, member: usize) -> Step {
+        let site = &mut self.sites[member];
+        if site.frozen || site.host.is_some() {
             return Ok(());
         }
+        site.start += 1;
+        self.reached.starts += 1;
+        let fuse = site.recovery_fuse.take();
         if fuse.is_some() {
-            self.disk.set_fuse(None);
+            site.disk.set_fuse(fuse);
+        }
+        let recovered = self.recover(member);
+        let site = &mut self.sites[member];
+        let (start, off) = (site.start, site.disk.is_off());
+        if fuse.is_some() && !off {
+            site.disk.set_fuse(None);
+        }
+        self.note("start", start, u64::from(recovered.is_ok()), &[]);
+        if off {
+            let site = &self.sites[member];
+            site.disk.inner().crash(&mut self.rng);
+            site.disk.repair();
+            self.schedule(Duration::from_millis(50), Event::Start { member });
+            return Ok(());
         }
         match recovered {
-            Ok(recovered) => self.started(recovered),
-            Err(error) => self.not_started(&error),
+            Ok(found) => self.started(member, found),
+            Err(error) => self.not_started(member, &error),
         }
     }
 
-    pub(crate) fn not_started(&mut self, error: &node::RecoverError) -> Step {
+    fn recover(&self, member: usize) -> Result<Found, node::RecoverError> {
+        let site = &self.sites[member];
+        let (disk, dirs, options) = (&site.disk, &site.dirs, RecoveryOptions::default());
+        let tree = tree::Config { digest: true, owners: site.keeper_config.owners };
+        let snapshot = self.snapshot_options();
+        if self.options.ensemble.is_none() {
+            let node::Recovered { tree, restored } =
+                node::recover(disk, dirs, options, tree, snapshot)?;
+            return Ok(Found { tree, restored, durable: None });
+        }
+        let recent = self.options.recent();
+        let node::RecoveredMember { tree, restored, durable } =
+            node::recover_member(disk, dirs, options, tree, snapshot, recent, &mut || {})?;
+        Ok(Found { tree, restored, durable: Some(durable) })
+    }
+
+    fn not_started(&mut self, member: usize, error: &node::RecoverError) -> Step {
+        let site = &mut self.sites[member];
         let is_io = matches!(
             error,
             node::RecoverError::Storage(storage::Error::Io { .. })
@@ -58,11 +86,11 @@ impl World {
         );
         if is_io {
             // The operator mends the disk and starts again.
-            self.disk.repair();
-            self.schedule(Duration::from_millis(100), Event::Start);
+            site.disk.repair();
+            self.schedule(Duration::from_millis(100), Event::Start { member });
             return Ok(());
         }
-        if self.flipped {
+        if site.flipped {
             self.reached.refused_starts += 1;
             self.ending = Some(Ending::Refused(error.to_string()));
             return Ok(());
@@ -70,55 +98,108 @@ impl World {
         Err(Violation::new("recovery.refused", error.to_string()))
     }
 
-    pub(crate) fn started(&mut self, recovered: node::Recovered) -> Step {
-        let node::Recovered { tree, restored } = recovered;
+    fn started(&mut self, member: usize, found: Found) -> Step {
+        let Found { tree, restored, durable } = found;
         self.reached.replayed += restored.replayed;
         self.reached.skipped_snapshots += restored.skipped_snapshots.len() as u64;
         let torn =
             |finding: &&storage::Finding| matches!(finding, storage::Finding::TornTail { .. });
         self.reached.torn_tails += restored.findings.iter().filter(torn).count() as u64;
         let last = tree.last_zxid().0;
-        self.show(|| format!("recovered {last:#x}, applied was {:#x}", self.applied));
-        if last < self.applied {
-            let what = format!("{last:#x} was recovered, {:#x} had been applied", self.applied);
-            return Err(Violation::new("durability", what));
+        self.account_for(member, last, durable.as_ref())?;
+        if self.options.ensemble.is_none() {
+            self.trees.push(observe::tree(&tree, None)?);
         }
-        if last > self.commits.last().map_or(0, |commit| commit.zxid) {
-            return Err(Violation::new("order.beyond", format!("{last:#x} was never logged")));
+        self.begin(member, tree, restored.replayed > 0, durable)
+    }
+
+    /// Nothing that was durable is lost, nothing is there that was never logged.
+    fn account_for(&mut self, member: usize, last: i64, durable: Option<&Durable>) -> Step {
+        let decided = self.ledger.decided();
+        let node = self.sites[member].node.0;
+        self.show(|| format!("{node} recovered {last:#x}, decided was {decided:#x}"));
+        let site = &mut self.sites[member];
+        let found = site.may_find(&self.ledger, last);
+        found.map_err(|what| Violation::new("durability", what))?;
+        let last = self.ledger.entry_at(last);
+        if let Some(durable) = durable {
+            let (epoch, before) = site.epoch;
+            if durable.current == epoch && last < before {
+                let what =
+                    format!("member {node} has epoch {epoch} and {last:#x}, not {before:#x}");
+                return Err(Violation::new("epoch.early", what));
+            }
+        } else {
+            self.ledger.forget_after(last);
         }
-        self.commits.truncate(last as usize);
-        self.trees.push(observe::tree(&tree)?);
+        (site.tip, site.durable, site.installing) = (last, last, None);
+        Ok(())
+    }
+
+    fn begin(
+        &mut self,
+        member: usize,
+        tree: Tree,
+        replayed: bool,
+        durable: Option<Durable>,
+    ) -> Step {
+        let contacts = self.contacts(&tree);
+        let hall = Hall::new(tree);
+        let site = &self.sites[member];
+        let config = node::Config {
+            keeper: Arc::clone(&site.keeper_config),
+            checkpoint: CheckpointConfig { txns: self.options.snap_count, log_bytes: None },
+            engine: self.options.engine(site.node),
+            tree: tree::Config { digest: true, owners: site.keeper_config.owners },
+            field_size_max: site.keeper_config.field_size_max,
+        };
+        let journal = self.journal(member, durable.is_some());
+        let start = match durable {
+            None => Start { replayed, ..Start::default() },
+            Some(Durable { accepted, current, recent, last }) => Start {
+                replayed,
+                accepted_epoch: accepted,
+                current_epoch: current,
+                recent,
+                is_lost: last < Zxid::ZERO,
+            },
+        };
+        let mut out = Vec::new();
+        let (now, wall, rng) = (self.local(member), self.wall(member), self.rng.fork());
+        let running = Member::recover(hall.clone(), &config, start, now, wall, rng, &mut out);
+        let site = &mut self.sites[member];
+        site.host = Some(Host::new(hall, running, journal, contacts));
+        site.stalled_at = self.now;
+        self.schedule_act(self.options.tick, member, Act::Sweep);
+        self.perform(member, out)?;
+        self.wake_for_deadline(member);
+        Ok(())
+    }
+
+    fn journal(&self, member: usize, among_others: bool) -> Journal<crate::power::PoweredDisk> {
+        let site = &self.sites[member];
+        let log = TxnLog::new(site.disk.clone(), site.dirs.logs(), self.log_options());
+        if !among_others {
+            return Journal::new(log);
+        }
+        let (disk, dirs) = (site.disk.clone(), site.dirs.clone());
+        let read = RecoveryOptions::default().read;
+        Journal::of_member(log, JournalFiles { disk, dirs, read, texts: None })
+    }
+
+    /// Each session has its full time-out from now on.
+    fn contacts(&self, tree: &Tree) -> BTreeMap<i64, Contact> {
         let (earliest, latest) = (self.now, self.now);
         let full = |(session, ms): (SessionId, i32)| {
             (session.0, Contact { earliest, latest, timeout: millis(ms) })
         };
-        let contacts = tree.sessions().map(full).collect();
-        self.applied = last;
-        let hall = Hall::new(tree);
-        let config = node::Config {
-            keeper: Arc::clone(&self.keeper_config),
-            checkpoint: CheckpointConfig { txns: self.options.snap_count, log_bytes: None },
-            engine: EngineConfig::Solo,
-            tree: tree::Config::default(),
-            field_size_max: self.keeper_config.field_size_max,
-        };
-        let mut out = Vec::new();
-        let (now, wall, rng) = (self.now, self.wall(), self.rng.fork());
-        let start = Start { replayed: restored.replayed > 0, ..Start::default() };
-        let member = Member::recover(hall.clone(), &config, start, now, wall, rng, &mut out);
-        let log = TxnLog::new(self.disk.clone(), self.dirs.logs(), self.log_options());
-        self.host = Some(Host::new(hall, member, Journal::new(log), contacts, last));
-        self.stalled_at = self.now;
-        self.schedule(self.options.tick, Event::Sweep { start: self.start });
-        self.perform(out)?;
-        self.wake_for_deadline();
-        Ok(())
+        tree.sessions().map(full).collect()
     }
 
     /// The member dies here if it is its turn. Says whether it did.
-    pub(crate) fn boundary(&mut self) -> Result<bool, Violation> {
-        self.boundaries += 1;
-        let dies = match &mut self.boundary {
+    pub(crate) fn boundary(&mut self, member: usize) -> Result<bool, Violation> {
+        let boundary = &mut self.sites[member].boundary;
+        let dies = match boundary {
             Some(0) => true,
             Some(left) => {
                 *left -= 1;
@@ -127,30 +208,45 @@ impl World {
             None => false,
         };
         if dies {
-            self.boundary = None;
+            *boundary = None;
             self.reached.crashes_at_boundaries += 1;
-            self.crash(true);
+            self.crash(member, true);
         }
         Ok(dies)
     }
 
     /// The member is gone. With `power`, what was not synced may be, too.
-    pub(crate) fn crash(&mut self, power: bool) {
-        if self.host.take().is_none() {
+    pub(crate) fn crash(&mut self, member: usize, power: bool) {
+        let site = &mut self.sites[member];
+        if site.host.take().is_none() {
             return;
         }
-        self.note("crash", u64::from(power), 0, &[]);
+        self.note("crash", member as u64, u64::from(power), &[]);
+        let site = &mut self.sites[member];
         if power {
             self.reached.power_losses += 1;
-            self.disk.inner().crash(&mut self.rng);
+            site.disk.inner().crash(&mut self.rng);
         } else {
             self.reached.kills += 1;
         }
-        self.disk.repair();
-        self.boundary = None;
-        self.paused_until = self.now;
+        site.disk.repair();
+        site.boundary = None;
+        site.paused_until = self.now;
+        self.net.abandon_all(self.now, member, &mut self.rng);
+        self.plan_net();
+        self.lose_clients(member);
+        if self.rng.percent(if self.options.has(Fault::RecoveryCrash) { 30 } else { 0 }) {
+            self.sites[member].recovery_fuse = Some(self.rng.below(8));
+        }
+        self.flip_a_bit(member);
+        let delay = self.around(Duration::from_millis(300));
+        self.schedule(delay, Event::Start { member });
+    }
+
+    fn lose_clients(&mut self, member: usize) {
+        let is_up = |link: &crate::world::Link| link.member == member && link.server_up;
         let up: Vec<u32> =
-            self.links.iter().filter(|(_, link)| link.server_up).map(|(id, _)| *id).collect();
+            self.links.iter().filter(|(_, link)| is_up(link)).map(|(id, _)| *id).collect();
         for id in up {
             // What was sent may still arrive, or be lost with the connection.
             let keeps = self.rng.percent(50);
@@ -160,12 +256,6 @@ impl World {
             let at = link.to_client_at.max(self.now) + Duration::from_micros(100);
             self.schedule_at(at, Event::ClientLost { link: id });
         }
-        if self.rng.percent(if self.options.has(crate::Fault::RecoveryCrash) { 30 } else { 0 }) {
-            self.recovery_fuse = Some(self.rng.below(8));
-        }
-        self.flip_a_bit();
-        let delay = self.around(Duration::from_millis(300));
-        self.schedule(delay, Event::Start);
     }
 }
 

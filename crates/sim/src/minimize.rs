@@ -9,11 +9,11 @@ use std::time::Duration;
 /// report that was found, or `None` if the run does not fail.
 #[must_use]
 pub fn minimize(seed: u64, options: Options) -> Option<Report> {
-    let mut best = run(seed, options, false);
+    let mut best = run(seed, options);
     let rule = best.violation()?.rule;
     loop {
         let smaller = candidates(&best.options).into_iter().find_map(|options| {
-            let report = run(seed, options, false);
+            let report = run(seed, options);
             report.violation().is_some_and(|v| v.rule == rule).then_some(report)
         });
         match smaller {

@@ -1,5 +1,7 @@
 //! What a seed draws: first which faults exist at all, then how often they come.
 
+use crate::chance::log_uniform;
+use crate::ensemble::Ensemble;
 use base::Rng;
 use std::fmt;
 use std::time::Duration;
@@ -35,11 +37,41 @@ pub enum Fault {
     ClockJump,
     /// A bit flips in what was synced, while the member is down.
     BitFlip,
+    /// One member can reach no other, nor be reached.
+    Isolate,
+    /// The leader is isolated.
+    IsolateLeader,
+    /// Two groups, by chance.
+    Halves,
+    /// Two halves and one member that reaches both.
+    Bridge,
+    /// Each reaches the members beside it only: majorities that overlap.
+    Ring,
+    /// One member's words are not heard, or it hears none.
+    OneWay,
+    /// One direction of one pair is blocked.
+    OneLink,
+    /// A pair is cut off and back, many times.
+    Flapping,
+    /// A pair of members is slow.
+    SlowPeer,
+    /// Connections between members break.
+    PeerLoss,
+    /// The power goes off at the leader between two of its steps.
+    LeaderBoundary,
+    /// All are restarted, one after the other.
+    RollingRestart,
+    /// All are restarted at about the same time.
+    MassRestart,
+    /// A member's clock goes at another speed.
+    ClockRate,
+    /// What a member measures time by jumps ahead.
+    TimeJump,
 }
 
 impl Fault {
-    /// All of them.
-    pub const ALL: [Fault; 14] = [
+    /// What may befall a server alone.
+    pub const ALONE: [Fault; 14] = [
         Fault::PowerLoss,
         Fault::Fuse,
         Fault::Kill,
@@ -54,6 +86,38 @@ impl Fault {
         Fault::Pause,
         Fault::ClockJump,
         Fault::BitFlip,
+    ];
+
+    /// What may befall an ensemble.
+    pub const AMONG_OTHERS: [Fault; 28] = [
+        Fault::PowerLoss,
+        Fault::Fuse,
+        Fault::Kill,
+        Fault::RecoveryCrash,
+        Fault::LinkLoss,
+        Fault::SlowClient,
+        Fault::SilentClient,
+        Fault::SlowSync,
+        Fault::SyncError,
+        Fault::WriteError,
+        Fault::DiskFull,
+        Fault::Pause,
+        Fault::ClockJump,
+        Fault::Isolate,
+        Fault::IsolateLeader,
+        Fault::Halves,
+        Fault::Bridge,
+        Fault::Ring,
+        Fault::OneWay,
+        Fault::OneLink,
+        Fault::Flapping,
+        Fault::SlowPeer,
+        Fault::PeerLoss,
+        Fault::LeaderBoundary,
+        Fault::RollingRestart,
+        Fault::MassRestart,
+        Fault::ClockRate,
+        Fault::TimeJump,
     ];
 }
 
@@ -96,13 +160,15 @@ pub struct Options {
     pub strict_names: bool,
     /// Compression of snapshots: 0 none, 1 gzip, 2 snappy.
     pub compression: u8,
+    /// The other members, if there are any, and what befalls them.
+    pub ensemble: Option<Ensemble>,
 }
 
 impl Options {
     /// What the seed says.
     #[must_use]
     pub fn draw(rng: &mut Rng) -> Options {
-        let mut faults: Vec<Fault> = Fault::ALL.into_iter().filter(|_| rng.percent(50)).collect();
+        let mut faults: Vec<Fault> = Fault::ALONE.into_iter().filter(|_| rng.percent(50)).collect();
         // Most flipped bits end a run: they are rare, so that the other faults get their time.
         if !rng.one_in(4) {
             faults.retain(|fault| *fault != Fault::BitFlip);
@@ -128,25 +194,23 @@ impl Options {
             data_max: *rng.pick(&[8, 64, 2000]),
             strict_names: rng.percent(50),
             compression: rng.below(3) as u8,
+            ensemble: None,
         }
     }
 
     /// Whether there is such a fault.
     #[must_use]
     pub fn has(&self, fault: Fault) -> bool {
-        self.faults.contains(&fault)
+        let mut planned = self.strikes().iter();
+        self.faults.contains(&fault) || planned.any(|strike| strike.fault == fault)
     }
 }
 
 impl fmt::Display for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self:?}")
+        let Some(Ensemble { strikes, .. }) = &self.ensemble else { return write!(f, "{self:?}") };
+        let mut others = self.clone();
+        others.ensemble.iter_mut().for_each(|ensemble| ensemble.strikes = Vec::new());
+        write!(f, "{others:?}, {} strikes", strikes.len())
     }
-}
-
-/// Small and large numbers equally often.
-fn log_uniform(rng: &mut Rng, low: u64, high: u64) -> u64 {
-    let doublings = u64::from((high / low).ilog2());
-    let base = low << rng.between(0, doublings);
-    rng.between(base, (base * 2).min(high).max(base))
 }

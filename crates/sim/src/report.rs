@@ -1,5 +1,6 @@
 //! What a run was, what it reached, and how it ended.
 
+use crate::campaign::Ran;
 use crate::options::{Fault, Options};
 use base::Time;
 use check::{Counts, Violation};
@@ -22,6 +23,7 @@ pub enum Ending {
 #[allow(missing_docs)] // counts of what their names say
 pub struct Reached {
     pub simulated: std::time::Duration,
+    pub runs: u64,
     pub events: u64,
     pub starts: u64,
     pub power_losses: u64,
@@ -40,6 +42,17 @@ pub struct Reached {
     pub refusals: u64,
     pub reconnects: u64,
     pub refused_starts: u64,
+    pub elections: u64,
+    pub epochs: u64,
+    pub leaders: u64,
+    pub joined: u64,
+    pub diffs: u64,
+    pub truncs: u64,
+    pub snaps: u64,
+    pub reloads: u64,
+    pub log_reads: u64,
+    pub dials: u64,
+    pub ended: u64,
     pub faults: BTreeMap<Fault, u64>,
     pub judged: Counts,
 }
@@ -57,7 +70,7 @@ impl Reached {
         }
     }
 
-    fn counters(&mut self) -> [&mut u64; 18] {
+    fn counters(&mut self) -> [&mut u64; 30] {
         [
             &mut self.events,
             &mut self.starts,
@@ -77,7 +90,78 @@ impl Reached {
             &mut self.refusals,
             &mut self.reconnects,
             &mut self.refused_starts,
+            &mut self.runs,
+            &mut self.elections,
+            &mut self.epochs,
+            &mut self.leaders,
+            &mut self.joined,
+            &mut self.diffs,
+            &mut self.truncs,
+            &mut self.snaps,
+            &mut self.reloads,
+            &mut self.log_reads,
+            &mut self.dials,
+            &mut self.ended,
         ]
+    }
+}
+
+impl fmt::Display for Reached {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hours = self.simulated.as_secs_f64() / 3600.0;
+        let Reached { runs, events, judged, .. } = self;
+        writeln!(f, "{runs} seeds, {events} events, {hours:.2} simulated hours")?;
+        writeln!(
+            f,
+            "elections {}, leaders {}, epochs {}, followers and observers {}, dials {}; DIFF {}, \
+             TRUNC {}, SNAP {}, reloads {}, logs read {}",
+            self.elections,
+            self.leaders,
+            self.epochs,
+            self.joined,
+            self.dials,
+            self.diffs,
+            self.truncs,
+            self.snaps,
+            self.reloads,
+            self.log_reads
+        )?;
+        writeln!(
+            f,
+            "starts {}, power losses {}, kills {}, crashes at boundaries {}, torn tails {}, disk \
+             failures {}, ends because of a state that was not stored {}, replayed {}",
+            self.starts,
+            self.power_losses,
+            self.kills,
+            self.crashes_at_boundaries,
+            self.torn_tails,
+            self.disk_failures,
+            self.ended,
+            self.replayed
+        )?;
+        writeln!(
+            f,
+            "snapshots {} (failed {}, skipped {}, steps beside writes {}), files purged {}",
+            self.snapshots,
+            self.snapshots_failed,
+            self.skipped_snapshots,
+            self.snapshot_steps_with_writes,
+            self.purged
+        )?;
+        writeln!(
+            f,
+            "sessions {}, renewals {}, refusals {}, reconnects {}",
+            self.sessions, self.renewals, self.refusals, self.reconnects
+        )?;
+        writeln!(f, "{judged:?}")?;
+        let total: u64 = self.faults.values().sum();
+        write!(f, "faults {total}: ")?;
+        let mut separator = "";
+        for (fault, count) in &self.faults {
+            write!(f, "{separator}{fault:?} {count}")?;
+            separator = ", ";
+        }
+        Ok(())
     }
 }
 
@@ -96,6 +180,8 @@ pub struct Report {
     pub hash: u64,
     /// What it reached.
     pub reached: Reached,
+    /// The last that happened, oldest first, if a trace was wanted.
+    pub lines: Vec<String>,
 }
 
 impl Report {
@@ -109,6 +195,31 @@ impl Report {
     }
 }
 
+impl Ran for Report {
+    type Sum = Reached;
+
+    fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    fn hash(&self) -> u64 {
+        self.hash
+    }
+
+    fn has_failed(&self) -> bool {
+        self.violation().is_some()
+    }
+
+    fn add_to(&self, sum: &mut Reached) {
+        sum.add(&self.reached);
+    }
+
+    fn differing(self) -> Report {
+        let violation = Violation::new("determinism", "two runs of the seed differ");
+        Report { ending: Ending::Violated(violation), ..self }
+    }
+}
+
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Report { seed, at, hash, .. } = self;
@@ -119,8 +230,9 @@ impl fmt::Display for Report {
             Ending::Violated(violation) => write!(
                 f,
                 "seed {seed}: VIOLATED at {ms} ms: {violation}\n  options: {}\n  replay: \
-                 cargo run --release -p sim -- --replay {seed} --trace",
-                self.options
+                 quorate sim {} --replay {seed} --minimize",
+                self.options,
+                if self.options.ensemble.is_some() { "members" } else { "standalone" }
             ),
         }
     }

@@ -1,6 +1,7 @@
 //! How long each session's client was silent, as the world sees it, and what follows from that.
 
-use crate::world::{Event, Step, World};
+use crate::client::Phase;
+use crate::world::{Act, Step, World};
 use base::{ConnectionId, Time};
 use check::{Silence, Violation};
 use std::time::Duration;
@@ -15,8 +16,11 @@ pub(crate) struct Contact {
 }
 
 impl World {
-    pub(crate) fn check_expiry(&self, session: i64) -> Step {
-        let Some(host) = &self.host else { return Ok(()) };
+    pub(crate) fn check_expiry(&self, member: usize, session: i64) -> Step {
+        if self.options.ensemble.is_some() {
+            return self.check_peace(session);
+        }
+        let Some(host) = &self.sites[member].host else { return Ok(()) };
         let Some(contact) = host.contacts.get(&session) else { return Ok(()) };
         let lasted = self.now.since(contact.earliest);
         let silence = Silence { lasted, timeout: contact.timeout };
@@ -26,9 +30,24 @@ impl World {
         Err(Violation::new("session.expiry", format!("{session:#x} was ended after {silence:?}")))
     }
 
+    /// Who leads hears of others' clients now and then, and of some not at all. But when all is
+    /// well, nobody loses a session that is in use: what its client says is with who leads after a
+    /// heartbeat, which is less than two ticks.
+    fn check_peace(&self, session: i64) -> Step {
+        let in_use = |client: &crate::client::Client| {
+            let is_open = client.session == session && matches!(client.phase, Phase::Open(_));
+            is_open && self.now.since(client.last_sent) + self.options.tick * 2 < client.timeout
+        };
+        if self.is_settling() && self.clients.iter().any(in_use) {
+            return Err(Violation::new("session.peace", format!("{session:#x} was ended")));
+        }
+        Ok(())
+    }
+
     /// Closes idle connections, and looks whether sessions have outlived their time.
-    pub(crate) fn sweep(&mut self) -> Step {
-        let Some(host) = &self.host else { return Ok(()) };
+    pub(crate) fn sweep(&mut self, member: usize) -> Step {
+        let now = self.local(member);
+        let Some(host) = &self.sites[member].host else { return Ok(()) };
         let idle: Vec<ConnectionId> = host
             .hall
             .0
@@ -36,22 +55,24 @@ impl World {
             .table
             .connections
             .iter()
-            .filter(|(_, c)| c.idle_deadline(Duration::from_secs(10)) <= self.now)
+            .filter(|(_, c)| c.idle_deadline(Duration::from_secs(10)) <= now)
             .map(|(id, _)| *id)
             .collect();
         for id in idle {
-            self.close_connection(id);
+            self.close_connection(member, id);
         }
-        self.wake_for_inbox();
-        self.check_silences()?;
-        self.schedule(Duration::from_millis(200), Event::Sweep { start: self.start });
+        self.wake_for_inbox(member);
+        self.check_silences(member)?;
+        self.schedule_act(Duration::from_millis(200), member, Act::Sweep);
         Ok(())
     }
 
-    pub(crate) fn check_silences(&self) -> Step {
-        let Some(host) = &self.host else { return Ok(()) };
-        let calm = self.now.since(self.stalled_at) > Duration::from_millis(500);
-        if host.disk_failed || !calm || host.committing {
+    fn check_silences(&self, member: usize) -> Step {
+        let site = &self.sites[member];
+        let Some(host) = &site.host else { return Ok(()) };
+        let calm = self.now.since(site.stalled_at) > Duration::from_millis(500);
+        let among_others = self.options.ensemble.is_some();
+        if among_others || host.disk_failed || !calm || host.committing {
             return Ok(());
         }
         for (session, contact) in &host.contacts {

@@ -1,7 +1,7 @@
 //! Snapshots of a running member, one step between other events at a time, and the purge after.
 
 use crate::power::PoweredDisk;
-use crate::world::{Event, Step, World};
+use crate::world::{Act, Step, World};
 use base::Zxid;
 use node::{Input, SnapshotTask};
 use std::time::Duration;
@@ -15,20 +15,21 @@ pub(crate) enum Snapshot {
 }
 
 impl World {
-    pub(crate) fn snapshot_soon(&mut self) {
+    pub(crate) fn snapshot_soon(&mut self, member: usize) {
         let mean = if self.rng.one_in(3) { 200 } else { 10 };
         let delay = self.around(Duration::from_millis(mean));
-        self.schedule(delay, Event::SnapshotStep { start: self.start });
+        self.schedule_act(delay, member, Act::SnapshotStep);
     }
 
-    pub(crate) fn snapshot_step(&mut self) -> Step {
-        if self.boundary()? {
+    pub(crate) fn snapshot_step(&mut self, member: usize) -> Step {
+        if self.boundary(member)? {
             return Ok(());
         }
         let options = self.snapshot_options();
-        let (disk, dir) = (self.disk.clone(), self.dirs.snapshots());
-        let Some(host) = &mut self.host else { return Ok(()) };
-        let appended = host.appended;
+        let site = &mut self.sites[member];
+        let (disk, dir) = (site.disk.clone(), site.dirs.snapshots());
+        let appended = site.tip;
+        let Some(host) = &mut site.host else { return Ok(()) };
         let (zxid, step) = match host.snapshot.take() {
             None => return Ok(()),
             Some(Snapshot::Begun(walk, before)) => {
@@ -57,45 +58,52 @@ impl World {
             }
         };
         self.note("snapshot", zxid.0 as u64, u64::from(step.is_ok()), &[]);
-        if self.disk.is_off() {
-            self.crash(true);
+        if self.sites[member].disk.is_off() {
+            self.crash(member, true);
             return Ok(());
         }
-        self.snapshot_went(zxid, step)
+        self.snapshot_went(member, zxid, step)?;
+        self.go_on(member);
+        Ok(())
     }
 
     pub(crate) fn snapshot_went(
         &mut self,
+        member: usize,
         zxid: Zxid,
         step: Result<Option<Snapshot>, storage::Error>,
     ) -> Step {
         match step {
             Ok(Some(next)) => {
-                if let Some(host) = &mut self.host {
+                if let Some(host) = &mut self.sites[member].host {
                     host.snapshot = Some(next);
                 }
-                self.snapshot_soon();
+                self.snapshot_soon(member);
                 Ok(())
             }
             Ok(None) => {
                 self.reached.snapshots += 1;
-                self.handle(Input::SnapshotTaken { zxid })?;
-                self.purge()
+                self.handle(member, Input::SnapshotTaken { zxid })?;
+                self.purge(member)
             }
             Err(error) => {
                 self.reached.snapshots_failed += 1;
-                self.handle(Input::SnapshotFailed { zxid, reason: error.to_string() })
+                if let Some(host) = &mut self.sites[member].host {
+                    host.snapshot_failed = true;
+                }
+                self.handle(member, Input::SnapshotFailed { zxid, reason: error.to_string() })
             }
         }
     }
 
-    pub(crate) fn purge(&mut self) -> Step {
-        if !self.options.purge || self.host.is_none() {
+    pub(crate) fn purge(&mut self, member: usize) -> Step {
+        let site = &self.sites[member];
+        if !self.options.purge || site.host.is_none() {
             return Ok(());
         }
-        let purged = storage::purge(&self.disk, &self.dirs, 3);
-        if self.disk.is_off() {
-            self.crash(true);
+        let purged = storage::purge(&site.disk, &site.dirs, 3);
+        if site.disk.is_off() {
+            self.crash(member, true);
         } else if let Ok(purged) = purged {
             self.reached.purged += purged.len() as u64;
         }

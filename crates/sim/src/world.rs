@@ -1,20 +1,27 @@
-//! The world: one member, its disk, its clients and the links between them, on one queue of events.
+//! The world: members on their machines, clients and the links between all of them, on one queue
+//! of events.
 //!
-//! Time is simulated and all chance comes from one generator, so that a seed is a run. The
-//! member's side of the events is in `server`, the clients' in `crowd`, the faults in `chaos`.
+//! A server alone is one member without a net; an ensemble has several. Time is simulated and all
+//! chance comes from one generator, so that a seed is a run. The member's side of the events is in
+//! `server`, the net's in `peers`, the clients' in `crowd`, the faults in `chaos`.
 
+use crate::chance;
 use crate::client::Client;
+use crate::hash::{hash_bytes, mix};
+use crate::ledger::Ledger;
+use crate::lines::Lines;
+use crate::net::{self, Net};
 use crate::options::Options;
-use crate::power::PoweredDisk;
 use crate::report::{Ending, Reached, Report};
-use crate::server::Host;
-use base::{ConnectionId, Rng, Time, WallTime};
-use check::{Commit, History, ModelConfig, SeenTree, Violation};
+use crate::site::Site;
+use crate::told::Told;
+use base::{ConnectionId, NodeId, Rng, Time, WallTime};
+use broadcast::LinkId;
+use check::{History, ModelConfig, SeenTree, Violation};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::Arc;
 use std::time::Duration;
 use storage::simulated::MetadataMode;
-use storage::{Compression, Dirs, LogOptions};
+use storage::{Compression, LogOptions};
 
 /// What happens at a time.
 #[derive(Clone, Debug)]
@@ -37,35 +44,56 @@ pub(crate) enum Event {
     ClientLost {
         link: u32,
     },
-    /// The member takes its inbox and looks at its timers.
-    Cycle {
+    /// A member does something, unless this start of it is over.
+    Member {
+        member: usize,
         start: u64,
+        act: Act,
     },
-    /// The journal's sync is done.
-    Commit {
-        start: u64,
+    Start {
+        member: usize,
     },
-    SnapshotStep {
-        start: u64,
-    },
-    /// Idle connections are closed, sessions are looked at.
-    Sweep {
-        start: u64,
-    },
-    Start,
+    /// Something between members.
+    Net(net::Event),
     Client {
         client: usize,
     },
     Fault,
+    /// A planned fault, by its number.
+    Strike {
+        index: usize,
+    },
+    /// The end of one.
+    Mend(crate::troubles::Mend),
     /// Everything is mended from now on.
     Heal,
     /// Are all clients served?
     Settle,
 }
 
-/// A link between a client and the server.
+/// What a member does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Act {
+    /// It takes its inbox and looks at its timers.
+    Cycle,
+    /// The journal's sync is done.
+    Commit,
+    SnapshotStep,
+    /// Idle connections are closed, sessions are looked at.
+    Sweep,
+    /// The disk is read for it.
+    Read,
+    /// The next piece of a state that is on its way over the link.
+    Piece {
+        link: LinkId,
+    },
+}
+
+/// A link between a client and a server.
 pub(crate) struct Link {
     pub(crate) client: usize,
+    /// Whose server.
+    pub(crate) member: usize,
     pub(crate) connection: Option<ConnectionId>,
     pub(crate) server_up: bool,
     pub(crate) client_up: bool,
@@ -86,84 +114,62 @@ pub(crate) struct World {
     pub(crate) now: Time,
     queue: BTreeMap<(Time, u64), Event>,
     sequence: u64,
-    pub(crate) disk: PoweredDisk,
-    pub(crate) dirs: Dirs,
-    pub(crate) host: Option<Host>,
-    /// Which start of the member this is.
-    pub(crate) start: u64,
-    pub(crate) keeper_config: Arc<keeper::Config>,
-    pub(crate) wall_offset: i64,
+    pub(crate) sites: Vec<Site>,
+    pub(crate) net: Net,
     pub(crate) clients: Vec<Client>,
     pub(crate) links: BTreeMap<u32, Link>,
     pub(crate) next_link: u32,
-    /// What was logged; beyond what is durable it may still be lost.
-    pub(crate) commits: Vec<Commit>,
+    /// What was logged, and what of it is decided.
+    pub(crate) ledger: Ledger,
     pub(crate) trees: Vec<SeenTree>,
-    /// The last place that was ever applied: nothing up to it may be lost.
-    pub(crate) applied: i64,
-    /// The highest zxid that any client was told.
-    pub(crate) told: i64,
+    pub(crate) told: Told,
     /// Sessions whose end was logged at some time.
     pub(crate) ended: BTreeSet<i64>,
-    pub(crate) paused_until: Time,
-    pub(crate) slow_sync_until: Time,
-    /// When the member last could not do its work in time.
-    pub(crate) stalled_at: Time,
-    pub(crate) flipped: bool,
+    /// Who is served at the end.
+    pub(crate) core: Vec<usize>,
     pub(crate) healed: bool,
     pub(crate) settle_by: Time,
-    /// Crashes the member when that many boundaries are passed.
-    pub(crate) boundary: Option<u64>,
-    /// Boundaries passed so far.
-    pub(crate) boundaries: u64,
-    pub(crate) recovery_fuse: Option<u64>,
     pub(crate) reached: Reached,
     pub(crate) ending: Option<Ending>,
     hash: u64,
-    trace: bool,
+    pub(crate) lines: Lines,
 }
 
 pub(crate) type Step = Result<(), Violation>;
 
 impl World {
     /// A world before its first start.
-    pub(crate) fn new(seed: u64, options: Options, trace: bool) -> World {
+    pub(crate) fn new(seed: u64, options: Options, lines: Lines) -> World {
         let mode = if options.strict_names { MetadataMode::Strict } else { MetadataMode::Ordered };
+        let nodes = options.ensemble.as_ref().map_or(vec![NodeId(1)], |e| e.setup.members());
+        let site = |node: &NodeId| Site::new(*node, mode, options.keeper(*node));
+        let sites: Vec<Site> = nodes.iter().map(site).collect();
         let mut world = World {
             rng: Rng::new(seed ^ 0x5eed),
             now: Time::from_millis(1000),
             queue: BTreeMap::new(),
             sequence: 0,
-            disk: PoweredDisk::new(mode),
-            dirs: Dirs::single("/data"),
-            host: None,
-            start: 0,
-            keeper_config: Arc::new(keeper_config(&options)),
-            wall_offset: 1_700_000_000_000,
+            net: Net::new(sites.len(), options.manners()),
+            core: (0..sites.len()).collect(),
+            sites,
             clients: Vec::new(),
             links: BTreeMap::new(),
             next_link: 1,
-            commits: Vec::new(),
+            ledger: Ledger::default(),
             trees: Vec::new(),
-            applied: 0,
-            told: 0,
+            told: Told::new(options.ensemble.is_none()),
             ended: BTreeSet::new(),
-            paused_until: Time::ZERO,
-            slow_sync_until: Time::ZERO,
-            stalled_at: Time::ZERO,
-            flipped: false,
             healed: false,
             settle_by: Time(u64::MAX),
-            boundary: None,
-            boundaries: 0,
-            recovery_fuse: None,
             reached: Reached::default(),
             ending: None,
             hash: 0xcbf2_9ce4_8422_2325,
-            trace,
+            lines,
             options,
         };
-        world.schedule(Duration::ZERO, Event::Start);
+        for member in 0..world.sites.len() {
+            world.schedule(Duration::ZERO, Event::Start { member });
+        }
         world
     }
 
@@ -174,6 +180,12 @@ impl World {
     pub(crate) fn schedule_at(&mut self, at: Time, event: Event) {
         self.sequence += 1;
         self.queue.insert((at.max(self.now), self.sequence), event);
+    }
+
+    /// The member's own act, unless it is started anew before.
+    pub(crate) fn schedule_act(&mut self, after: Duration, member: usize, act: Act) {
+        let start = self.sites[member].start;
+        self.schedule(after, Event::Member { member, start, act });
     }
 
     /// Runs until something ends it, and judges what was seen.
@@ -196,19 +208,25 @@ impl World {
         let ending = self.ending.take().unwrap_or(Ending::Converged);
         let judged = self.judge();
         let violation = violation.or(judged.err());
+        self.reached.epochs = self.ledger.epochs() as u64;
+        self.reached.dials = self.net.dials;
         Report {
             seed,
             options: self.options,
             ending: violation.map_or(ending, Ending::Violated),
             at: self.now,
             hash: self.hash,
-            reached: Reached { simulated: self.now.since(Time::ZERO), ..self.reached },
+            reached: Reached { simulated: self.now.since(Time::ZERO), runs: 1, ..self.reached },
+            lines: self.lines.into_kept(),
         }
     }
 
     fn take(&mut self, event: Event) -> Step {
-        if self.now < self.paused_until && is_servers(&event) {
-            self.schedule_at(self.paused_until, event);
+        if let Some(member) = self.target(&event)
+            && self.now < self.sites[member].paused_until
+        {
+            let until = self.sites[member].paused_until;
+            self.schedule_at(until, event);
             return Ok(());
         }
         match event {
@@ -217,19 +235,49 @@ impl World {
             Event::ToClient { link } => self.at_client(link),
             Event::ServerLost { link } => self.server_lost(link),
             Event::ClientLost { link } => self.client_lost(link),
-            Event::Cycle { start } if start == self.start => self.cycle(),
-            Event::Commit { start } if start == self.start => self.commit(),
-            Event::SnapshotStep { start } if start == self.start => self.snapshot_step(),
-            Event::Sweep { start } if start == self.start => self.sweep(),
-            Event::Cycle { .. }
-            | Event::Commit { .. }
-            | Event::SnapshotStep { .. }
-            | Event::Sweep { .. } => Ok(()), // of a member that is gone
-            Event::Start => self.start(),
+            Event::Member { member, start, act } if start == self.sites[member].start => {
+                self.act(member, act)
+            }
+            Event::Member { .. } => Ok(()), // of a member that is gone
+            Event::Start { member } => self.start(member),
+            Event::Net(event) => self.net_moves(event),
             Event::Client { client } => self.client_wakes(client),
             Event::Fault => self.fault(),
+            Event::Strike { index } => self.strike_planned(index),
+            Event::Mend(mend) => self.mend(mend),
             Event::Heal => self.heal(),
             Event::Settle => self.settle(),
+        }
+    }
+
+    fn act(&mut self, member: usize, act: Act) -> Step {
+        match act {
+            Act::Cycle => self.cycle(member),
+            Act::Commit => self.commit(member),
+            Act::SnapshotStep => self.snapshot_step(member),
+            Act::Sweep => self.sweep(member),
+            Act::Read => self.read_disk(member),
+            Act::Piece { link } => self.send_piece(member, link),
+        }
+    }
+
+    /// Whose process must run for this to happen.
+    fn target(&self, event: &Event) -> Option<usize> {
+        match event {
+            Event::Accept { link } | Event::ToServer { link } | Event::ServerLost { link } => {
+                Some(self.links.get(link)?.member)
+            }
+            Event::Member { member, .. } => Some(*member),
+            Event::Net(event) => self.net.target(event),
+            Event::ToClient { .. }
+            | Event::ClientLost { .. }
+            | Event::Start { .. }
+            | Event::Client { .. }
+            | Event::Fault
+            | Event::Strike { .. }
+            | Event::Mend(_)
+            | Event::Heal
+            | Event::Settle => None,
         }
     }
 
@@ -239,43 +287,43 @@ impl World {
             client.disconnected(check::Fate::Broken);
         }
         let connections = self.clients.iter_mut().flat_map(|client| client.history.drain(..));
+        let mut trees = std::mem::take(&mut self.trees);
+        trees.retain(|tree| self.ledger.is_known(tree.zxid));
+        trees.sort_by_key(|tree| tree.zxid);
         let history = History {
             connections: connections.filter(|c| c.session != 0).collect(),
-            commits: std::mem::take(&mut self.commits),
-            trees: std::mem::take(&mut self.trees),
+            commits: self.ledger.commits(),
+            trees,
         };
         let config = ModelConfig { ttl_nodes: self.options.ttl_nodes };
         self.reached.judged = check::judge(&history, config)?;
         Ok(())
     }
 
-    pub(crate) fn wall(&self) -> WallTime {
-        WallTime(self.wall_offset + self.now.as_millis() as i64)
+    pub(crate) fn wall(&self, member: usize) -> WallTime {
+        WallTime(self.sites[member].wall_offset + self.local(member).as_millis() as i64)
+    }
+
+    /// What the member's clock shows.
+    pub(crate) fn local(&self, member: usize) -> Time {
+        self.sites[member].clock.local(self.now)
     }
 
     /// Something went in or out: it counts for the hash, and is shown if that was asked for.
     pub(crate) fn note(&mut self, what: &str, a: u64, b: u64, bytes: &[u8]) {
-        let numbers = [self.now.0, a, b, bytes.len() as u64];
-        let all = numbers.iter().flat_map(|n| n.to_be_bytes()).chain(bytes.iter().copied());
-        for byte in what.bytes().chain(all) {
-            self.hash = (self.hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-        }
-        if self.trace {
-            let (at, size) = (self.now.0 as f64 / 1e6, bytes.len());
-            println!("{at:12.3} {what:<16} {a:#x} {b:#x} [{size}]");
-        }
+        let words = [self.now.0, hash_bytes(what.as_bytes()), a, b, hash_bytes(bytes)];
+        self.hash = words.iter().fold(self.hash, |hash, word| mix(hash, *word));
+        let size = bytes.len();
+        self.lines.keep(self.now, || format!("{what:<16} {a:#x} {b:#x} [{size}]"));
     }
 
     /// Shows a line that is derived from what was noted.
-    pub(crate) fn show(&self, line: impl FnOnce() -> String) {
-        if self.trace {
-            println!("{:12.3} | {}", self.now.0 as f64 / 1e6, line());
-        }
+    pub(crate) fn show(&mut self, line: impl FnOnce() -> String) {
+        self.lines.keep(self.now, || format!("| {}", line()));
     }
 
     pub(crate) fn between(&mut self, low: Duration, high: Duration) -> Duration {
-        let drawn = self.rng.between(low.as_nanos() as u64, high.as_nanos() as u64);
-        Duration::from_nanos(drawn)
+        chance::between(&mut self.rng, low, high)
     }
 
     /// Around `mean`, with a long tail.
@@ -299,35 +347,6 @@ impl World {
             _ => Compression::Snappy,
         }
     }
-}
-
-fn is_servers(event: &Event) -> bool {
-    match event {
-        Event::Accept { .. }
-        | Event::ToServer { .. }
-        | Event::ServerLost { .. }
-        | Event::Cycle { .. }
-        | Event::Commit { .. }
-        | Event::SnapshotStep { .. }
-        | Event::Sweep { .. } => true,
-        Event::ToClient { .. }
-        | Event::ClientLost { .. }
-        | Event::Start
-        | Event::Client { .. }
-        | Event::Fault
-        | Event::Heal
-        | Event::Settle => false,
-    }
-}
-
-fn keeper_config(options: &Options) -> keeper::Config {
-    let mut config = keeper::Config::standalone();
-    config.tick = options.tick;
-    config.session_timeout_min = options.tick * 2;
-    config.session_timeout_max = options.tick * 20;
-    config.owners.extended_types = options.ttl_nodes;
-    config.reaper.interval = options.tick * 3;
-    config
 }
 
 /// A run that takes more is one that does not end.

@@ -79,7 +79,10 @@ pub(crate) const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("bench", &["base", "jute", "wire"]),
-    ("quorate", &["bench", "server", "config", "words", "base", "trace", "inspect", "shell"]),
+    (
+        "quorate",
+        &["bench", "server", "config", "words", "base", "trace", "inspect", "shell", "sim"],
+    ),
     ("e2e", &["base", "jute", "wire", "storage", "tree", "node", "auth", "check", "config"]),
     ("counts", &["base", "jute", "wire", "tree", "storage", "keeper", "node"]),
     ("xtask", &["config", "wire", "words"]),

@@ -28,7 +28,7 @@ pub struct Config {
 }
 
 /// Times and sizes.
-#[derive(Clone, Copy, Debug, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Limits {
     /// The unit of the following two (`tickTime`).
     pub tick: Duration,

@@ -1,77 +1,45 @@
-//! Many seeds, on several threads, and one seed with its trace.
+//! What is run by a seed, and one seed with its trace.
 
-use crate::engines::minimize::minimize;
+use crate::campaign::Ran;
 use crate::engines::options::{Options, draw_groups, draw_setup};
 use crate::engines::report::{Counts, Report};
 use crate::engines::subject::Subject;
 use crate::engines::world::World;
+use crate::strikes;
 use base::Rng;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What to run.
-#[derive(Clone, Debug)]
-pub struct Campaign {
-    /// The first seed.
-    pub from: u64,
-    /// How many.
-    pub seeds: u64,
-    /// How many at a time.
-    pub threads: usize,
-    /// One in so many is run twice.
-    pub twice: u64,
-    /// After so many failures no more are begun.
-    pub failures_max: usize,
-}
+impl Ran for Report {
+    type Sum = Counts;
 
-impl Campaign {
-    /// Runs the seeds; gives what all of them reached, and the reports of those that failed.
-    #[must_use]
-    pub fn run<S: Subject>(&self) -> (Counts, Vec<Report>) {
-        let next = AtomicU64::new(self.from);
-        let sum = Mutex::new((Counts::default(), Vec::new()));
-        let work = || {
-            loop {
-                let seed = next.fetch_add(1, Ordering::Relaxed);
-                if seed >= self.from + self.seeds {
-                    break;
-                }
-                let report = run::<S>(seed, None, 0);
-                let again = seed.is_multiple_of(self.twice.max(1)).then(|| run::<S>(seed, None, 0));
-                let mut sum = sum.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                sum.0.add(&report.counts);
-                if let Some(again) = again
-                    && again.hash != report.hash
-                {
-                    sum.1.push(differs(&report));
-                }
-                if report.violation.is_some() {
-                    sum.1.push(report);
-                }
-                if sum.1.len() >= self.failures_max {
-                    next.store(self.from + self.seeds, Ordering::Relaxed);
-                }
-            }
+    fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    fn hash(&self) -> u64 {
+        self.hash
+    }
+
+    fn has_failed(&self) -> bool {
+        self.violation.is_some()
+    }
+
+    fn add_to(&self, sum: &mut Counts) {
+        sum.add(&self.counts);
+    }
+
+    fn differing(self) -> Report {
+        let violation = crate::engines::Violation {
+            rule: "a seed is a run",
+            evidence: "two runs of it differ".to_owned(),
         };
-        std::thread::scope(|scope| {
-            for _ in 1..self.threads.max(1) {
-                scope.spawn(work);
-            }
-            work();
-        });
-        let (counts, mut failed) =
-            sum.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-        failed.sort_by_key(|report| report.seed);
-        (counts, failed)
+        Report { violation: Some((base::Time::ZERO, violation)), ..self }
     }
 }
 
-fn differs(report: &Report) -> Report {
-    let violation = crate::engines::Violation {
-        rule: "a seed is a run",
-        evidence: "two runs of it differ".to_owned(),
-    };
-    Report { violation: Some((base::Time::ZERO, violation)), ..report.clone() }
+/// Runs a seed.
+#[must_use]
+pub fn run_seed<S: Subject>(seed: u64) -> Report {
+    run::<S>(seed, None, 0)
 }
 
 /// What a seed says: the protocol's parameters and the world's, and the generator of the rest.
@@ -111,8 +79,12 @@ pub fn replay<S: Subject>(
     let mut report = run::<S>(seed, strikes, lines);
     let all: Vec<usize> = (0..options.strikes.len()).collect();
     let mut kept: Vec<usize> = strikes.map_or(all, <[usize]>::to_vec);
-    if smaller && let Some(fewer) = minimize::<S>(seed, kept.clone(), &report) {
-        kept = fewer;
+    if smaller && let Some((_, failure)) = &report.violation {
+        let fails = |strikes: &[usize]| {
+            let smaller = run::<S>(seed, Some(strikes), 0).violation;
+            smaller.is_some_and(|(_, violation)| violation.rule == failure.rule)
+        };
+        kept = strikes::minimize(kept, fails);
         report = run::<S>(seed, Some(&kept), lines);
     }
     report.lines.iter().for_each(|line| {

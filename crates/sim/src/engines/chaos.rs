@@ -1,12 +1,14 @@
 //! Faults: what each strike does, and what mends it.
 
-use crate::engines::clock::UNIT;
+use crate::chance::log_uniform;
+use crate::clock::UNIT;
 use crate::engines::disk::Disk;
 use crate::engines::heal::Phase;
 use crate::engines::judge::Step;
-use crate::engines::options::{Fault, log_uniform};
+use crate::engines::options::Fault;
 use crate::engines::subject::Subject;
 use crate::engines::world::{Event, World};
+use crate::partition::{Cut, pairs};
 use base::Rng;
 use broadcast::View;
 use std::time::Duration;
@@ -35,16 +37,13 @@ impl<S: Subject> World<S> {
         let hold = Duration::from_nanos(log_uniform(&mut rng, unit / 10, unit * 20));
         *self.counts.faults.entry(strike.fault).or_default() += 1;
         match strike.fault {
-            Fault::Isolate
-            | Fault::Halves
-            | Fault::Bridge
-            | Fault::Ring
-            | Fault::OneWay
-            | Fault::OneLink
-            | Fault::PrimaryIsolated => {
-                let pairs = self.cut(strike.fault, member, &mut rng);
-                self.block_for(pairs, hold);
-            }
+            Fault::Isolate => self.cut(Cut::Isolate, member, hold, &mut rng),
+            Fault::Halves => self.cut(Cut::Halves, member, hold, &mut rng),
+            Fault::Bridge => self.cut(Cut::Bridge, member, hold, &mut rng),
+            Fault::Ring => self.cut(Cut::Ring, member, hold, &mut rng),
+            Fault::OneWay => self.cut(Cut::OneWay, member, hold, &mut rng),
+            Fault::OneLink => self.cut(Cut::OneLink, member, hold, &mut rng),
+            Fault::PrimaryIsolated => self.cut(Cut::Primary, member, hold, &mut rng),
             Fault::Flapping => self.flap(member, hold, &mut rng),
             Fault::Swizzle => self.swizzle(hold, &mut rng),
             Fault::SlowLink => {
@@ -88,46 +87,11 @@ impl<S: Subject> World<S> {
         Ok(())
     }
 
-    /// Which directions a partition blocks.
-    fn cut(&self, fault: Fault, member: usize, rng: &mut Rng) -> Vec<(usize, usize)> {
-        let count = self.members.len();
-        let primary = || {
-            let leads = |view: Option<View>| matches!(view, Some(View::Primary { .. }));
-            self.members.iter().position(|member| leads(member.host.view)).unwrap_or(member)
-        };
-        let sides: Vec<bool> = (0..count).map(|_| rng.one_in(2)).collect();
-        let aimed = if rng.one_in(3) { primary() } else { member };
-        let other = (aimed + 1 + rng.below(count as u64) as usize) % count;
-        let outward = rng.one_in(2);
-        let blocked = |from: usize, to: usize| match fault {
-            Fault::Isolate => from == member || to == member,
-            Fault::PrimaryIsolated => from == primary() || to == primary(),
-            Fault::Halves => sides[from] != sides[to],
-            Fault::Bridge => sides[from] != sides[to] && from != member && to != member,
-            Fault::Ring => {
-                let apart = (from + count - to) % count;
-                apart.min(count - apart) > 1
-            }
-            Fault::OneWay => (outward && from == aimed) || (!outward && to == aimed),
-            Fault::OneLink => from == aimed && to == other,
-            Fault::Flapping
-            | Fault::Swizzle
-            | Fault::SlowLink
-            | Fault::LinkReset
-            | Fault::Crash
-            | Fault::Boundary
-            | Fault::SyncBoundary
-            | Fault::CrashLoop
-            | Fault::MassRestart
-            | Fault::Pause
-            | Fault::SlowDisk
-            | Fault::DiskFailure
-            | Fault::ClockRate
-            | Fault::ClockJump
-            | Fault::Wipe
-            | Fault::StoreFailure => false,
-        };
-        pairs(count).filter(|(from, to)| blocked(*from, *to)).collect()
+    fn cut(&mut self, cut: Cut, member: usize, hold: Duration, rng: &mut Rng) {
+        let leads = |view: Option<View>| matches!(view, Some(View::Primary { .. }));
+        let primary = self.members.iter().position(|member| leads(member.host.view));
+        let pairs = cut.pairs(self.members.len(), member, primary.unwrap_or(member), rng);
+        self.block_for(pairs, hold);
     }
 
     fn block_for(&mut self, pairs: Vec<(usize, usize)>, hold: Duration) {
@@ -168,9 +132,10 @@ impl<S: Subject> World<S> {
         let one = *rng.pick(&ids);
         for id in ids {
             if id == one || (all && rng.one_in(2)) {
-                self.break_conn(id);
+                self.net.break_conn(self.now, id, &mut self.rng);
             }
         }
+        self.plan_net();
     }
 
     fn crash_all(&mut self, rng: &mut Rng) {
@@ -207,8 +172,8 @@ impl<S: Subject> World<S> {
         }
         match mend {
             Mend::Unblock(pairs) => {
-                self.net.unblock(&pairs);
-                self.reflow_all();
+                self.net.unblock(self.now, &pairs);
+                self.plan_net();
             }
             Mend::Block(pairs, hold) => self.block_for(pairs, hold),
             Mend::Unslow(pair) => self.net.slow[pair] = 1,
@@ -217,11 +182,4 @@ impl<S: Subject> World<S> {
         }
         Ok(())
     }
-}
-
-/// Every direction between two members.
-pub(crate) fn pairs(count: usize) -> impl Iterator<Item = (usize, usize)> {
-    (0..count)
-        .flat_map(move |from| (0..count).map(move |to| (from, to)))
-        .filter(|(from, to)| from != to)
 }

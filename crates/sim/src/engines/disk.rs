@@ -2,7 +2,8 @@
 //!
 //! Invariant: `durable` is what a crash leaves at least; `live` is that with everything appended.
 
-use crate::engines::history::{Chain, State, hash_bytes};
+use crate::engines::history::{Chain, State};
+use crate::hash::hash_bytes;
 use base::{Lsn, Rng, Zxid};
 use broadcast::{Item, Record};
 use std::collections::{BTreeMap, VecDeque};

@@ -9,6 +9,7 @@
 //! who waits for a port that is closed is refused only then.
 //! Source: depth-first search with stored states (Holzmann, "The model checker SPIN", 1997).
 
+mod conn;
 mod fingerprint;
 mod moves;
 mod small;

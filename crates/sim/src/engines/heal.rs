@@ -2,11 +2,11 @@
 //!
 //! Then nothing is asked for, and nothing but signs of life may happen.
 
-use crate::engines::chaos::pairs;
-use crate::engines::clock::UNIT;
+use crate::clock::UNIT;
 use crate::engines::judge::{Step, violated};
 use crate::engines::subject::Subject;
 use crate::engines::world::{Event, World};
+use crate::partition::pairs;
 use base::Time;
 use broadcast::View;
 use std::time::Duration;
@@ -49,7 +49,8 @@ impl<S: Subject> World<S> {
         let apart: Vec<_> =
             pairs(self.members.len()).filter(|(a, b)| is_core(*a) != is_core(*b)).collect();
         self.net.block(&apart);
-        self.reflow_all();
+        self.net.reflow_all(self.now);
+        self.plan_net();
         self.schedule(self.unit / 5, Event::Poll);
         Ok(())
     }

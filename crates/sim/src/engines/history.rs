@@ -1,5 +1,6 @@
 //! Histories as chains of hashes: equal chains are equal sequences of entries.
 
+use crate::hash::{hash_bytes, mix};
 use base::Zxid;
 use bytes::Bytes;
 
@@ -15,21 +16,6 @@ impl Chain {
     pub(crate) fn then(self, at: Zxid, item: u64) -> Chain {
         Chain(mix(mix(self.0, at.0 as u64), item))
     }
-}
-
-/// The hash of an entry's bytes.
-pub(crate) fn hash_bytes(bytes: &[u8]) -> u64 {
-    bytes.chunks(8).fold(bytes.len() as u64, |hash, chunk| {
-        let mut word = [0; 8];
-        word[..chunk.len()].copy_from_slice(chunk);
-        mix(hash, u64::from_le_bytes(word))
-    })
-}
-
-/// One round of a hash that is no secret.
-pub(crate) fn mix(hash: u64, word: u64) -> u64 {
-    let x = (hash.rotate_left(5) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    x ^ (x >> 29)
 }
 
 /// What the state machine is: the history that it has applied.

@@ -107,7 +107,6 @@ pub(crate) struct Host<E> {
     pub(crate) view: Option<View>,
     pub(crate) links: BTreeMap<LinkId, Link>,
     pub(crate) service: Service,
-    pub(crate) accepted: u64,
     pub(crate) silent: bool,
     /// The power goes off before this many more commands are performed.
     pub(crate) fuse: Option<u32>,
@@ -130,7 +129,6 @@ impl<E: Machine<Input = Input, Output = Output>> Host<E> {
             view: None,
             links: BTreeMap::new(),
             service: Service::default(),
-            accepted: 0,
             silent: false,
             fuse: None,
             inputs: VecDeque::new(),
@@ -170,7 +168,6 @@ impl<E: Machine<Input = Input, Output = Output>> Host<E> {
         self.fuse = None;
         self.inputs.clear();
         self.out.clear();
-        self.accepted = 0;
     }
 
     /// One fact, and all that follows from it.

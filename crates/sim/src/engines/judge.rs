@@ -4,9 +4,10 @@
 //! order; what is decided must be on the disks of a quorum, and whoever could win an election must
 //! have it. Source: invariants I1 to I9 of Zab as the published specifications check them.
 
-use crate::engines::history::{Chain, hash_bytes};
+use crate::engines::history::Chain;
 use crate::engines::quorums::Quorums;
 use crate::engines::subject::Setup;
+use crate::hash::hash_bytes;
 use base::{NodeId, Zxid};
 use broadcast::Item;
 use std::collections::BTreeMap;

@@ -1,10 +1,9 @@
 //! What a seed draws: the ensemble, its speeds, which faults exist, and when each strikes.
-//!
-//! A strike has a seed of its own, so that a list of strikes can be shortened and the others stay
-//! what they are.
 
+use crate::chance::log_uniform;
 use crate::engines::subject::Setup;
-use base::{NodeId, Rng, Time};
+use crate::strikes::{self, Strike};
+use base::{NodeId, Rng};
 use std::fmt;
 use std::time::Duration;
 
@@ -88,17 +87,6 @@ impl Fault {
     ];
 }
 
-/// One fault, at its time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Strike {
-    /// When.
-    pub at: Time,
-    /// What.
-    pub fault: Fault,
-    /// Of its details.
-    pub seed: u64,
-}
-
 /// A world's parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
@@ -107,7 +95,7 @@ pub struct Options {
     /// How long faults come.
     pub duration: Duration,
     /// The faults, by time.
-    pub strikes: Vec<Strike>,
+    pub strikes: Vec<Strike<Fault>>,
     /// Mean time on a link.
     pub latency: Duration,
     /// Mean time of a sync.
@@ -135,7 +123,7 @@ impl Options {
         let unit = patience.as_nanos() as u64;
         let duration = unit * rng.between(15, 60);
         let latency = log_uniform(rng, 20_000, unit / 40);
-        let strikes = draw_strikes(rng, unit, duration);
+        let strikes = strikes::draw(rng, &Fault::ALL, unit, duration);
         Options {
             setup,
             duration: Duration::from_nanos(duration),
@@ -151,22 +139,6 @@ impl Options {
             core_only: rng.percent(50),
         }
     }
-}
-
-/// Each kind exists in half of the worlds, and each comes as often as all others.
-fn draw_strikes(rng: &mut Rng, unit: u64, duration: u64) -> Vec<Strike> {
-    let faults: Vec<Fault> = Fault::ALL.into_iter().filter(|_| rng.percent(50)).collect();
-    let mut strikes = Vec::new();
-    for fault in faults {
-        let mean = log_uniform(rng, unit * 3 / 2, unit * 40);
-        let mut at = rng.between(0, mean * 2);
-        while at < duration {
-            strikes.push(Strike { at: Time(at), fault, seed: rng.next_u64() });
-            at += rng.between(1, mean * 2);
-        }
-    }
-    strikes.sort_by_key(|strike| strike.at);
-    strikes
 }
 
 /// One to seven voters, mostly three or five; sometimes observers.
@@ -207,12 +179,4 @@ impl fmt::Display for Options {
             self.strikes.len()
         )
     }
-}
-
-/// Small and large numbers equally often.
-pub(crate) fn log_uniform(rng: &mut Rng, low: u64, high: u64) -> u64 {
-    let high = high.max(low);
-    let doublings = u64::from((high / low).ilog2());
-    let base = low << rng.between(0, doublings);
-    rng.between(base, (base * 2).min(high).max(base))
 }

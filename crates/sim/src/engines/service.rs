@@ -3,10 +3,10 @@
 //! Everything that it hears comes in one order, behind its gates. What it is told is checked here:
 //! one outcome per proposal, the order of a primary, reads that see what was decided.
 
-use crate::engines::history::hash_bytes;
 use crate::engines::host::{Effect, Host, Scene};
 use crate::engines::judge::{Step, violated};
 use crate::engines::subject::{Letter, Subject};
+use crate::hash::hash_bytes;
 use base::{Lsn, Machine, Zxid};
 use broadcast::{
     Context, Decision, Input, Item, LinkId, Output, Proposal, ReadLevel, Refusal, View,

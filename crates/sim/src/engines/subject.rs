@@ -27,6 +27,12 @@ impl Setup {
     pub fn members(&self) -> Vec<NodeId> {
         self.voters.iter().chain(&self.observers).copied().collect()
     }
+
+    /// The address of a port, as every member knows it.
+    #[must_use]
+    pub fn address(node: NodeId, channel: Channel) -> String {
+        format!("10.0.0.{}:{}", node.0, 2000 + u16::from(channel.0))
+    }
 }
 
 /// What an engine shows of itself, for invariants that the contract does not reach.

@@ -1,20 +1,22 @@
 //! The world: members, links and clocks, and a queue of what happens next.
 
+use crate::chance;
+use crate::clock::Clock;
 use crate::engines::chaos::Mend;
-use crate::engines::clock::Clock;
 use crate::engines::heal::Phase;
-use crate::engines::history::{Chain, State, hash_bytes, mix};
+use crate::engines::history::{Chain, State};
 use crate::engines::host::{Effect, Host, Scene};
 use crate::engines::judge::{Judge, Step, violated};
-use crate::engines::net::Net;
 use crate::engines::options::Options;
 use crate::engines::report::{Counts, Report};
 use crate::engines::service::Told;
 use crate::engines::subject::Subject;
+use crate::hash::{hash_bytes, mix};
+use crate::net::{self, Manners, Net};
 use base::{Machine, NodeId, Rng, Time, Zxid};
 use broadcast::{Input, LinkId};
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::collections::{BTreeSet, BinaryHeap};
 use std::time::Duration;
 
 /// What happens next. Those of a run that is over are nothing.
@@ -22,9 +24,7 @@ use std::time::Duration;
 pub(crate) enum Event {
     Start { member: usize },
     Wake { member: usize, at: Time },
-    Dialed { conn: u64 },
-    Up { conn: u64, side: usize },
-    Flow { conn: u64, side: usize },
+    Net(net::Event),
     Synced { member: usize, run: u32 },
     Reset { member: usize, run: u32 },
     Stored { member: usize, run: u32, link: LinkId },
@@ -70,10 +70,6 @@ impl Eq for Due {}
 pub(crate) struct Member<E> {
     pub(crate) host: Host<E>,
     pub(crate) clock: Clock,
-    /// Who is at the other end of its links.
-    pub(crate) peers: BTreeMap<LinkId, usize>,
-    /// Its connections, and its side of each.
-    pub(crate) conns: BTreeMap<LinkId, (u64, usize)>,
     wake: Option<Time>,
     spins: u32,
     pub(crate) paused: bool,
@@ -118,15 +114,18 @@ impl<S: Subject> World<S> {
         let hosts = nodes.iter().enumerate().map(|(index, node)| Host::new(*node, index));
         let members: Vec<Member<S::Engine>> = hosts.map(Member::new).collect();
         let count = members.len();
+        let unit = subject.patience();
+        let Options { latency, cuts, .. } = options;
+        let manners = Manners { latency, patience: unit, cuts };
         let mut world = World {
-            unit: subject.patience(),
+            unit,
             subject,
             rng,
             now: Time::ZERO,
             queue: BinaryHeap::new(),
             order: 0,
             members,
-            net: Net::new(count),
+            net: Net::new(count, manners),
             judge: Judge::new(S::UNIQUE_PLACES, &options.setup),
             logs: vec![Chain::ROOT; count],
             effects: Vec::new(),
@@ -205,6 +204,7 @@ impl<S: Subject> World<S> {
             self.judge.decided_places().filter(ends).map(Zxid::epoch).collect();
         self.counts.roll_overs = ended.len() as u64;
         self.counts.grouped = u64::from(!self.options.setup.groups.is_empty());
+        self.counts.dials = self.net.dials;
         for member in &self.members {
             self.counts.frames += member.host.frames;
             self.counts.transfers += member.host.transfers;
@@ -228,9 +228,7 @@ impl<S: Subject> World<S> {
         match event {
             Event::Start { member } => self.start(member),
             Event::Wake { member, at } => self.wake(member, at),
-            Event::Dialed { conn } => self.dialed(conn),
-            Event::Up { conn, side } => self.up(conn, side),
-            Event::Flow { conn, side } => self.flow(conn, side),
+            Event::Net(event) => self.net(event),
             Event::Synced { member, run } if self.runs(member, run) => self.synced(member),
             Event::Reset { member, run } if self.runs(member, run) => {
                 self.with(member, |host, now, scene| host.reset(now, scene))
@@ -271,17 +269,14 @@ impl<S: Subject> World<S> {
 
     /// Whose process must run for this to happen.
     fn target(&self, event: &Event) -> Option<usize> {
-        let end = |conn: &u64, side: usize| Some(self.net.conns.get(conn)?.ends[side].member);
         match event {
             Event::Wake { member, .. }
             | Event::Synced { member, .. }
             | Event::Reset { member, .. }
             | Event::Stored { member, .. }
             | Event::LogRead { member, .. } => Some(*member),
-            Event::Up { conn, side } => end(conn, *side),
-            Event::Flow { conn, side } => end(conn, 1 - side),
+            Event::Net(event) => self.net.target(event),
             Event::Start { .. }
-            | Event::Dialed { .. }
             | Event::Checkpoint { .. }
             | Event::Crash { .. }
             | Event::Resume { .. }
@@ -311,7 +306,7 @@ impl<S: Subject> World<S> {
             subject: &self.subject,
             judge: &mut self.judge,
             effects: &mut effects,
-            peers: &member.peers,
+            peers: &self.net.peers[index],
             logs: &self.logs,
             told: &mut self.told,
             lines: self.lines.is_some().then_some(&mut lines),
@@ -426,13 +421,12 @@ impl<S: Subject> World<S> {
     }
 
     pub(crate) fn between(&mut self, low: Duration, high: Duration) -> Duration {
-        Duration::from_nanos(self.rng.between(low.as_nanos() as u64, high.as_nanos() as u64))
+        chance::between(&mut self.rng, low, high)
     }
 
     /// Around `mean`, with a long tail.
     pub(crate) fn around(&mut self, mean: Duration) -> Duration {
-        let factor = *self.rng.pick(&[1, 4, 8, 8, 8, 8, 8, 30]);
-        self.between(mean * factor / 16, mean * factor / 8)
+        chance::around(&mut self.rng, mean)
     }
 }
 
@@ -441,8 +435,6 @@ impl<E: Machine<Input = Input, Output = broadcast::Output>> Member<E> {
         Member {
             host,
             clock: Clock::default(),
-            peers: BTreeMap::new(),
-            conns: BTreeMap::new(),
             wake: None,
             spins: 0,
             paused: false,

@@ -36,20 +36,9 @@ impl Subject for ZabSubject {
 
     fn draw(setup: &Setup, rng: &mut Rng) -> ZabSubject {
         let tick = Duration::from_millis(*rng.pick(&[40, 100, 400, 2000]));
-        let notify_min = Duration::from_millis(*rng.pick(&[20, 200]));
         let limits = Limits {
-            tick,
-            init: rng.between(4, 10) as u32,
-            sync: rng.between(3, 6) as u32,
-            finalize_wait: *rng.pick(&[tick / 4, Duration::from_millis(200)]),
-            notify_min,
-            notify_max: notify_min * *rng.pick(&[2, 16, 300]),
-            connect_retry: tick / 2,
-            recent_entries: *rng.pick(&[1, 3, 20, 500]),
-            force_snapshot: rng.one_in(8),
-            read_log: *rng.pick(&[ReadLogLimit::Never, ReadLogLimit::Host]),
             counter_max: *rng.pick(&[Limits::default().counter_max, 40, 400]),
-            ..Limits::default()
+            ..draw_limits(tick, rng)
         };
         let begins_late = rng.one_in(8);
         let observer_port = rng.one_in(2).then_some(2191);
@@ -92,10 +81,7 @@ impl Subject for ZabSubject {
     }
 
     fn settles_within(&self) -> Duration {
-        let limits = &self.limits;
-        limits.sync_time() * 60
-            + limits.init_time() * 10
-            + limits.notify_max.min(limits.tick * 100) * 10
+        settles_within(&self.limits)
     }
 
     fn begins(&self) -> Option<(Zxid, Registers)> {
@@ -212,8 +198,8 @@ fn request(body: &[u8]) -> Bytes {
     Bytes::from(packet)
 }
 
-/// The configuration of these members.
-fn membership(setup: &Setup) -> Membership {
+/// The configuration that all members begin with.
+pub(crate) fn membership(setup: &Setup) -> Membership {
     let mut text = String::new();
     for node in setup.members() {
         let kind = if setup.voters.contains(&node) { "participant" } else { "observer" };
@@ -227,6 +213,31 @@ fn membership(setup: &Setup) -> Membership {
         }
     }
     Membership::parse(&text, &Rules::DEFAULT).expect("the text is good")
+}
+
+/// The protocol's times and sizes, by seed.
+pub(crate) fn draw_limits(tick: Duration, rng: &mut Rng) -> Limits {
+    let notify_min = Duration::from_millis(*rng.pick(&[20, 200]));
+    Limits {
+        tick,
+        init: rng.between(4, 10) as u32,
+        sync: rng.between(3, 6) as u32,
+        finalize_wait: *rng.pick(&[tick / 4, Duration::from_millis(200)]),
+        notify_min,
+        notify_max: notify_min * *rng.pick(&[2, 16, 300]),
+        connect_retry: tick / 2,
+        recent_entries: *rng.pick(&[1, 3, 20, 500]),
+        force_snapshot: rng.one_in(8),
+        read_log: *rng.pick(&[ReadLogLimit::Never, ReadLogLimit::Host]),
+        ..Limits::default()
+    }
+}
+
+/// In how much time a healed core must have converged.
+pub(crate) fn settles_within(limits: &Limits) -> Duration {
+    limits.sync_time() * 60
+        + limits.init_time() * 10
+        + limits.notify_max.min(limits.tick * 100) * 10
 }
 
 /// The promised and the installed epoch.

@@ -176,11 +176,14 @@ pub(crate) fn choose_with_log<'l>(
     (last, decided): (Zxid, usize),
 ) -> (Plan, &'l [(Zxid, Item)]) {
     let recent = core.history.entries().range(..decided);
-    let min = recent.clone().next().map_or(last, |entry| entry.at);
-    // The log joins what is in memory if it holds the first of that, or the last before it.
+    let first = recent.clone().next().map(|entry| entry.at);
+    let min = first.unwrap_or(last);
+    // The log joins what is in memory if it holds the first of that, or the last before it; if there
+    // is nothing, as after a start on a state alone, the log must hold all.
     let holds = |(at, _): &(Zxid, Item)| *at >= min || *at == core.history.before();
     let joins = log.iter().any(holds);
-    let before = log.partition_point(|(at, _)| *at < min);
+    let is_before = |at: Zxid| first.map_or(at <= last, |first| at < first);
+    let before = log.partition_point(|(at, _)| is_before(*at));
     let log = if joins { &log[..before] } else { &[] };
     if log.is_empty() {
         return (Plan::Snap, log);

@@ -281,7 +281,10 @@ impl Learning {
         self.send(frame, after, out);
     }
 
-    /// UPTODATE: the leader is established, so all of its history is decided.
+    /// UPTODATE: the leader is established, so all of its history is decided. A state that was
+    /// sent may hold some of what was decided meanwhile, and not the rest: nobody is served before
+    /// all of that is applied.
+    /// Deviation: the reference serves first, and shows such a mixture.
     fn up_to_date(&mut self, core: &mut Core, out: &mut Vec<Output>) {
         self.stage = Stage::Active;
         core.setbacks = 0;
@@ -291,14 +294,15 @@ impl Learning {
         }
         self.acknowledge_epoch(Lsn::ZERO, out);
         core.history.commit(core.history.last(), out);
+        while let Some((at, item)) = self.queue.pop_decided() {
+            core.append(at, item, None, out);
+            core.commit_next(at, out);
+        }
         let (leader, epoch, method) = (self.master, self.epoch, self.method);
         tell(Event::Joined { leader, epoch, method }, out);
         out.push(Output::View(View::Replica { primary: self.leader }));
-        while let Some((at, item, is_decided)) = self.queue.pop() {
+        while let Some((at, item)) = self.queue.pop() {
             core.append(at, item, None, out);
-            if is_decided {
-                core.commit_next(at, out);
-            }
         }
         debug_assert!(!is_observer(core) || core.history.undecided().next().is_none());
         if !is_observer(core) {

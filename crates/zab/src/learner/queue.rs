@@ -50,11 +50,10 @@ impl Queue {
         self.items.pop_front()
     }
 
-    /// The next proposal, decided or not.
-    pub(super) fn pop(&mut self) -> Option<(Zxid, Item, bool)> {
-        let is_decided = self.decided > 0;
-        self.decided = self.decided.saturating_sub(1);
-        self.items.pop_front().map(|(at, item)| (at, item, is_decided))
+    /// The next proposal of those that are left when the decided ones are taken.
+    pub(super) fn pop(&mut self) -> Option<(Zxid, Item)> {
+        debug_assert!(self.decided == 0, "decided ones come first");
+        self.items.pop_front()
     }
 }
 

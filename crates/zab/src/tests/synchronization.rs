@@ -4,6 +4,8 @@ use super::room::{Room, ensemble_text, packet};
 use super::{at, ms, z};
 use crate::config::ReadLogLimit;
 use crate::{QUORUM, Role};
+use base::NodeId;
+use broadcast::View;
 use trace::SyncMethod;
 use wire::quorum::PacketKind;
 
@@ -85,6 +87,21 @@ fn scenario_30_who_is_far_behind_is_served_from_the_log() {
     room.elect();
     assert_eq!(room.method(3, 1), Some(SyncMethod::Diff));
     room.all_have(&["a", "b", "c", "d"]);
+}
+
+/// Nothing is replayed, so nothing is in memory, and the log alone has the last entry too.
+#[test]
+fn who_leads_on_a_snapshot_alone_serves_the_log_to_its_end() {
+    let mut room = Room::empty(&ensemble_text(3, 0));
+    let log = [(z(1, 1), "a"), (z(1, 2), "b"), (z(1, 3), "c")];
+    for (id, count) in [(1, 1), (2, 3), (3, 3)] {
+        room.give(id, (1, 1), &log[..count]);
+        room.take_snapshot(id);
+        room.restart(id);
+    }
+    room.elect();
+    assert_eq!(room.method(3, 1), Some(SyncMethod::Diff));
+    room.all_have(&["a", "b", "c"]);
 }
 
 #[test]
@@ -189,6 +206,24 @@ fn scenario_37_a_proposal_may_be_decided_between_newleader_and_uptodate() {
     assert_eq!(room.on_disk(1), ["a", "b"]);
     room.say(3, link, &packet(PacketKind::Commit, z(1, 2), None));
     assert_eq!(room.state(1), ["a", "b"]);
+}
+
+/// A state that was sent while writes went on holds some of what was decided meanwhile, and not the
+/// rest: who read it then would see a later write without an earlier one.
+#[test]
+fn nobody_is_served_before_what_was_decided_during_synchronization_is_applied() {
+    let (mut room, link) = following(&[
+        (PacketKind::Diff, 0, None),
+        (PacketKind::NewLeader, z(1, 0), None),
+        (PacketKind::Proposal, z(1, 1), Some(b"a")),
+        (PacketKind::Commit, z(1, 1), None),
+    ]);
+    room.hold_disk(1);
+    room.say(3, link, &packet(PacketKind::UpToDate, -1, None));
+    assert_eq!((room.view(1), room.state(1)), (View::Apart, Vec::<String>::new()));
+    room.release_disk(1);
+    let replica = View::Replica { primary: NodeId(3) };
+    assert_eq!((room.view(1), room.state(1)), (replica, vec!["a".to_owned()]));
 }
 
 #[test]

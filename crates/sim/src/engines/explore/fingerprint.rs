@@ -5,10 +5,11 @@
 
 use super::small::{Node, Small};
 use crate::engines::disk::{Disk, Image};
-use crate::engines::history::{Chain, State, mix};
+use crate::engines::history::{Chain, State};
 use crate::engines::host::{Held, Host};
-use crate::engines::net::Packet;
 use crate::engines::subject::Subject;
+use crate::hash::mix;
+use crate::net::Packet;
 use base::Time;
 use std::fmt::{Debug, Write};
 use std::hash::{Hash, Hasher};
@@ -119,8 +120,8 @@ where
             id.hash(&mut mixer);
             mixer.debug(&(conn.up, conn.channel, conn.ends[0].alive, conn.ends[1].alive));
             for pipe in &conn.pipes {
-                pipe.queue.len().hash(&mut mixer);
-                for (_, packet) in &pipe.queue {
+                pipe.len().hash(&mut mixer);
+                for packet in pipe {
                     match packet {
                         Packet::Bytes(bytes) => bytes.hash(&mut mixer),
                         Packet::End(why) => why.hash(&mut mixer),

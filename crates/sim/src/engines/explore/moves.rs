@@ -2,8 +2,8 @@
 
 use super::small::Small;
 use crate::engines::judge::{Violation, violated};
-use crate::engines::net::Packet;
 use crate::engines::subject::Subject;
+use crate::net::Packet;
 use base::{Machine, Time};
 use broadcast::View;
 
@@ -63,10 +63,10 @@ impl<S: Subject> Small<S> {
                     None => waiting.push(Move::Refuse { conn }),
                 }
             }
-            for (side, pipe) in wire.pipes.iter().enumerate().filter(|(_, p)| !p.queue.is_empty()) {
+            for (side, pipe) in wire.pipes.iter().enumerate().filter(|(_, p)| !p.is_empty()) {
                 moves.push(Move::Deliver { conn, side });
-                let torn = matches!(pipe.queue.back(), Some((_, Packet::End(RESET))));
-                if torn && pipe.queue.len() > 1 {
+                let torn = matches!(pipe.back(), Some(Packet::End(RESET)));
+                if torn && pipe.len() > 1 {
                     moves.push(Move::Cut { conn, side });
                 }
             }

@@ -3,12 +3,13 @@
 //! What a step does not touch is shared with the state before it.
 
 use super::Bounds;
+use super::conn::Conn;
 use super::fingerprint::BEGIN;
 use super::moves::{Move, RESET};
 use crate::engines::host::{Effect, Host, Link, Scene};
 use crate::engines::judge::{Judge, Step, Violation, violated};
-use crate::engines::net::{Conn, End, Packet};
 use crate::engines::subject::{Setup, Subject};
+use crate::net::{End, Packet};
 use base::{Rng, Time, Zxid};
 use broadcast::{Addresses, Channel, Input, LinkId};
 use bytes::Bytes;
@@ -139,7 +140,7 @@ where
             }
             Move::Deliver { conn, side } => self.deliver(subject, conn, side),
             Move::Cut { conn, side } => {
-                let queue = &mut self.conn(conn).pipes[side].queue;
+                let queue = &mut self.conn(conn).pipes[side];
                 queue.drain(..queue.len() - 1);
                 self.deliver(subject, conn, side)
             }
@@ -262,11 +263,10 @@ where
     }
 
     fn dial(&mut self, index: usize, link: LinkId, channel: Channel, addresses: Addresses) {
-        let run = self.nodes[index].host.run;
-        let us = End { member: index, run, link, alive: true };
+        let us = End { member: index, link, alive: true };
         let ends = [us, End { alive: false, ..us }];
-        let (pipes, until) = (Default::default(), self.now);
-        let conn = Conn { ends, pipes, channel, addresses, up: false, until };
+        let conn = Conn { ends, pipes: Default::default(), channel, addresses, up: false };
+        let run = self.nodes[index].host.run;
         let id = (index as u64) << 48 | u64::from(run) << 32 | link.0;
         self.conns.insert(id, Arc::new(conn));
         self.node(index).conns.insert(link, (id, 0));
@@ -279,12 +279,11 @@ where
         let nth = &mut node.accepted[from.member];
         let link = LinkId::accepted((from.member as u64) << 32 | *nth);
         *nth += 1;
-        let run = node.host.run;
         node.conns.insert(link, (id, 1));
         node.peers.insert(link, from.member);
         node.host.links.insert(link, Link::new(channel));
         let conn = self.conn(id);
-        conn.ends[1] = End { member: to, run, link, alive: true };
+        conn.ends[1] = End { member: to, link, alive: true };
         (conn.up, conn.channel) = (true, channel);
         self.node(from.member).peers.insert(from.link, to);
         for (member, link) in [(to, link), (from.member, from.link)] {
@@ -301,9 +300,9 @@ where
         if !conn.up || !conn.ends[1 - side].alive {
             return;
         }
-        let queue = &mut conn.pipes[side].queue;
-        if !matches!(queue.back(), Some((_, Packet::End(_)))) {
-            queue.push_back((Time::ZERO, packet));
+        let queue = &mut conn.pipes[side];
+        if !matches!(queue.back(), Some(Packet::End(_))) {
+            queue.push_back(packet);
         }
     }
 
@@ -318,7 +317,7 @@ where
     fn leave(&mut self, id: u64, side: usize, why: &'static str) {
         let conn = self.conn(id);
         conn.ends[side].alive = false;
-        conn.pipes[1 - side].queue.clear();
+        conn.pipes[1 - side].clear();
         self.push(id, side, Packet::End(why));
         self.forget(id);
     }
@@ -331,7 +330,7 @@ where
 
     fn deliver(&mut self, subject: &S, id: u64, side: usize) -> Step {
         let conn = self.conn(id);
-        let (_, packet) = conn.pipes[side].queue.pop_front().expect("something is there");
+        let packet = conn.pipes[side].pop_front().expect("something is there");
         let End { member, link, .. } = conn.ends[1 - side];
         match packet {
             Packet::Bytes(bytes) => self.with(subject, member, |host, now, scene| {
@@ -340,10 +339,10 @@ where
             Packet::End(why) => {
                 let conn = self.conn(id);
                 conn.ends[1 - side].alive = false;
-                conn.pipes.iter_mut().for_each(|pipe| pipe.queue.clear());
+                conn.pipes.iter_mut().for_each(VecDeque::clear);
                 if conn.ends[side].alive {
                     // It is broken: the other side hears the same.
-                    conn.pipes[1 - side].queue.push_back((Time::ZERO, Packet::End(RESET)));
+                    conn.pipes[1 - side].push_back(Packet::End(RESET));
                 }
                 self.forget(id);
                 let node = self.node(member);
@@ -415,15 +414,5 @@ impl<S: Subject> Small<S> {
             all.any(|address| host(address) == called)
         };
         !self.nodes.iter().any(runs)
-    }
-}
-
-impl Conn {
-    /// Whether its end is on its way.
-    pub(super) fn is_broken(&self) -> bool {
-        let ends = |pipe: &crate::engines::net::Pipe| {
-            matches!(pipe.queue.back(), Some((_, Packet::End(_))))
-        };
-        self.pipes.iter().any(ends) || self.ends.iter().any(|end| !end.alive)
     }
 }

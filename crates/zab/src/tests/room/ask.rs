@@ -171,6 +171,12 @@ impl Room {
         self.disks.entry(id).or_default().purge(Zxid(upto));
     }
 
+    /// Takes a snapshot of all that is durable: a start finds that, and replays nothing.
+    pub(in crate::tests) fn take_snapshot(&mut self, id: u64) {
+        let disk = self.disks.entry(id).or_default();
+        disk.snapshot = disk.last();
+    }
+
     /// Gives a member that does not run a disk: epochs, and entries.
     pub(in crate::tests) fn give(&mut self, id: u64, epochs: (i64, i64), entries: &[(i64, &str)]) {
         assert!(!self.runs(id), "it has a disk");

@@ -15,6 +15,8 @@ pub(super) struct Disk {
     pub(super) entries: Vec<(Zxid, Item)>,
     /// Where the durable snapshot is: what is before it is not in the log.
     pub(super) base: Zxid,
+    /// The newest snapshot: what is up to it is not replayed, though the log may have it.
+    pub(super) snapshot: Zxid,
     pub(super) registers: BTreeMap<&'static str, i64>,
     texts: BTreeMap<&'static str, String>,
 }
@@ -126,7 +128,7 @@ impl Disk {
             accepted_epoch: self.register(ACCEPTED_EPOCH),
             current_epoch: self.register(CURRENT_EPOCH),
             last: self.last(),
-            recent: self.recent(),
+            recent: self.recent().into_iter().filter(|(at, _)| *at > self.snapshot).collect(),
             is_lost: false,
         }
     }

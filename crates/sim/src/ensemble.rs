@@ -1,0 +1,162 @@
+//! What a seed draws for members among others, and what follows from it for each of them.
+
+use crate::chance::log_uniform;
+use crate::engines::{Setup, draw_limits, membership};
+use crate::net::Manners;
+use crate::options::{Fault, Options};
+use crate::strikes::{self, Strike};
+use base::{NodeId, Rng};
+use node::{EngineConfig, RecentLimits};
+use std::time::Duration;
+use wire::quorum::Membership;
+use zab::Limits;
+
+/// An ensemble's parameters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ensemble {
+    /// Who is in it.
+    pub setup: Setup,
+    /// The engine's times and sizes.
+    pub limits: Limits,
+    /// The faults, by time.
+    pub strikes: Vec<Strike<Fault>>,
+    /// Mean time on a link between members.
+    pub latency: Duration,
+    /// How often a stream is cut between two reads, in percent.
+    pub cuts: u64,
+    /// Bytes of a piece of a state that is sent.
+    pub piece: usize,
+    /// Whether only a quorum is healed at the end, and the others stay as they are.
+    pub core_only: bool,
+    /// The configuration as all members show it.
+    pub configuration: String,
+}
+
+impl Ensemble {
+    /// Three to five voters, sometimes observers.
+    fn draw(rng: &mut Rng) -> (Ensemble, Duration) {
+        let voters = *rng.pick(&[3, 3, 3, 4, 5, 5]);
+        let observers = *rng.pick(&[0, 0, 0, 1, 2]);
+        let nodes = |from: u64, count: u64| (from..from + count).map(NodeId).collect();
+        let setup = Setup {
+            voters: nodes(1, voters),
+            observers: nodes(voters + 1, observers),
+            groups: Vec::new(),
+        };
+        let tick = Duration::from_millis(*rng.pick(&[40, 100, 100, 400]));
+        let limits = draw_limits(tick, rng);
+        let unit = limits.sync_time().as_nanos() as u64;
+        let duration = unit * rng.between(8, 25);
+        let ensemble = Ensemble {
+            configuration: membership(&setup).to_string(),
+            setup,
+            limits,
+            strikes: strikes::draw(rng, &Fault::AMONG_OTHERS, unit, duration),
+            latency: Duration::from_nanos(log_uniform(rng, 20_000, unit / 40)),
+            cuts: *rng.pick(&[0, 5, 50]),
+            piece: *rng.pick(&[1, 200, 5000]),
+            core_only: rng.percent(30),
+        };
+        (ensemble, Duration::from_nanos(duration))
+    }
+
+    fn membership(&self) -> Membership {
+        membership(&self.setup)
+    }
+}
+
+impl Options {
+    /// The faults that are planned.
+    pub(crate) fn strikes(&self) -> &[Strike<Fault>] {
+        self.ensemble.as_ref().map_or(&[], |ensemble| &ensemble.strikes)
+    }
+
+    /// The same with only these of its planned faults.
+    pub(crate) fn with_strikes(&self, kept: &[usize]) -> Options {
+        let mut options = self.clone();
+        if let Some(ensemble) = &mut options.ensemble {
+            let all = std::mem::take(&mut ensemble.strikes);
+            ensemble.strikes = kept.iter().filter_map(|at| all.get(*at).copied()).collect();
+        }
+        options
+    }
+
+    /// What the seed says for an ensemble.
+    #[must_use]
+    pub fn draw_ensemble(rng: &mut Rng) -> Options {
+        let (ensemble, duration) = Ensemble::draw(rng);
+        let alone = Options::draw(rng);
+        let unit = ensemble.limits.sync_time().as_nanos() as u64;
+        Options {
+            faults: Vec::new(),
+            duration,
+            clients: rng.between(2, 6) as u32,
+            think: Duration::from_nanos(log_uniform(rng, unit / 50, unit / 4)),
+            window: log_uniform(rng, 1, 8) as u32,
+            tick: ensemble.limits.tick,
+            ensemble: Some(ensemble),
+            ..alone
+        }
+    }
+
+    /// A member's service.
+    pub(crate) fn keeper(&self, node: NodeId) -> keeper::Config {
+        let mut config = keeper::Config::standalone();
+        config.tick = self.tick;
+        config.session_timeout_min = self.tick * 2;
+        config.session_timeout_max = self.tick * 20;
+        config.owners.extended_types = self.ttl_nodes;
+        config.reaper.interval = self.tick * 3;
+        if self.ensemble.is_some() {
+            config.alone = false;
+            config.server_id = node.0 as u8;
+        }
+        config
+    }
+
+    /// A member's engine.
+    pub(crate) fn engine(&self, node: NodeId) -> EngineConfig {
+        let Some(ensemble) = &self.ensemble else { return EngineConfig::Solo };
+        EngineConfig::Zab(Box::new(zab::Config {
+            me: node,
+            committed: ensemble.membership(),
+            observer_port: None,
+            last_seen: None,
+            reconfig: false,
+            multi_address: false,
+            listen_on_all: false,
+            limits: ensemble.limits,
+        }))
+    }
+
+    /// The configuration that all members show; none of a server alone.
+    pub(crate) fn configuration(&self) -> Option<&str> {
+        self.ensemble.as_ref().map(|ensemble| &*ensemble.configuration)
+    }
+
+    /// What a member keeps of its log for others.
+    pub(crate) fn recent(&self) -> RecentLimits {
+        match &self.ensemble {
+            None => RecentLimits::NONE,
+            Some(Ensemble { limits, .. }) => {
+                RecentLimits { entries: limits.recent_entries, bytes: limits.recent_bytes }
+            }
+        }
+    }
+
+    /// How the net is.
+    pub(crate) fn manners(&self) -> Manners {
+        let (latency, patience, cuts) = match &self.ensemble {
+            None => (Duration::ZERO, Duration::ZERO, 0),
+            Some(ensemble) => (ensemble.latency, ensemble.limits.sync_time(), ensemble.cuts),
+        };
+        Manners { latency, patience, cuts }
+    }
+
+    /// In how much time everyone must be served when all is mended.
+    pub(crate) fn settles_within(&self) -> Duration {
+        let alone = Duration::from_secs(60);
+        let members = self.ensemble.as_ref();
+        members.map_or(alone, |ensemble| crate::engines::settles_within(&ensemble.limits) + alone)
+    }
+}

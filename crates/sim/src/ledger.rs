@@ -1,0 +1,240 @@
+//! The order as the world knows it: what any member has logged, and what of it is decided.
+//!
+//! A place names one transaction with one predecessor, whoever logs it. What a member has applied
+//! while it serves is decided: every other one that serves must have a beginning of that, and who
+//! leads all of it. At one place all have the same digest.
+
+use crate::hash::hash_bytes;
+use crate::observe;
+use base::Zxid;
+use check::{Commit, Violation, Work};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A logged transaction.
+#[derive(Clone, Debug)]
+struct Entry {
+    before: i64,
+    record: u64,
+    commit: Commit,
+}
+
+/// All of them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Ledger {
+    entries: BTreeMap<i64, Entry>,
+    /// Where leaders began that were established, and the last entry before.
+    epochs: BTreeMap<i64, i64>,
+    /// The places that are decided, and the last of them.
+    order: BTreeSet<i64>,
+    decided: i64,
+    digests: BTreeMap<i64, u64>,
+    /// Where each session began.
+    opened: BTreeMap<i64, i64>,
+}
+
+impl Ledger {
+    /// The last place that anybody who served had applied.
+    pub(crate) fn decided(&self) -> i64 {
+        self.decided
+    }
+
+    /// How many leaders were established.
+    pub(crate) fn epochs(&self) -> usize {
+        self.epochs.len()
+    }
+
+    /// Takes what a member logs behind `tip`; gives the transaction if it is new.
+    pub(crate) fn append(
+        &mut self,
+        tip: i64,
+        at: Zxid,
+        record: &[u8],
+    ) -> Result<Option<&Commit>, Violation> {
+        let hash = hash_bytes(record);
+        if let Some(known) = self.entries.get(&at.0) {
+            if (known.before, known.record) == (tip, hash) {
+                return Ok(None);
+            }
+            let what = format!(
+                "{at} behind {tip:#x} is another transaction than {at} behind {:#x}: {:x?}, {:x?}",
+                known.before,
+                observe::commit(at, record),
+                known.commit
+            );
+            return Err(Violation::new("order.places", what));
+        }
+        if at.0 <= tip {
+            return Err(Violation::new("order.back", format!("{at} was logged behind {tip:#x}")));
+        }
+        let commit = observe::commit(at, record)?;
+        if matches!(commit.work, Work::Open { .. }) {
+            self.opened.insert(commit.session, at.0);
+        }
+        let entry = Entry { before: tip, record: hash, commit };
+        Ok(Some(&self.entries.entry(at.0).or_insert(entry).commit))
+    }
+
+    /// Where the session began.
+    pub(crate) fn opened(&self, session: i64) -> Option<i64> {
+        self.opened.get(&session).copied()
+    }
+
+    /// The last entry up to a place at which a leader may have begun.
+    pub(crate) fn entry_at(&self, place: i64) -> i64 {
+        self.epochs.get(&place).copied().unwrap_or(place)
+    }
+
+    /// Whether `place` is `tip` or comes before it.
+    pub(crate) fn leads_to(&self, place: i64, tip: i64) -> bool {
+        self.back_to(place, tip) == place
+    }
+
+    /// The last entry of the history that ends with `tip` that is not after `place`.
+    pub(crate) fn back_to(&self, place: i64, tip: i64) -> i64 {
+        let mut at = tip;
+        while at > place
+            && let Some(entry) = self.entries.get(&at)
+        {
+            at = entry.before;
+        }
+        at
+    }
+
+    /// A leader whose log ends with `tip` is established, and has begun at this place.
+    pub(crate) fn begin_epoch(&mut self, place: i64, tip: i64) -> Result<(), Violation> {
+        let last = self.back_to(place, tip);
+        if !self.leads_to(self.decided, last) {
+            let what =
+                format!("who leads from {place:#x} on has {last:#x}, not {:#x}", self.decided);
+            return Err(Violation::new("order.lost", what));
+        }
+        self.epochs.insert(place, last);
+        self.decide(last)
+    }
+
+    /// Whether a leader has begun at this place.
+    pub(crate) fn is_begun(&self, place: i64) -> bool {
+        self.epochs.contains_key(&place)
+    }
+
+    /// Somebody who serves has applied all up to this entry.
+    pub(crate) fn decide(&mut self, last: i64) -> Result<(), Violation> {
+        if last <= self.decided {
+            if last != 0 && !self.order.contains(&last) {
+                let what = format!("{last:#x} is applied, it is not in the order");
+                return Err(Violation::new("order.agreement", what));
+            }
+            return Ok(());
+        }
+        let mut at = last;
+        let mut places = Vec::new();
+        while at > self.decided {
+            places.push(at);
+            let Some(entry) = self.entries.get(&at) else {
+                let what = format!("{at:#x} is applied, nobody has logged it");
+                return Err(Violation::new("order.unlogged", what));
+            };
+            at = entry.before;
+        }
+        if at != self.decided {
+            let what = format!("{last:#x} is applied without {:#x}", self.decided);
+            return Err(Violation::new("order.agreement", what));
+        }
+        self.order.extend(places);
+        self.decided = last;
+        Ok(())
+    }
+
+    /// A tree that holds all up to this place has that digest.
+    pub(crate) fn digest(&mut self, place: i64, digest: u64) -> Result<(), Violation> {
+        let known = *self.digests.entry(place).or_insert(digest);
+        if known == digest {
+            return Ok(());
+        }
+        let what = format!("at {place:#x} one tree has {digest:#x}, another {known:#x}");
+        Err(Violation::new("digest.agreement", what))
+    }
+
+    /// A server alone came back with this place as its last: what was logged after is gone, and
+    /// its places are free.
+    pub(crate) fn forget_after(&mut self, last: i64) {
+        self.entries.retain(|place, _| *place <= last);
+        self.digests.retain(|place, _| *place <= last);
+    }
+
+    /// What is decided, with the places where leaders began.
+    pub(crate) fn commits(&self) -> Vec<Commit> {
+        let began = |place: &i64| {
+            let work = Work::Lead;
+            (*place, Commit { zxid: *place, session: 0, xid: 0, time: 0, work })
+        };
+        let mut all: BTreeMap<i64, Commit> = self.epochs.keys().map(began).collect();
+        let decided = self.order.iter().filter_map(|place| {
+            self.entries.get(place).map(|entry| (*place, entry.commit.clone()))
+        });
+        all.extend(decided);
+        all.into_values().collect()
+    }
+
+    /// Whether a tree of this place can be held against the order.
+    pub(crate) fn is_known(&self, place: i64) -> bool {
+        place == 0 || self.order.contains(&place) || self.epochs.contains_key(&place)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Ledger;
+    use base::Zxid;
+
+    /// The record of a new session.
+    fn record(zxid: i64, session: i64) -> Vec<u8> {
+        let mut out = Vec::new();
+        let header = jute::Writer::new(&mut out);
+        header.long(session).int(0).long(zxid).long(7).int(-10).int(4000);
+        out
+    }
+
+    fn ledger(entries: &[(i64, i64)]) -> Ledger {
+        let mut ledger = Ledger::default();
+        for (before, at) in entries {
+            ledger.append(*before, Zxid(*at), &record(*at, *at)).unwrap();
+        }
+        ledger
+    }
+
+    fn rule<T: std::fmt::Debug>(result: Result<T, check::Violation>) -> &'static str {
+        result.unwrap_err().rule
+    }
+
+    #[test]
+    fn a_place_names_one_transaction_with_one_predecessor() {
+        let mut ledger = ledger(&[(0, 1), (1, 2)]);
+        assert!(ledger.append(1, Zxid(2), &record(2, 2)).unwrap().is_none());
+        assert_eq!(rule(ledger.append(1, Zxid(2), &record(2, 3))), "order.places");
+        assert_eq!(rule(ledger.append(0, Zxid(2), &record(2, 2))), "order.places");
+        assert_eq!(rule(ledger.append(4, Zxid(3), &record(3, 3))), "order.back");
+    }
+
+    #[test]
+    fn what_is_applied_is_one_order_and_who_leads_has_all_of_it() {
+        let second = 2 << 32;
+        let mut ledger = ledger(&[(0, 1), (1, 2), (1, second + 1)]);
+        ledger.decide(2).unwrap();
+        ledger.decide(1).unwrap();
+        assert_eq!(rule(ledger.clone().decide(second + 1)), "order.agreement");
+        assert_eq!(rule(ledger.begin_epoch(second, second + 1)), "order.lost");
+        assert_eq!(rule(ledger.decide(3)), "order.unlogged");
+        assert_eq!(ledger.decided(), 2);
+        ledger.begin_epoch(3 << 32, 2).unwrap();
+        assert_eq!(ledger.commits().len(), 3);
+    }
+
+    #[test]
+    fn digests_agree_at_each_place() {
+        let mut ledger = Ledger::default();
+        ledger.digest(1, 7).unwrap();
+        ledger.digest(1, 7).unwrap();
+        assert_eq!(rule(ledger.digest(1, 8)), "digest.agreement");
+    }
+}

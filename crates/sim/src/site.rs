@@ -1,0 +1,151 @@
+//! A machine of the world: its disk and its clocks, and the member that may run on it.
+
+use crate::clock::Clock;
+use crate::ledger::Ledger;
+use crate::power::PoweredDisk;
+use crate::server::Host;
+use base::{NodeId, Time};
+use node::Output;
+use std::sync::Arc;
+use storage::Dirs;
+use storage::simulated::MetadataMode;
+
+pub(crate) struct Site {
+    pub(crate) node: NodeId,
+    pub(crate) disk: PoweredDisk,
+    pub(crate) dirs: Dirs,
+    pub(crate) clock: Clock,
+    pub(crate) wall_offset: i64,
+    pub(crate) keeper_config: Arc<keeper::Config>,
+    pub(crate) host: Option<Host>,
+    /// Which start of the member this is.
+    pub(crate) start: u64,
+    /// The end of its log, and of what it was told to be durable of it. The world's account: a
+    /// start must find no less than the second and no more than the first.
+    pub(crate) tip: i64,
+    pub(crate) durable: i64,
+    /// A state that replaces all of that, while it is on its way to the disk.
+    pub(crate) installing: Option<i64>,
+    /// The epoch that it wrote last, and the end of the log that had to be durable before.
+    pub(crate) epoch: (i64, i64),
+    pub(crate) paused_until: Time,
+    pub(crate) slow_sync_until: Time,
+    /// When the member last could not do its work in time.
+    pub(crate) stalled_at: Time,
+    pub(crate) flipped: bool,
+    /// Crashes the member when that many boundaries are passed.
+    pub(crate) boundary: Option<u64>,
+    pub(crate) recovery_fuse: Option<u64>,
+    /// It stays as it is: nothing is mended any more.
+    pub(crate) frozen: bool,
+}
+
+impl Site {
+    pub(crate) fn new(node: NodeId, mode: MetadataMode, keeper: keeper::Config) -> Site {
+        Site {
+            node,
+            disk: PoweredDisk::new(mode),
+            dirs: Dirs::single("/data"),
+            clock: Clock::default(),
+            wall_offset: 1_700_000_000_000,
+            keeper_config: Arc::new(keeper),
+            host: None,
+            start: 0,
+            tip: 0,
+            durable: 0,
+            installing: None,
+            epoch: (0, 0),
+            paused_until: Time::ZERO,
+            slow_sync_until: Time::ZERO,
+            stalled_at: Time::ZERO,
+            flipped: false,
+            boundary: None,
+            recovery_fuse: None,
+            frozen: false,
+        }
+    }
+
+    /// Whether clients are served here now; a server alone goes on with reads when its disk fails.
+    pub(crate) fn serves(&self) -> bool {
+        let alone = self.keeper_config.alone;
+        self.host.as_ref().is_some_and(|host| alone || host.member.keeper().is_serving())
+    }
+
+    /// From now on the disk may be as this leaves it.
+    #[allow(clippy::wildcard_enum_match_arm)] // what takes nothing back changes nothing
+    pub(crate) fn begins(&mut self, ledger: &Ledger, output: &Output) {
+        match output {
+            Output::Truncate { to, .. } => {
+                self.durable = self.durable.min(ledger.entry_at(to.0));
+                self.epoch.1 = self.epoch.1.min(self.durable);
+            }
+            Output::BeginInstall { at } => {
+                (self.durable, self.epoch.1) = (0, 0);
+                self.installing = Some(ledger.entry_at(at.0));
+            }
+            Output::Register { name: "currentEpoch", value, .. } if *value > self.epoch.0 => {
+                self.epoch = (*value, self.tip);
+            }
+            _ => {}
+        }
+    }
+
+    /// The disk is as this leaves it.
+    pub(crate) fn has_done(&mut self, ledger: &Ledger, done: Done) {
+        match done {
+            Done::Truncated(to) => self.tip = ledger.back_to(ledger.entry_at(to), self.tip),
+            Done::Installed(at) => {
+                self.tip = ledger.entry_at(at);
+                self.installing = None;
+            }
+            Done::Settled => {}
+            Done::Nothing => return,
+        }
+        self.durable = self.tip;
+    }
+
+    /// Whether a start may find this as the end of the log.
+    pub(crate) fn may_find(&self, ledger: &Ledger, last: i64) -> Result<(), String> {
+        let last = ledger.entry_at(last);
+        if self.installing == Some(last) {
+            return Ok(());
+        }
+        let leads = last <= 0 || ledger.leads_to(last, self.tip);
+        if leads && last.max(0) >= self.durable {
+            return Ok(());
+        }
+        Err(format!(
+            "member {} has found {last:#x}, {:#x} was durable of {:#x}",
+            self.node.0, self.durable, self.tip
+        ))
+    }
+
+    /// Whether it is the one that proposes.
+    pub(crate) fn leads(&self) -> bool {
+        self.host.as_ref().is_some_and(|host| host.member.keeper().is_primary())
+    }
+}
+
+/// What is certain once the journal has performed an output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Done {
+    Nothing,
+    /// All that was logged is durable.
+    Settled,
+    /// What comes after this place is gone.
+    Truncated(i64),
+    /// All is replaced by a state of this place.
+    Installed(i64),
+}
+
+impl Done {
+    #[allow(clippy::wildcard_enum_match_arm)] // the rest waits for a sync, or is not the journal's
+    pub(crate) fn of(output: &Output) -> Done {
+        match output {
+            Output::Truncate { to, .. } => Done::Truncated(to.0),
+            Output::Install { at } => Done::Installed(at.0),
+            Output::Register { .. } | Output::Text { .. } => Done::Settled,
+            _ => Done::Nothing,
+        }
+    }
+}
