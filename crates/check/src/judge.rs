@@ -4,7 +4,7 @@
 //! place of the order a lane must show, in this sequence: the events that its watches are due,
 //! the reply to its own write if the place is that write's, then the reads that ran there.
 
-use crate::errors::{SESSION_EXPIRED, SESSION_MOVED, SYSTEM_ERROR};
+use crate::errors::{SESSION_EXPIRED, SESSION_MOVED, SYSTEM_ERROR, UNIMPLEMENTED};
 use crate::model::{Change, Model, ModelConfig, permits, split};
 use crate::reads::Reader;
 use crate::record::{
@@ -217,8 +217,14 @@ impl<'a> Judge<'a> {
         if err == SESSION_MOVED && self.has_moved(session, lane) {
             return Ok((lane, index, Err(err)));
         }
-        // One that comes when its session is over does nothing any more.
-        let is_late = err == SESSION_EXPIRED;
+        // One that comes when its session is over does nothing any more. From where a session was
+        // before only its end counts, whenever it comes, and what looks at no session.
+        let is_blind = match op {
+            Op::Close => true,
+            Op::Multi(parts) => parts.is_empty(),
+            _ => err == UNIMPLEMENTED,
+        };
+        let is_late = err == SESSION_EXPIRED || is_blind && self.has_moved(session, lane);
         let before = if is_late { None } else { self.done.insert(session, xid) };
         if before.is_some_and(|before| before >= xid) {
             let what = format!("{zxid:#x}: {xid} of {session:#x} comes after {before:?}");

@@ -100,12 +100,13 @@ impl Ledger {
         at
     }
 
-    /// A leader whose log ends with `tip` is established, and has begun at this place.
+    /// A leader whose log ends with `tip` is established, and has begun at this place. What later
+    /// leaders have decided already, one that was slow to begin need not have: it decides nothing
+    /// any more.
     pub(crate) fn begin_epoch(&mut self, place: i64, tip: i64) -> Result<(), Violation> {
-        let last = self.back_to(place, tip);
-        if !self.leads_to(self.decided, last) {
-            let what =
-                format!("who leads from {place:#x} on has {last:#x}, not {:#x}", self.decided);
+        let (last, due) = (self.back_to(place, tip), self.back_to(place, self.decided));
+        if !self.leads_to(due, last) {
+            let what = format!("who leads from {place:#x} on has {last:#x}, not {due:#x}");
             return Err(Violation::new("order.lost", what));
         }
         self.epochs.insert(place, last);

@@ -132,7 +132,7 @@ impl World {
         } else {
             self.ledger.forget_after(last);
         }
-        (site.tip, site.durable, site.installing) = (last, last, None);
+        (site.tip, site.durable, site.uncut, site.installing) = (last, last, None, None);
         Ok(())
     }
 

@@ -190,7 +190,10 @@ impl World {
                 self.reached.reloads += 1;
                 let tree = tree::Config { digest: true, owners: site.keeper_config.owners };
                 match node::reload(&site.disk, &site.dirs, options, tree, at, recent) {
-                    Ok((tree, recent)) => Input::Reloaded { tree: Box::new(tree), recent },
+                    Ok((tree, recent)) => {
+                        site.uncut = None;
+                        Input::Reloaded { tree: Box::new(tree), recent }
+                    }
                     Err(error) => Input::ReloadFailed { reason: error.to_string() },
                 }
             }

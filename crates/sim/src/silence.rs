@@ -34,9 +34,18 @@ impl World {
     /// well, nobody loses a session that is in use: what its client says is with who leads after a
     /// heartbeat, which is less than two ticks.
     fn check_peace(&self, session: i64) -> Step {
+        let is_served = |id: u32| {
+            let Some(link) = self.links.get(&id).filter(|link| link.server_up) else {
+                return false;
+            };
+            let site = &self.sites[link.member];
+            site.serves() && !site.frozen
+        };
         let in_use = |client: &crate::client::Client| {
-            let is_open = client.session == session && matches!(client.phase, Phase::Open(_));
-            is_open && self.now.since(client.last_sent) + self.options.tick * 2 < client.timeout
+            let is_open = matches!(client.phase, Phase::Open(link) if is_served(link));
+            client.session == session
+                && is_open
+                && self.now.since(client.last_sent) + self.options.tick * 2 < client.timeout
         };
         if self.is_settling() && self.clients.iter().any(in_use) {
             return Err(Violation::new("session.peace", format!("{session:#x} was ended")));

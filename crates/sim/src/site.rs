@@ -24,6 +24,9 @@ pub(crate) struct Site {
     /// start must find no less than the second and no more than the first.
     pub(crate) tip: i64,
     pub(crate) durable: i64,
+    /// The end of its log before the truncation under way. A log that does not lead to where it is to
+    /// be cut is left alone, which only the reading of it tells.
+    pub(crate) uncut: Option<i64>,
     /// A state that replaces all of that, while it is on its way to the disk.
     pub(crate) installing: Option<i64>,
     /// The epoch that it wrote last, and the end of the log that had to be durable before.
@@ -53,6 +56,7 @@ impl Site {
             start: 0,
             tip: 0,
             durable: 0,
+            uncut: None,
             installing: None,
             epoch: (0, 0),
             paused_until: Time::ZERO,
@@ -76,6 +80,7 @@ impl Site {
     pub(crate) fn begins(&mut self, ledger: &Ledger, output: &Output) {
         match output {
             Output::Truncate { to, .. } => {
+                self.uncut = Some(self.tip);
                 self.durable = self.durable.min(ledger.entry_at(to.0));
                 self.epoch.1 = self.epoch.1.min(self.durable);
             }
@@ -96,7 +101,7 @@ impl Site {
             Done::Truncated(to) => self.tip = ledger.back_to(ledger.entry_at(to), self.tip),
             Done::Installed(at) => {
                 self.tip = ledger.entry_at(at);
-                self.installing = None;
+                (self.installing, self.uncut) = (None, None);
             }
             Done::Settled => {}
             Done::Nothing => return,
@@ -110,7 +115,8 @@ impl Site {
         if self.installing == Some(last) {
             return Ok(());
         }
-        let leads = last <= 0 || ledger.leads_to(last, self.tip);
+        let is_end = |tip: i64| ledger.leads_to(last, tip);
+        let leads = last <= 0 || is_end(self.tip) || self.uncut.is_some_and(is_end);
         if leads && last.max(0) >= self.durable {
             return Ok(());
         }
