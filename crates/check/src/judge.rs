@@ -219,11 +219,9 @@ impl<'a> Judge<'a> {
         }
         // One that comes when its session is over does nothing any more. From where a session was
         // before only its end counts, whenever it comes, and what looks at no session.
-        let is_blind = match op {
-            Op::Close => true,
-            Op::Multi(parts) => parts.is_empty(),
-            _ => err == UNIMPLEMENTED,
-        };
+        let is_blind = *op == Op::Close
+            || err == UNIMPLEMENTED
+            || matches!(op, Op::Multi(parts) if parts.is_empty());
         let is_late = err == SESSION_EXPIRED || is_blind && self.has_moved(session, lane);
         let before = if is_late { None } else { self.done.insert(session, xid) };
         if before.is_some_and(|before| before >= xid) {

@@ -19,8 +19,10 @@ enum Company {
     None,
     /// Those that count instructions, on one core each.
     Counters,
-    /// Those that mostly wait, for servers to time out and to start.
-    Waiters,
+    /// Foreign clients and tools, which mostly start.
+    Clients,
+    /// kazoo's own suite, which mostly waits: for sessions to expire, and servers to come back.
+    Kazoo,
 }
 
 const STEPS: &[Step] = &[
@@ -61,7 +63,7 @@ const STEPS: &[Step] = &[
         company: Company::None,
     },
     Step {
-        name: "seeds",
+        name: "standalone",
         command: &[
             "cargo",
             "run",
@@ -70,14 +72,31 @@ const STEPS: &[Step] = &[
             "--package",
             "sim",
             "--",
+            "standalone",
             "--seeds",
-            "1000",
+            "400",
             "--quiet",
         ],
         company: Company::None,
     },
     Step {
-        name: "ensembles",
+        name: "members",
+        command: &[
+            "cargo",
+            "run",
+            "--profile",
+            "test",
+            "--package",
+            "sim",
+            "--",
+            "members",
+            "--seeds",
+            "1000",
+        ],
+        company: Company::None,
+    },
+    Step {
+        name: "engines",
         command: &[
             "cargo",
             "run",
@@ -92,22 +111,32 @@ const STEPS: &[Step] = &[
         ],
         company: Company::None,
     },
+    Step {
+        name: "explore",
+        command: &["cargo", "run", "--profile", "test", "--package", "sim", "--", "explore"],
+        company: Company::None,
+    },
     Step { name: "readers", command: &["cargo", "xtask", "readers"], company: Company::Counters },
     Step { name: "counts", command: &["cargo", "xtask", "counts"], company: Company::Counters },
     Step {
         name: "tours",
         command: &["interop/tours/serve", "{quorate} serve {cfg}"],
-        company: Company::Waiters,
+        company: Company::Clients,
     },
     Step {
         name: "toolkits",
         command: &["interop/toolkits", "{quorate}"],
-        company: Company::Waiters,
+        company: Company::Clients,
     },
     Step {
         name: "kazoo",
         command: &["interop/kazoo", "{quorate} serve {cfg}"],
-        company: Company::Waiters,
+        company: Company::Kazoo,
+    },
+    Step {
+        name: "kazoo-ensemble",
+        command: &["interop/kazoo", "--ensemble", "{quorate} serve {cfg}"],
+        company: Company::Kazoo,
     },
     Step {
         name: "bench",
