@@ -148,7 +148,11 @@ const STEPS: &[Step] = &[
         ],
         company: Company::None,
     },
-    Step { name: "mutants", command: &["cargo", "xtask", "mutants"], company: Company::None },
+    Step {
+        name: "mutants",
+        command: &["cargo", "xtask", "mutants", "--share"],
+        company: Company::None,
+    },
     Step {
         name: "docs",
         command: &["cargo", "doc", "--workspace", "--no-deps", "--document-private-items"],

@@ -20,13 +20,19 @@ struct Mutant {
     caught_by: String,
 }
 
-pub(crate) fn run(only: &[&str]) -> Result<()> {
+/// All mutants, those named, or with `--share` those of one change: all of the protocol between
+/// members, and of the others every third, which ones by the commit.
+pub(crate) fn run(words: &[&str]) -> Result<()> {
     let copy = copy_tree()?;
     let mut mutants = Vec::new();
     for list in tree::files(Path::new("crates"), "mutants.txt")? {
         mutants.extend(parse(&tree::text(&list)?).with_context(|| list.display().to_string())?);
     }
-    mutants.retain(|mutant| only.is_empty() || only.contains(&mutant.name.as_str()));
+    if words == ["--share"] {
+        mutants = share(mutants, commit()?);
+    } else {
+        mutants.retain(|mutant| words.is_empty() || words.contains(&mutant.name.as_str()));
+    }
     let mut survivors = Vec::new();
     for mutant in &mutants {
         let start = Instant::now();
@@ -45,6 +51,27 @@ pub(crate) fn run(only: &[&str]) -> Result<()> {
         bail!("not caught: {}", survivors.join(", "));
     }
     Ok(())
+}
+
+/// The mutants of one change.
+fn share(mutants: Vec<Mutant>, commit: u64) -> Vec<Mutant> {
+    let is_protocol = |mutant: &Mutant| {
+        mutant.file.starts_with("crates/zab/") || mutant.caught_by.contains("ensembles")
+    };
+    let (mut chosen, others): (Vec<_>, Vec<_>) = mutants.into_iter().partition(is_protocol);
+    let turn = usize::try_from(commit % SHARES).expect("few");
+    chosen.extend(others.into_iter().skip(turn).step_by(SHARES as usize));
+    chosen
+}
+
+/// Changes after which every mutant has had its turn.
+const SHARES: u64 = 3;
+
+/// The first digits of the commit's hash.
+fn commit() -> Result<u64> {
+    let output = Command::new("git").args(["rev-parse", "--short=8", "HEAD"]).output()?;
+    let digits = String::from_utf8(output.stdout)?;
+    u64::from_str_radix(digits.trim(), 16).with_context(|| format!("no commit: {digits:?}"))
 }
 
 /// Whether the command fails because of the mutant: it must build, and pass without it.
@@ -74,6 +101,7 @@ fn shell(copy: &Path, command: &str) -> Result<bool> {
         .args(["-c", &format!("timeout {SECONDS_MAX} {command}")])
         .current_dir(copy)
         .env("CARGO_TARGET_DIR", std::path::absolute(tree::target())?)
+        .env("CARGO_INCREMENTAL", "1")
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .status()?;
@@ -140,7 +168,7 @@ const FIELDS: [&str; 5] = ["name:", "file:", "old:", "new:", "caught by:"];
 
 #[cfg(test)]
 mod tests {
-    use super::{Mutant, parse};
+    use super::{Mutant, parse, share};
 
     #[test]
     fn blocks_are_read() {
@@ -155,5 +183,22 @@ mod tests {
         };
         assert_eq!(parse(text).unwrap(), [mutant]);
         assert!(parse("name: x\nfile: y\n").is_err());
+    }
+
+    #[test]
+    fn every_mutant_has_its_turn_and_the_protocol_always() {
+        let mutant = |name: &str, file: &str| Mutant {
+            name: name.into(),
+            file: file.into(),
+            ..Mutant::default()
+        };
+        let all = || {
+            let others = ["a", "b", "c", "d"].map(|name| mutant(name, "crates/tree/x.rs"));
+            [mutant("zab", "crates/zab/x.rs")].into_iter().chain(others).collect()
+        };
+        let names = |commit| -> String {
+            share(all(), commit).into_iter().map(|mutant| mutant.name).collect()
+        };
+        assert_eq!([names(3), names(4), names(5)], ["zabad", "zabb", "zabc"]);
     }
 }
