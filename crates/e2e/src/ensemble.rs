@@ -9,12 +9,13 @@ use crate::network::Space;
 use crate::play::Client;
 use crate::program::{Hello, Request};
 use crate::servers::{Config, Kind};
+use crate::signals::{signal, wait_until_stopped};
 use anyhow::{Context, Result, bail, ensure};
 use std::fmt::Write;
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 use std::{process, thread};
@@ -211,6 +212,7 @@ impl Ensemble {
         match std::mem::replace(&mut self.members[n].process, Process::Down) {
             Process::Running(child) => {
                 signal(&child, "-STOP")?;
+                wait_until_stopped(&child)?;
                 self.members[n].process = Process::Paused(child);
                 Ok(())
             }
@@ -450,12 +452,6 @@ fn serves(address: SocketAddr) -> bool {
         let _ = client.exchange_to_end(&[Request::new(OpCode::CloseSession, Vec::new())]);
     }
     serves
-}
-
-fn signal(child: &Child, signal: &str) -> Result<()> {
-    let status = Command::new("kill").arg(signal).arg(child.id().to_string()).status()?;
-    ensure!(status.success(), "kill {signal}: {status}");
-    Ok(())
 }
 
 /// Ports for members: above those that the system gives to outgoing connections, because a member

@@ -27,4 +27,5 @@ pub mod recovery;
 pub mod registers;
 pub mod servers;
 pub mod shrink;
+mod signals;
 pub mod tree;
