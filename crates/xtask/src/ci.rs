@@ -25,6 +25,13 @@ enum Company {
     Kazoo,
 }
 
+/// The simulator, as the tests are built, with these words.
+macro_rules! sim {
+    ($($word:literal),*) => {
+        &["cargo", "run", "--profile", "test", "--package", "sim", "--", $($word),*]
+    };
+}
+
 const STEPS: &[Step] = &[
     Step { name: "fmt", command: &["cargo", "fmt", "--all", "--check"], company: Company::None },
     Step { name: "tidy", command: &["cargo", "xtask", "tidy"], company: Company::None },
@@ -64,58 +71,12 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "standalone",
-        command: &[
-            "cargo",
-            "run",
-            "--profile",
-            "test",
-            "--package",
-            "sim",
-            "--",
-            "standalone",
-            "--seeds",
-            "400",
-            "--quiet",
-        ],
+        command: sim!["standalone", "--seeds", "400", "--quiet"],
         company: Company::None,
     },
-    Step {
-        name: "members",
-        command: &[
-            "cargo",
-            "run",
-            "--profile",
-            "test",
-            "--package",
-            "sim",
-            "--",
-            "members",
-            "--seeds",
-            "1000",
-        ],
-        company: Company::None,
-    },
-    Step {
-        name: "engines",
-        command: &[
-            "cargo",
-            "run",
-            "--profile",
-            "test",
-            "--package",
-            "sim",
-            "--",
-            "engines",
-            "--seeds",
-            "1000",
-        ],
-        company: Company::None,
-    },
-    Step {
-        name: "explore",
-        command: &["cargo", "run", "--profile", "test", "--package", "sim", "--", "explore"],
-        company: Company::None,
-    },
+    Step { name: "members", command: sim!["members", "--seeds", "1000"], company: Company::None },
+    Step { name: "engines", command: sim!["engines", "--seeds", "1000"], company: Company::None },
+    Step { name: "explore", command: sim!["explore"], company: Company::None },
     Step { name: "readers", command: &["cargo", "xtask", "readers"], company: Company::Counters },
     Step { name: "counts", command: &["cargo", "xtask", "counts"], company: Company::Counters },
     Step {

@@ -1,11 +1,12 @@
 //! Discovery: a quorum agrees on an epoch that nobody had before.
 
-use super::peers::{Stage, link_of};
+use super::peers::{Stage, taken_over};
 use super::{Leading, Phase};
 use crate::core::{Core, EPOCH_MAX, NOT_INITIALISED, epoch_start, tell};
 use crate::ensemble::node;
 use base::{NodeId, Time, Zxid};
 use broadcast::{LinkId, Output};
+use std::time::Duration;
 use trace::Ensemble as Event;
 use wire::quorum::{
     LearnerInfo, PROTOCOL_VERSION, Packet, PacketKind, decode_epoch_ack, encode_leader_info,
@@ -59,14 +60,8 @@ impl Leading {
         now: Time,
         out: &mut Vec<Output>,
     ) -> Result<(), String> {
-        if who == core.me {
-            return Err(format!("another server has this one's id {}", who.0));
-        }
-        let Some(old) = link_of(&self.learners, who) else { return Ok(()) };
-        let heard = self.learners.get(&old).map_or(now, |learner| learner.heard);
-        if self.is_established() && now.since(heard) < core.limits.tick {
-            return Err(format!("server {} is here already, and alive", who.0));
-        }
+        let quiet = if self.is_established() { core.limits.tick } else { Duration::ZERO };
+        let Some(old) = taken_over(core, &self.learners, who, (now, quiet))? else { return Ok(()) };
         self.learners.remove(&old);
         out.push(Output::Close { link: old });
         Ok(())

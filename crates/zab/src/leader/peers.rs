@@ -1,9 +1,11 @@
 //! The learners of a leader, and the observers of a follower, each as far as it is.
 
+use crate::core::Core;
 use crate::inbound::Inbound;
 use base::{NodeId, Time, Zxid};
 use broadcast::LinkId;
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 /// One learner's link.
 #[derive(Clone, Debug, Hash)]
@@ -81,4 +83,23 @@ pub(crate) type Learners = BTreeMap<LinkId, Learner>;
 pub(crate) fn link_of(learners: &Learners, node: NodeId) -> Option<LinkId> {
     let named = |learner: &Learner| learner.stage > Stage::Nameless && learner.node == node;
     learners.iter().find(|(_, learner)| named(learner)).map(|(link, _)| *link)
+}
+
+/// The link whose place a member takes that comes again; an error if the id is this member's own, or
+/// that link was heard within the time.
+pub(crate) fn taken_over(
+    core: &Core,
+    learners: &Learners,
+    who: NodeId,
+    (now, within): (Time, Duration),
+) -> Result<Option<LinkId>, String> {
+    if who == core.me {
+        return Err(format!("another server has this one's id {}", who.0));
+    }
+    let Some(old) = link_of(learners, who) else { return Ok(None) };
+    let heard = learners.get(&old).map_or(now, |learner| learner.heard);
+    if now.since(heard) < within {
+        return Err(format!("server {} is here already, and alive", who.0));
+    }
+    Ok(Some(old))
 }

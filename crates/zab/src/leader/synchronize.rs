@@ -23,8 +23,7 @@ impl Leading {
         let plan = if core.limits.force_snapshot && !self.voids(core, p) {
             Plan::Snap
         } else {
-            let before = Some(core.history.before());
-            choose(p, before, core.history.entries().range(..decided).map(|entry| entry.at), last)
+            choose_in_memory(core, p, (last, decided))
         };
         if self.must_wait(core, p, plan) {
             return;
@@ -166,6 +165,12 @@ pub(crate) struct ForWhom {
     pub(crate) observes: bool,
     /// The epoch that it is to have.
     pub(crate) epoch: i64,
+}
+
+/// The choice with what is in memory alone.
+pub(crate) fn choose_in_memory(core: &Core, p: Zxid, (last, decided): (Zxid, usize)) -> Plan {
+    let places = core.history.entries().range(..decided).map(|entry| entry.at);
+    choose(p, Some(core.history.before()), places, last)
 }
 
 /// The choice with what the log holds, and as much of that as comes before the entries in memory.

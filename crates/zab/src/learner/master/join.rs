@@ -5,10 +5,10 @@ use crate::config::ReadLogLimit;
 use crate::core::{Core, epoch_start, tell};
 use crate::ensemble::node;
 use crate::leader::discovery::read_info;
-use crate::leader::peers::{Stage, link_of};
-use crate::leader::sync::{Plan, choose};
+use crate::leader::peers::{Stage, taken_over};
+use crate::leader::sync::Plan;
 use crate::leader::synchronize::{
-    ForWhom, choose_with_log, decided_by_quorum, method_of, put_difference,
+    ForWhom, choose_in_memory, choose_with_log, decided_by_quorum, method_of, put_difference,
 };
 use base::{Lsn, NodeId, Time, Zxid};
 use broadcast::{Item, LinkId, Output};
@@ -74,14 +74,8 @@ impl ObserverMaster {
         now: Time,
         out: &mut Vec<Output>,
     ) -> Result<(), String> {
-        if who == core.me {
-            return Err(format!("another server has this one's id {}", who.0));
-        }
-        let Some(old) = link_of(&self.observers, who) else { return Ok(()) };
-        let heard = self.observers.get(&old).map_or(now, |observer| observer.heard);
-        if now.since(heard) < core.limits.tick {
-            return Err(format!("server {} is here already, and alive", who.0));
-        }
+        let since = (now, core.limits.tick);
+        let Some(old) = taken_over(core, &self.observers, who, since)? else { return Ok(()) };
         self.close(old, "it has come again".to_owned(), out);
         Ok(())
     }
@@ -117,8 +111,7 @@ impl ObserverMaster {
         let plan = if core.limits.force_snapshot {
             Plan::Snap
         } else {
-            let places = core.history.entries().range(..decided).map(|entry| entry.at);
-            choose(p, Some(core.history.before()), places, last)
+            choose_in_memory(core, p, (last, decided))
         };
         if plan == Plan::ReadLog && core.limits.read_log == ReadLogLimit::Host {
             observer.stage = Stage::ReadingLog(p);
