@@ -2,8 +2,8 @@
 //!
 //! A `mutants.txt` beside a crate's sources lists them in blocks: `name:`, `file:`, the `old:`
 //! text, which must stand there exactly once, the `new:` text (`\n` in both is a new line), and `caught by:`, what
-//! nextest is to run and must see fail. The copy is built in the same target folder, for the sake of all that others
-//! wrote; what is ours is told apart there by the copy's path.
+//! nextest is to run and must see fail. The copy is built in a target folder of its own, so that only what a mutant
+//! touches is built again, and no mutant is ever taken for the tree itself: cargo does not tell them apart by their paths.
 
 use crate::tree;
 use anyhow::{Context, Result, bail};
@@ -100,7 +100,7 @@ fn shell(copy: &Path, command: &str) -> Result<bool> {
     let status = Command::new("sh")
         .args(["-c", &format!("timeout {SECONDS_MAX} {command}")])
         .current_dir(copy)
-        .env("CARGO_TARGET_DIR", std::path::absolute(tree::target())?)
+        .env("CARGO_TARGET_DIR", copy.with_file_name("build"))
         .env("CARGO_INCREMENTAL", "1")
         .stdout(Stdio::null())
         .stderr(Stdio::null())
