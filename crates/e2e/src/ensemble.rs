@@ -315,6 +315,15 @@ impl Ensemble {
         !matches!(self.members[n].process, Process::Down)
     }
 
+    /// A member's process, if it has one.
+    #[must_use]
+    pub fn pid(&self, n: usize) -> Option<u32> {
+        match &self.members[n].process {
+            Process::Down => None,
+            Process::Running(child) | Process::Paused(child) => Some(child.id()),
+        }
+    }
+
     /// Which server a member is.
     #[must_use]
     pub fn kind(&self, n: usize) -> &Kind {
