@@ -214,7 +214,7 @@ impl<'a> Judge<'a> {
         };
         let connection = &self.history.connections[lane];
         let op = &connection.requests[index].op;
-        if err == SESSION_MOVED && self.has_moved(session, lane) {
+        if err == SESSION_MOVED && self.has_moved(commit, lane) {
             return Ok((lane, index, Err(err)));
         }
         // One that comes when its session is over does nothing any more. From where a session was
@@ -222,7 +222,7 @@ impl<'a> Judge<'a> {
         let is_blind = *op == Op::Close
             || err == UNIMPLEMENTED
             || matches!(op, Op::Multi(parts) if parts.is_empty());
-        let is_late = err == SESSION_EXPIRED || is_blind && self.has_moved(session, lane);
+        let is_late = err == SESSION_EXPIRED || is_blind && self.has_moved(commit, lane);
         let before = if is_late { None } else { self.done.insert(session, xid) };
         if before.is_some_and(|before| before >= xid) {
             let what = format!("{zxid:#x}: {xid} of {session:#x} comes after {before:?}");
@@ -247,9 +247,12 @@ impl<'a> Judge<'a> {
         Ok((lane, index, outcome))
     }
 
-    /// Whether the session went on on another connection: then this one's writes may be refused.
-    fn has_moved(&self, session: i64, lane: usize) -> bool {
-        self.history.connections[lane + 1..].iter().any(|later| later.session == session)
+    /// Whether the session may have gone on on another connection when this was logged: then this
+    /// one's writes may be refused.
+    fn has_moved(&self, commit: &Commit, lane: usize) -> bool {
+        let moves =
+            |later: &Connection| later.session == commit.session && later.began < commit.zxid;
+        self.history.connections[lane + 1..].iter().any(moves)
     }
 
     /// Sequence numbers of a parent only rise.

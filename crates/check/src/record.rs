@@ -236,6 +236,8 @@ pub enum Fate {
 pub struct Connection {
     /// Its session.
     pub session: i64,
+    /// The last place of the order that anybody had logged when its client called.
+    pub began: i64,
     /// Scheme and id of what the client proved, before its first request.
     pub ids: Vec<(String, String)>,
     /// What was sent, in order.

@@ -93,7 +93,13 @@ impl Client {
     }
 
     /// The first bytes on a new link.
-    pub(crate) fn connect(&mut self, link: u32, now: Time, rng: &mut Rng, told: i64) -> Vec<u8> {
+    pub(crate) fn connect(
+        &mut self,
+        link: u32,
+        now: Time,
+        rng: &mut Rng,
+        (told, logged): (i64, i64),
+    ) -> Vec<u8> {
         self.phase = Phase::Connecting(link);
         (self.last_sent, self.last_heard) = (now, now);
         self.input.clear();
@@ -117,6 +123,7 @@ impl Client {
         }
         self.record = Some(Connection {
             session: self.session,
+            began: logged,
             ids,
             requests: Vec::new(),
             frames: Vec::new(),

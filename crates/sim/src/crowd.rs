@@ -95,7 +95,8 @@ impl World {
             link.to_server_at = now + Duration::from_micros(31);
         }
         let told = self.told.must_see(&self.clients[index], &Op::Ping);
-        let bytes = self.clients[index].connect(id, now, &mut self.rng, told);
+        let logged = self.ledger.logged();
+        let bytes = self.clients[index].connect(id, now, &mut self.rng, (told, logged));
         let alone = self.options.ensemble.is_none();
         if alone && self.sites[member].host.as_ref().is_some_and(|host| host.disk_failed) {
             self.clients[index].disk_failed();

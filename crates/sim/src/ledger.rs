@@ -38,6 +38,11 @@ impl Ledger {
         self.decided
     }
 
+    /// The last place that anybody has logged.
+    pub(crate) fn logged(&self) -> i64 {
+        self.entries.last_key_value().map_or(0, |(place, _)| *place)
+    }
+
     /// How many leaders were established.
     pub(crate) fn epochs(&self) -> usize {
         self.epochs.len()

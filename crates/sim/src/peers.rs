@@ -233,6 +233,7 @@ impl World {
             | Ensemble::Established { .. }
             | Ensemble::LearnerJoined { .. }
             | Ensemble::LearnerLost { .. }
+            | Ensemble::VoterChangedMind { .. }
             | Ensemble::SteppedDown { .. }
             | Ensemble::LeaderLost { .. }
             | Ensemble::LinkRefused { .. }

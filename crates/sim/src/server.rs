@@ -294,6 +294,7 @@ impl World {
     }
 
     fn wake_touched(&mut self, member: usize) -> Step {
+        let now = self.local(member);
         let Some(host) = &mut self.sites[member].host else { return Ok(()) };
         let touched = std::mem::take(&mut host.hall.0.borrow_mut().table.touched);
         for id in touched {
@@ -303,7 +304,7 @@ impl World {
                 && let Some(wire) = host.wires.get_mut(&id).filter(|wire| !wire.opened)
             {
                 wire.opened = true;
-                let (earliest, latest) = (connection.last_heard(), self.now);
+                let (earliest, latest) = (connection.last_heard(), now);
                 let contact = Contact { earliest, latest, timeout: connection.timeout() };
                 host.contacts.insert(connection.session().0, contact);
             }
@@ -383,12 +384,13 @@ impl World {
                 Err(Violation::new("digest", format!("mismatch at {zxid}")))
             }
             Output::Event(event) => {
+                let now = self.local(member);
                 if let Happened::SessionRenewed { session } = event
                     && let Some(host) = &mut self.sites[member].host
                     && let Some(contact) = host.contacts.get_mut(&session.0)
                 {
                     // Also if the connection that asked for it is gone by now.
-                    contact.latest = self.now;
+                    contact.latest = now;
                 }
                 self.happened(member, &event);
                 Ok(())

@@ -31,6 +31,10 @@ pub(crate) struct Site {
     pub(crate) installing: Option<i64>,
     /// The epoch that it wrote last, and the end of the log that had to be durable before.
     pub(crate) epoch: (i64, i64),
+    /// What its disk said of that when its member died: a start may set it right by the log.
+    pub(crate) stated: i64,
+    /// The epochs that its disk is known to hold: promised, and begun.
+    pub(crate) epochs: (i64, i64),
     pub(crate) paused_until: Time,
     pub(crate) slow_sync_until: Time,
     /// When the member last could not do its work in time.
@@ -59,6 +63,8 @@ impl Site {
             uncut: None,
             installing: None,
             epoch: (0, 0),
+            stated: 0,
+            epochs: (0, 0),
             paused_until: Time::ZERO,
             slow_sync_until: Time::ZERO,
             stalled_at: Time::ZERO,
@@ -88,8 +94,9 @@ impl Site {
                 (self.durable, self.epoch.1) = (0, 0);
                 self.installing = Some(ledger.entry_at(at.0));
             }
-            Output::Register { name: "currentEpoch", value, .. } if *value > self.epoch.0 => {
-                self.epoch = (*value, self.tip);
+            Output::Register { name: CURRENT_EPOCH, value, .. } if *value > self.epoch.0 => {
+                // What was to be cut is gone before the epoch is written.
+                (self.epoch, self.uncut) = ((*value, self.tip), None);
             }
             _ => {}
         }
@@ -103,6 +110,8 @@ impl Site {
                 self.tip = ledger.entry_at(at);
                 (self.installing, self.uncut) = (None, None);
             }
+            Done::Promised(epoch) => self.epochs.0 = epoch,
+            Done::Begun(epoch) => self.epochs.1 = epoch,
             Done::Settled => {}
             Done::Nothing => return,
         }
@@ -126,6 +135,32 @@ impl Site {
         ))
     }
 
+    /// The power goes, or the process: what the disk says of its epoch by now.
+    pub(crate) fn ends(&mut self) {
+        let path = self.dirs.snapshots().join(CURRENT_EPOCH);
+        let text = self.disk.inner().contents(&path).and_then(|text| String::from_utf8(text).ok());
+        self.stated = text.and_then(|text| text.parse().ok()).unwrap_or(0);
+    }
+
+    /// Whether a start may find these epochs with this end of the log: none that the disk held is
+    /// lost, and none is there without the history that was to be durable before it. An epoch that
+    /// a start takes from the log, for it was not written yet, needs no more than what it has: that
+    /// came in order behind the whole initial history.
+    pub(crate) fn may_have(&self, last: i64, (promised, begun): (i64, i64)) -> Result<(), String> {
+        let (node, (before, due)) = (self.node.0, self.epochs);
+        if promised < before || begun < due {
+            return Err(format!(
+                "member {node} has {promised} and {begun}, not {before} and {due}"
+            ));
+        }
+        let (epoch, tip) = self.epoch;
+        let is_written = self.stated == epoch || last >> 32 < epoch;
+        if begun == epoch && is_written && last < tip {
+            return Err(format!("member {node} has epoch {epoch} and {last:#x}, not {tip:#x}"));
+        }
+        Ok(())
+    }
+
     /// Whether it is the one that proposes.
     pub(crate) fn leads(&self) -> bool {
         self.host.as_ref().is_some_and(|host| host.member.keeper().is_primary())
@@ -138,6 +173,10 @@ pub(crate) enum Done {
     Nothing,
     /// All that was logged is durable.
     Settled,
+    /// So is this promise.
+    Promised(i64),
+    /// So is the beginning of this epoch.
+    Begun(i64),
     /// What comes after this place is gone.
     Truncated(i64),
     /// All is replaced by a state of this place.
@@ -150,8 +189,34 @@ impl Done {
         match output {
             Output::Truncate { to, .. } => Done::Truncated(to.0),
             Output::Install { at } => Done::Installed(at.0),
+            Output::Register { name: "acceptedEpoch", value, .. } => Done::Promised(*value),
+            Output::Register { name: CURRENT_EPOCH, value, .. } => Done::Begun(*value),
             Output::Register { .. } | Output::Text { .. } => Done::Settled,
             _ => Done::Nothing,
         }
+    }
+}
+
+/// The file of the epoch whose initial history a member has.
+const CURRENT_EPOCH: &str = "currentEpoch";
+
+#[cfg(test)]
+mod tests {
+    use super::Site;
+    use base::NodeId;
+    use storage::simulated::MetadataMode;
+
+    #[test]
+    fn no_epoch_is_lost_or_comes_before_its_history() {
+        let mut site = Site::new(NodeId(1), MetadataMode::Strict, keeper::Config::standalone());
+        (site.epochs, site.epoch) = ((3, 2), (3, 0x3_0000_000d));
+        assert!(site.may_have(0x3_0000_000d, (3, 3)).is_ok());
+        assert!(site.may_have(0x2_0000_0005, (3, 2)).is_ok(), "it was not written yet");
+        assert!(site.may_have(0x2_0000_0005, (2, 2)).is_err(), "a promise is lost");
+        assert!(site.may_have(0x2_0000_0005, (3, 1)).is_err(), "an epoch is lost");
+        assert!(site.may_have(0x2_0000_0005, (3, 3)).is_err(), "it has nothing of the epoch");
+        assert!(site.may_have(0x3_0000_0008, (3, 3)).is_ok(), "the start took it from the log");
+        site.stated = 3;
+        assert!(site.may_have(0x3_0000_0008, (3, 3)).is_err(), "it was written too early");
     }
 }

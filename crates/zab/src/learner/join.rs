@@ -289,7 +289,11 @@ impl Learning {
         self.stage = Stage::Active;
         core.setbacks = 0;
         core.elected.epoch = self.epoch;
-        if let Some(membership) = self.configuration.take() {
+        // One that the leader has only proposed takes effect with its decision. Deviation: the
+        // reference takes it at once, and tells others that it is in force.
+        let decided = core.history.last().max(epoch_start(self.epoch));
+        let membership = self.configuration.take();
+        if let Some(membership) = membership.filter(|next| next.version() <= decided.0) {
             core.activate(membership, out);
         }
         self.acknowledge_epoch(Lsn::ZERO, out);
