@@ -185,8 +185,8 @@ struct Broadcasting {
 
 fn broadcasting() -> Box<dyn Batch> {
     let mut ensemble = Ensemble::established();
-    let leaders = ensemble.members.iter().filter_map(|(id, m)| Some((*id, m.leads_from?)));
-    let (leader, mut at) = leaders.last().expect("one leads");
+    let mut leaders = ensemble.members.iter().filter_map(|(id, m)| Some((*id, m.leads_from?)));
+    let (leader, mut at) = leaders.next_back().expect("one leads");
     let mut round = || {
         let items = Item::from(DATA.repeat(ROUND)); // one buffer, as a primary's batch is
         let next = |number| {
