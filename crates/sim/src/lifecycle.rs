@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use storage::{RecoveryOptions, RestoreError, Restored, TxnLog};
 use tree::Tree;
+use wire::quorum::{Membership, Rules};
 
 /// What a start has found.
 pub(crate) struct Found {
@@ -108,7 +109,7 @@ impl World {
         let last = tree.last_zxid().0;
         self.account_for(member, last, durable.as_ref())?;
         if self.options.ensemble.is_none() {
-            self.trees.push(observe::tree(&tree, None)?);
+            self.trees.push(observe::tree(&tree)?);
         }
         self.begin(member, tree, restored.replayed > 0, durable)
     }
@@ -143,10 +144,12 @@ impl World {
         let contacts = self.contacts(member, &tree);
         let hall = Hall::new(tree);
         let site = &self.sites[member];
+        let kept = [zab::CONFIGURATION, zab::NEXT_CONFIGURATION]
+            .map(|name| Membership::parse(&site.kept(name)?, &Rules::DEFAULT).ok());
         let config = node::Config {
             keeper: Arc::clone(&site.keeper_config),
             checkpoint: CheckpointConfig { txns: self.options.snap_count, log_bytes: None },
-            engine: self.options.engine(site.node),
+            engine: self.options.engine(site.node, kept),
             tree: tree::Config { digest: true, owners: site.keeper_config.owners },
             field_size_max: site.keeper_config.field_size_max,
         };

@@ -29,6 +29,8 @@ pub(crate) struct Site {
     pub(crate) uncut: Option<i64>,
     /// A state that replaces all of that, while it is on its way to the disk.
     pub(crate) installing: Option<i64>,
+    /// What was durable before that.
+    replaced: i64,
     /// The epoch that it wrote last, and the end of the log that had to be durable before.
     pub(crate) epoch: (i64, i64),
     /// What its disk said of that when its member died: a start may set it right by the log.
@@ -62,6 +64,7 @@ impl Site {
             durable: 0,
             uncut: None,
             installing: None,
+            replaced: 0,
             epoch: (0, 0),
             stated: 0,
             epochs: (0, 0),
@@ -91,6 +94,7 @@ impl Site {
                 self.epoch.1 = self.epoch.1.min(self.durable);
             }
             Output::BeginInstall { at } => {
+                self.replaced = self.durable;
                 (self.durable, self.epoch.1) = (0, 0);
                 self.installing = Some(ledger.entry_at(at.0));
             }
@@ -133,6 +137,18 @@ impl Site {
             "member {} has found {last:#x}, {:#x} was durable of {:#x}",
             self.node.0, self.durable, self.tip
         ))
+    }
+
+    /// Whether its disk holds this entry for certain, or did before a state came in its place.
+    pub(crate) fn holds(&self, ledger: &Ledger, entry: i64) -> bool {
+        let end = if self.installing.is_some() { self.replaced } else { self.durable };
+        ledger.leads_to(entry, end)
+    }
+
+    /// A configuration that its disk has kept.
+    pub(crate) fn kept(&self, name: &str) -> Option<String> {
+        let text = self.disk.inner().contents(&self.dirs.data.join(name))?;
+        String::from_utf8(text).ok()
     }
 
     /// The power goes, or the process: what the disk says of its epoch by now.
