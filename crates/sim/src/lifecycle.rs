@@ -15,7 +15,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use storage::{RecoveryOptions, RestoreError, Restored, TxnLog};
 use tree::Tree;
-use wire::quorum::{Membership, Rules};
 
 /// What a start has found.
 pub(crate) struct Found {
@@ -144,8 +143,7 @@ impl World {
         let contacts = self.contacts(member, &tree);
         let hall = Hall::new(tree);
         let site = &self.sites[member];
-        let kept = [zab::CONFIGURATION, zab::NEXT_CONFIGURATION]
-            .map(|name| Membership::parse(&site.kept(name)?, &Rules::DEFAULT).ok());
+        let kept = site.configurations();
         let config = node::Config {
             keeper: Arc::clone(&site.keeper_config),
             checkpoint: CheckpointConfig { txns: self.options.snap_count, log_bytes: None },

@@ -9,6 +9,7 @@ use node::Output;
 use std::sync::Arc;
 use storage::Dirs;
 use storage::simulated::MetadataMode;
+use wire::quorum::{Membership, Rules};
 
 pub(crate) struct Site {
     pub(crate) node: NodeId,
@@ -149,6 +150,22 @@ impl Site {
     pub(crate) fn kept(&self, name: &str) -> Option<String> {
         let text = self.disk.inner().contents(&self.dirs.data.join(name))?;
         String::from_utf8(text).ok()
+    }
+
+    /// What a start finds of configurations: the one in force, and one that was seen. Without a
+    /// place in it a server is not started as it is: whoever runs it adds a line for it.
+    pub(crate) fn configurations(&self) -> [Option<Membership>; 2] {
+        let parse = |text: &str| Membership::parse(text, &Rules::DEFAULT).ok();
+        let kept = [zab::CONFIGURATION, zab::NEXT_CONFIGURATION];
+        let [committed, next] = kept.map(|name| parse(&self.kept(name)?));
+        let id = self.node.0;
+        match committed {
+            Some(others) if others.server(id.cast_signed()).is_none() => {
+                let own = format!("server.{id}=10.0.0.{id}:2888:3888:observer");
+                [parse(&format!("{own}\n{}", others.with_version(0))), None]
+            }
+            committed => [committed, next],
+        }
     }
 
     /// The power goes, or the process: what the disk says of its epoch by now.

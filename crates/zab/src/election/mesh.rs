@@ -27,8 +27,8 @@ pub(crate) struct Mesh {
     peers: BTreeMap<NodeId, Peer>,
     /// When the port is to be opened again.
     listen_at: Option<Time>,
-    /// Where it was to be opened, by which version of the configuration.
-    listens: Option<Addresses>,
+    /// Whether the configuration said where, and which version of it was looked at last.
+    listens: bool,
     version: i64,
 }
 
@@ -85,21 +85,16 @@ impl Mesh {
         self.listen_at = None;
         self.version = core.ensemble.committed.version();
         if let Some(addresses) = core.ensemble.election_addresses(core.me) {
-            self.listens = Some(addresses.clone());
+            self.listens = true;
             let addresses = core.listen_addresses(&addresses);
             out.push(Output::Listen { channel: ELECTION, addresses });
         }
     }
 
-    /// The port is where the configuration in force has it, also for who was outside when it
-    /// started. Who is outside now keeps the one it had.
+    /// Who was outside when it started opens the port when it becomes a member.
     pub(crate) fn follow(&mut self, core: &Core, out: &mut Vec<Output>) {
         let version = core.ensemble.committed.version();
-        if std::mem::replace(&mut self.version, version) == version {
-            return;
-        }
-        let due = core.ensemble.election_addresses(core.me);
-        if due.is_some() && due != self.listens {
+        if std::mem::replace(&mut self.version, version) != version && !self.listens {
             self.listen(core, out);
         }
     }
