@@ -228,3 +228,18 @@ fn who_starts_outside_and_becomes_a_member_takes_votes() {
     room.settle();
     assert!(room.follows(1, Some(4)), "and is called by them");
 }
+
+#[test]
+fn who_learns_at_its_return_that_it_only_observes_comes_again_as_an_observer() {
+    let mut room = changeable(3);
+    room.crash(1);
+    room.reconfigure(3, &format!("server.1=m1:2888:3888:observer\n{}", members(&[2, 3])));
+    room.hold_disk(2);
+    room.propose(3, &["a"]);
+    room.restart(1);
+    room.run(ms(1_000));
+    room.release_disk(2);
+    room.run(ms(1_000));
+    assert_eq!((room.status(1).role, room.status(1).serving), (Role::Observing, true));
+    assert_eq!(room.state(1)[1..], ["a"]);
+}
