@@ -236,6 +236,7 @@ impl World {
             | Ensemble::Established { .. }
             | Ensemble::LearnerJoined { .. }
             | Ensemble::LearnerLost { .. }
+            | Ensemble::VoterChangedMind { .. }
             | Ensemble::SteppedDown { .. }
             | Ensemble::LeaderLost { .. }
             | Ensemble::LinkRefused { .. }
