@@ -33,6 +33,8 @@ pub struct Counts {
     pub reaped: u64,
     pub unknown_done: u64,
     pub trees: u64,
+    pub reconfigured: u64,
+    pub not_reconfigured: u64,
 }
 
 impl Counts {
@@ -54,6 +56,8 @@ impl Counts {
         self.reaped += other.reaped;
         self.unknown_done += other.unknown_done;
         self.trees += other.trees;
+        self.reconfigured += other.reconfigured;
+        self.not_reconfigured += other.not_reconfigured;
     }
 }
 
@@ -125,7 +129,7 @@ impl<'a> Judge<'a> {
         };
         Ok(Judge {
             history,
-            model: Model::new(config),
+            model: Model { configuration: history.configuration.clone(), ..Model::new(config) },
             lanes: history.connections.iter().enumerate().map(lane).collect(),
             asked,
             next_tree: 0,
@@ -229,7 +233,11 @@ impl<'a> Judge<'a> {
             return Err(Violation::new("session.fifo", what));
         }
         let at = Place { zxid, time, session, ids: &connection.ids };
-        let outcome = self.model.write(op, at, changes);
+        let outcome = if let Op::Reconfig(change) = op {
+            self.model.reconfigure(change, at, err, changes)
+        } else {
+            self.model.write(op, at, changes)
+        };
         let expected = error_of(&outcome);
         if expected != err {
             let what = format!("{zxid:#x} has error {err}, the model {expected}: {op:?}");
@@ -237,6 +245,10 @@ impl<'a> Judge<'a> {
         }
         self.counts.refused_writes += u64::from(expected != 0);
         self.counts.closed += u64::from(*op == Op::Close);
+        if matches!(op, Op::Reconfig(_)) {
+            self.counts.reconfigured += u64::from(expected == 0);
+            self.counts.not_reconfigured += u64::from(expected != 0);
+        }
         if matches!(op, Op::Multi(_)) {
             self.counts.multis += 1;
             self.counts.failed_multis += u64::from(expected != 0);

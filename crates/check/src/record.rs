@@ -2,6 +2,7 @@
 //!
 //! Whoever observed a server builds these; nothing in them is in the server's own types.
 
+use crate::configuration::{Configuration, Reconfiguration};
 use std::fmt;
 
 /// Bits of an access list's entry.
@@ -100,6 +101,7 @@ pub enum Op {
         version: i32,
     },
     Multi(Vec<Op>),
+    Reconfig(Reconfiguration),
     Close,
     Exists {
         path: String,
@@ -154,6 +156,7 @@ impl Op {
                 | Op::SetData { .. }
                 | Op::SetAcl { .. }
                 | Op::Multi(_)
+                | Op::Reconfig(_)
                 | Op::Close
         )
     }
@@ -325,6 +328,8 @@ pub struct History {
     pub connections: Vec<Connection>,
     /// Trees, by their zxids.
     pub trees: Vec<SeenTree>,
+    /// Who is in the ensemble at first; none of a server alone.
+    pub configuration: Option<Configuration>,
 }
 
 /// What must never happen, and did.

@@ -54,6 +54,8 @@ pub(crate) struct Client {
     pub(crate) closed: bool,
     /// Whether it opens sessions no more.
     pub(crate) retired: bool,
+    /// Whether it asks for nothing but changes of the ensemble.
+    pub(crate) operates: bool,
 }
 
 impl Client {
@@ -82,6 +84,7 @@ impl Client {
             history: Vec::new(),
             closed: false,
             retired: false,
+            operates: false,
         }
     }
 
@@ -115,6 +118,9 @@ impl Client {
         let mut ids = Vec::new();
         if let Some((credentials, id)) = &self.user {
             ids.push(("digest".into(), id.clone()));
+            if self.operates {
+                ids.push(("super".into(), String::new()));
+            }
             bytes.extend(codec::frame(|out| {
                 wire::RequestHeader { xid: xid::AUTH, op: 100 }.encode(out);
                 let auth = Some(credentials.as_bytes());

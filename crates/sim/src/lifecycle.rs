@@ -108,7 +108,7 @@ impl World {
         let last = tree.last_zxid().0;
         self.account_for(member, last, durable.as_ref())?;
         if self.options.ensemble.is_none() {
-            self.trees.push(observe::tree(&tree, None)?);
+            self.trees.push(observe::tree(&tree)?);
         }
         self.begin(member, tree, restored.replayed > 0, durable)
     }
@@ -143,10 +143,11 @@ impl World {
         let contacts = self.contacts(member, &tree);
         let hall = Hall::new(tree);
         let site = &self.sites[member];
+        let kept = site.configurations();
         let config = node::Config {
             keeper: Arc::clone(&site.keeper_config),
             checkpoint: CheckpointConfig { txns: self.options.snap_count, log_bytes: None },
-            engine: self.options.engine(site.node),
+            engine: self.options.engine(site.node, kept),
             tree: tree::Config { digest: true, owners: site.keeper_config.owners },
             field_size_max: site.keeper_config.field_size_max,
         };

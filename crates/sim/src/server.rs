@@ -265,7 +265,9 @@ impl World {
             );
             return Err(Violation::new("order.applied", what));
         }
+        let before = self.ledger.decided();
         self.ledger.decide(entry)?;
+        self.check_quorums(before, entry)?;
         self.ledger.digest(entry, digest)?;
         if begins && self.options.ensemble.is_some() {
             self.see_tree(member)?;
@@ -276,7 +278,7 @@ impl World {
     /// Keeps the member's tree, to be held against the model.
     pub(crate) fn see_tree(&mut self, member: usize) -> Step {
         let Some(host) = &self.sites[member].host else { return Ok(()) };
-        let tree = observe::tree(&host.hall.0.borrow().tree, self.options.configuration())?;
+        let tree = observe::tree(&host.hall.0.borrow().tree)?;
         self.trees.push(tree);
         Ok(())
     }
@@ -392,8 +394,7 @@ impl World {
                     // Also if the connection that asked for it is gone by now.
                     contact.latest = now;
                 }
-                self.happened(member, &event);
-                Ok(())
+                self.happened(member, &event)
             }
             output => self.among_members(member, output),
         }

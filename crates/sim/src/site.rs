@@ -9,6 +9,7 @@ use node::Output;
 use std::sync::Arc;
 use storage::Dirs;
 use storage::simulated::MetadataMode;
+use wire::quorum::{Membership, Rules};
 
 pub(crate) struct Site {
     pub(crate) node: NodeId,
@@ -29,6 +30,8 @@ pub(crate) struct Site {
     pub(crate) uncut: Option<i64>,
     /// A state that replaces all of that, while it is on its way to the disk.
     pub(crate) installing: Option<i64>,
+    /// What was durable before that.
+    replaced: i64,
     /// The epoch that it wrote last, and the end of the log that had to be durable before.
     pub(crate) epoch: (i64, i64),
     /// What its disk said of that when its member died: a start may set it right by the log.
@@ -62,6 +65,7 @@ impl Site {
             durable: 0,
             uncut: None,
             installing: None,
+            replaced: 0,
             epoch: (0, 0),
             stated: 0,
             epochs: (0, 0),
@@ -91,6 +95,7 @@ impl Site {
                 self.epoch.1 = self.epoch.1.min(self.durable);
             }
             Output::BeginInstall { at } => {
+                self.replaced = self.durable;
                 (self.durable, self.epoch.1) = (0, 0);
                 self.installing = Some(ledger.entry_at(at.0));
             }
@@ -133,6 +138,34 @@ impl Site {
             "member {} has found {last:#x}, {:#x} was durable of {:#x}",
             self.node.0, self.durable, self.tip
         ))
+    }
+
+    /// Whether its disk holds this entry for certain, or did before a state came in its place.
+    pub(crate) fn holds(&self, ledger: &Ledger, entry: i64) -> bool {
+        let end = if self.installing.is_some() { self.replaced } else { self.durable };
+        ledger.leads_to(entry, end)
+    }
+
+    /// A configuration that its disk has kept.
+    pub(crate) fn kept(&self, name: &str) -> Option<String> {
+        let text = self.disk.inner().contents(&self.dirs.data.join(name))?;
+        String::from_utf8(text).ok()
+    }
+
+    /// What a start finds of configurations: the one in force, and one that was seen. Without a
+    /// place in it a server is not started as it is: whoever runs it adds a line for it.
+    pub(crate) fn configurations(&self) -> [Option<Membership>; 2] {
+        let parse = |text: &str| Membership::parse(text, &Rules::DEFAULT).ok();
+        let kept = [zab::CONFIGURATION, zab::NEXT_CONFIGURATION];
+        let [committed, next] = kept.map(|name| parse(&self.kept(name)?));
+        let id = self.node.0;
+        match committed {
+            Some(others) if others.server(id.cast_signed()).is_none() => {
+                let own = format!("server.{id}=10.0.0.{id}:2888:3888:observer");
+                [parse(&format!("{own}\n{}", others.with_version(0))), None]
+            }
+            committed => [committed, next],
+        }
     }
 
     /// The power goes, or the process: what the disk says of its epoch by now.

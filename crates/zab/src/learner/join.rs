@@ -287,6 +287,7 @@ impl Learning {
     /// Deviation: the reference serves first, and shows such a mixture.
     fn up_to_date(&mut self, core: &mut Core, out: &mut Vec<Output>) {
         self.stage = Stage::Active;
+        let observes = is_observer(core); // so it came, whatever the configuration makes of it
         core.setbacks = 0;
         core.elected.epoch = self.epoch;
         // One that the leader has only proposed takes effect with its decision. Deviation: the
@@ -308,7 +309,7 @@ impl Learning {
         while let Some((at, item)) = self.queue.pop() {
             core.append(at, item, None, out);
         }
-        debug_assert!(!is_observer(core) || core.history.undecided().next().is_none());
+        debug_assert!(!observes || core.history.undecided().next().is_none());
         if !is_observer(core) {
             let master = ObserverMaster::begin(core, (epoch, self.link), self.heard, out);
             self.observers = master.map(Box::new);

@@ -211,3 +211,35 @@ fn a_change_that_only_its_name_is_known_of_is_void() {
     (1..=3).for_each(|id| assert_eq!(room.version(id), z(1, 0), "member {id}"));
     (1..=3).for_each(|id| assert_eq!(room.state(id), ["a", "b"], "member {id}"));
 }
+
+#[test]
+fn who_starts_outside_and_becomes_a_member_takes_votes() {
+    let mut room = changeable(3);
+    room.join(4, &[1, 2, 3]);
+    room.crash(4);
+    room.restart(4);
+    room.run(ms(2_000));
+    room.reconfigure(3, &members(&[1, 2, 3, 4]));
+    room.run(ms(1_000));
+    room.crash(3);
+    assert_eq!(room.elect(), 4, "it calls those with smaller ids");
+    room.crash(1);
+    room.restart(1);
+    room.settle();
+    assert!(room.follows(1, Some(4)), "and is called by them");
+}
+
+#[test]
+fn who_learns_at_its_return_that_it_only_observes_comes_again_as_an_observer() {
+    let mut room = changeable(3);
+    room.crash(1);
+    room.reconfigure(3, &format!("server.1=m1:2888:3888:observer\n{}", members(&[2, 3])));
+    room.hold_disk(2);
+    room.propose(3, &["a"]);
+    room.restart(1);
+    room.run(ms(1_000));
+    room.release_disk(2);
+    room.run(ms(1_000));
+    assert_eq!((room.status(1).role, room.status(1).serving), (Role::Observing, true));
+    assert_eq!(room.state(1)[1..], ["a"]);
+}
