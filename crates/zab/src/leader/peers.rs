@@ -1,8 +1,8 @@
 //! The learners of a leader, and the observers of a follower, each as far as it is.
 
 use crate::core::Core;
-use crate::inbound::Inbound;
 use base::{NodeId, Time, Zxid};
+use broadcast::Inbound;
 use broadcast::LinkId;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
