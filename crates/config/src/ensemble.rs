@@ -115,6 +115,8 @@ pub(crate) fn read(
         leader_serves: settings.bool("leaderServes"),
         force_snapshot: settings.bool("forceSnapshotSync"),
         log_per_snapshot: Some(log_per_snapshot).filter(|factor| *factor >= 0.0),
+        snapshot_syncs_max: settings.count("leader.maxConcurrentSnapSyncs"),
+        difference_syncs_max: settings.count("leader.maxConcurrentDiffSyncs"),
         times,
     };
     (clients, Some(ensemble))

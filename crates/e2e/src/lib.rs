@@ -7,7 +7,8 @@
 //! `load` writes at random until its server is killed, and knows what must be there afterwards; `tree`
 //! reads everything back. An `ensemble` has several servers, and `faults` happen to it under load.
 //! A `network` cuts members off from each other, while `registers` are read and written; `partitions`
-//! has both done for as long as asked, and has the histories judged; `recovery` is how long clients wait.
+//! has both done for as long as asked, and has the histories judged; `recovery` is how long clients
+//! (`writers`) wait then, and `joining` how long when a member fetches a large tree.
 //! Nothing here shares code with the server: requests are written and replies are read by hand.
 
 pub mod allowed;
@@ -17,10 +18,12 @@ pub mod coverage;
 pub mod ensemble;
 pub mod faults;
 pub mod generate;
+pub mod joining;
 pub mod load;
 pub mod network;
 pub mod partitions;
 pub mod play;
+mod ports;
 pub mod program;
 pub mod raw;
 pub mod recovery;
@@ -29,3 +32,4 @@ pub mod servers;
 pub mod shrink;
 mod signals;
 pub mod tree;
+pub mod writers;

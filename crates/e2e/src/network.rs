@@ -2,7 +2,8 @@
 //!
 //! Each member has a namespace with one cable to a router, which has a namespace of its own. The
 //! router loses what one member sends to another for as long as that way is cut: in silence, as a
-//! broken cable does, and in one direction if so asked. Needs root and iproute2.
+//! broken cable does, and in one direction if so asked. A cable can be narrow: what it is given
+//! waits its turn, and is lost when too much waits. Needs root and iproute2.
 //! Invariant: dropping a [`Network`] removes its namespaces; the next one removes what a process
 //! left behind that was killed.
 
@@ -33,6 +34,8 @@ pub struct Network {
     pub spaces: Vec<Space>,
     /// Ways that are cut: from whom to whom.
     cuts: BTreeSet<(usize, usize)>,
+    /// Whose cables are narrow.
+    narrow: BTreeSet<usize>,
 }
 
 /// What the names of all namespaces begin with.
@@ -85,6 +88,7 @@ impl Network {
                 .map(|n| Space { name: name(&(n + 1).to_string()), address: address(n, 2) })
                 .collect(),
             cuts: BTreeSet::new(),
+            narrow: BTreeSet::new(),
         };
         // From here on a failure removes what is there.
         ip(&["netns", "add", &network.router])?;
@@ -129,11 +133,37 @@ impl Network {
         Ok(())
     }
 
-    /// Mends all ways.
+    /// Makes a member's cable narrow, both ways: much takes a fifth of a second through it, and what
+    /// is more is lost.
     ///
     /// # Errors
-    /// As for [`Network::cut`].
+    /// If the system has no token bucket filter.
+    pub fn narrow(&mut self, n: usize) -> Result<()> {
+        if self.narrow.insert(n) {
+            for end in self.ends(n) {
+                tc(
+                    "add",
+                    &end,
+                    &["tbf", "rate", RATE, "burst", BURST_BYTES, "limit", WAITING_BYTES],
+                )?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The namespace and the name of each end of a member's cable.
+    fn ends(&self, n: usize) -> [(String, String); 2] {
+        [(self.router.clone(), port(n)), (self.spaces[n].name.clone(), "eth0".to_owned())]
+    }
+
+    /// Mends all ways, and makes all cables wide.
+    ///
+    /// # Errors
+    /// As for [`Network::cut`] and [`Network::narrow`].
     pub fn heal(&mut self) -> Result<()> {
+        while let Some(n) = self.narrow.pop_first() {
+            self.ends(n).iter().try_for_each(|end| tc("del", end, &[]))?;
+        }
         self.cut(&BTreeSet::new())
     }
 
@@ -154,6 +184,19 @@ impl Drop for Network {
     }
 }
 
+/// What goes through a narrow cable: 100 KB a second.
+const RATE: &str = "800kbit";
+/// What goes through at once, in bytes: more than the largest packet.
+const BURST_BYTES: &str = "4000";
+/// What may wait, in bytes: a fifth of a second.
+const WAITING_BYTES: &str = "20000";
+
+/// Changes what holds the packets back that leave by one end of a cable.
+fn tc(verb: &str, (space, port): &(String, String), discipline: &[&str]) -> Result<()> {
+    let words = ["-n", space, "qdisc", verb, "dev", port, "root"];
+    tool("tc", &[&words[..], discipline].concat())
+}
+
 /// A member's end of its cable, or the router's.
 fn address(n: usize, end: u8) -> Ipv4Addr {
     Ipv4Addr::new(10, 77, u8::try_from(n).unwrap_or(u8::MAX), end)
@@ -165,10 +208,16 @@ fn port(n: usize) -> String {
 }
 
 fn ip(arguments: &[&str]) -> Result<()> {
-    let output = Command::new("ip").args(arguments).output().context("ip (iproute2)")?;
+    tool("ip", arguments)
+}
+
+/// Runs a tool of iproute2.
+fn tool(name: &str, arguments: &[&str]) -> Result<()> {
+    let run = Command::new(name).args(arguments).output();
+    let output = run.with_context(|| format!("{name} (iproute2)"))?;
     if !output.status.success() {
         let message = String::from_utf8_lossy(&output.stderr);
-        bail!("ip {}: {}", arguments.join(" "), message.trim());
+        bail!("{name} {}: {}", arguments.join(" "), message.trim());
     }
     Ok(())
 }

@@ -27,6 +27,8 @@ pub enum Fault {
     Mute(usize),
     /// The members before this one and those behind it only talk to it.
     Bridge(usize),
+    /// What this one says and hears is late, or lost.
+    Narrow(usize),
     /// SIGKILL, and it starts again.
     Kill(usize),
     /// SIGKILL to all, and all start again.
@@ -45,7 +47,7 @@ impl Fault {
             Fault::Deaf(n) => to == n && from != n,
             Fault::Mute(n) => from == n && to != n,
             Fault::Bridge(n) => (from < n && to > n) || (from > n && to < n),
-            Fault::Kill(_) | Fault::KillAll | Fault::Pause(_) => false,
+            Fault::Narrow(_) | Fault::Kill(_) | Fault::KillAll | Fault::Pause(_) => false,
         };
         ways.filter(is_cut).collect()
     }
@@ -61,6 +63,7 @@ impl fmt::Display for Fault {
             Fault::Deaf(n) => write!(f, "{} is deaf", n + 1),
             Fault::Mute(n) => write!(f, "{} is mute", n + 1),
             Fault::Bridge(n) => write!(f, "only {} reaches all", n + 1),
+            Fault::Narrow(n) => write!(f, "{} has a narrow cable", n + 1),
             Fault::Kill(n) => write!(f, "kill {}", n + 1),
             Fault::KillAll => f.write_str("kill all"),
             Fault::Pause(n) => write!(f, "pause {}", n + 1),
@@ -183,13 +186,14 @@ impl Campaign {
             random
         };
         match self.rng.below(100) {
-            0..20 => Fault::Split(BTreeSet::from([n])),
-            20..40 => {
+            0..16 => Fault::Split(BTreeSet::from([n])),
+            16..32 => {
                 let side = (0..size).filter(|_| self.rng.one_in(2)).collect();
                 Fault::Split(side)
             }
-            40..50 => Fault::Deaf(n),
-            50..60 => Fault::Mute(n),
+            32..41 => Fault::Deaf(n),
+            41..50 => Fault::Mute(n),
+            50..60 => Fault::Narrow(n),
             60..70 => Fault::Bridge(self.rng.between(1, size as u64 - 2) as usize),
             70..84 => Fault::Kill(n),
             84..86 => Fault::KillAll,
@@ -202,6 +206,11 @@ impl Campaign {
         match fault {
             Fault::Split(_) | Fault::Deaf(_) | Fault::Mute(_) | Fault::Bridge(_) => {
                 self.network.cut(&fault.cuts(self.ensemble.size()))?;
+                self.rest(FAULT_TIME_MS);
+                self.network.heal()
+            }
+            Fault::Narrow(n) => {
+                self.network.narrow(*n)?;
                 self.rest(FAULT_TIME_MS);
                 self.network.heal()
             }
@@ -250,6 +259,7 @@ mod tests {
         assert_eq!(cuts(Fault::Deaf(0)), [(1, 0), (2, 0)]);
         assert_eq!(cuts(Fault::Mute(0)), [(0, 1), (0, 2)]);
         assert_eq!(cuts(Fault::Bridge(1)), [(0, 2), (2, 0)]);
+        assert_eq!(cuts(Fault::Narrow(1)), []);
         assert_eq!(cuts(Fault::Kill(1)), []);
     }
 }

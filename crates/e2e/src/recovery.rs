@@ -9,18 +9,16 @@ use crate::ensemble::Ensemble;
 use crate::load::create;
 use crate::network::Network;
 use crate::play::Client;
-use crate::program::{Hello, Request, Value};
+use crate::program::Hello;
 use crate::servers::{Config, Kind};
-use crate::tree;
+use crate::writers::{Pace, RETRY_INTERVAL, Writer};
 use anyhow::{Context, Result, bail, ensure};
 use std::collections::BTreeSet;
 use std::fmt;
-use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
-use wire::OpCode;
 
 /// How a member is lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,8 +79,8 @@ const LOAD_TIME: Duration = Duration::from_millis(1000);
 const RECOVERY_TIME_MAX: Duration = Duration::from_secs(60);
 /// How long a follower is away, and how long the load goes on when it is back.
 const AWAY_TIME: Duration = Duration::from_millis(1000);
-/// Between two attempts to connect, and two looks at the clients.
-const RETRY_INTERVAL: Duration = Duration::from_millis(2);
+/// The node that is written.
+const PATH: &str = "/failover";
 
 impl Subject {
     /// Starts three members of a kind.
@@ -98,7 +96,7 @@ impl Subject {
         ensemble.inside(0, || {
             let mut setup = Client::default();
             setup.connect(address, &Hello::new_session(), &[])?;
-            create(&mut setup, "/failover", "")
+            create(&mut setup, PATH, "")
         })?;
         Ok(Subject { ensemble, network, clients })
     }
@@ -135,7 +133,8 @@ impl Subject {
     fn start_writers(&self, lost: usize, stop: &Arc<AtomicBool>) -> Vec<Writer> {
         let survivors = self.ensemble.running().into_iter().filter(|n| *n != lost);
         let places = survivors.flat_map(|n| vec![n; self.clients]);
-        places.map(|n| Writer::start(&self.ensemble, n, Arc::clone(stop))).collect()
+        let start = |n| Writer::start(&self.ensemble, n, PATH, Pace::AtOnce, Arc::clone(stop));
+        places.map(start).collect()
     }
 
     /// Loses the member; says when it was lost.
@@ -193,85 +192,6 @@ impl Subject {
         }
         self.ensemble.wait_for_all()
     }
-}
-
-/// When an acknowledged write was sent, and when it was acknowledged.
-type Written = (Instant, Instant);
-
-/// A client that writes without end.
-#[derive(Debug)]
-struct Writer {
-    written: Arc<Mutex<Vec<Written>>>,
-    ended: Arc<AtomicBool>,
-}
-
-impl Writer {
-    fn start(ensemble: &Ensemble, n: usize, stop: Arc<AtomicBool>) -> Writer {
-        let (address, space) = (ensemble.address(n), ensemble.space(n).cloned());
-        let writer = Writer { written: Arc::default(), ended: Arc::default() };
-        let (written, ended) = (Arc::clone(&writer.written), Arc::clone(&writer.ended));
-        thread::spawn(move || {
-            if space.is_none_or(|space| space.enter().is_ok()) {
-                write_on(address, &stop, &written);
-            }
-            ended.store(true, Ordering::SeqCst);
-        });
-        writer
-    }
-
-    /// Waits until the thread has ended: it notices at its next write.
-    fn end(&self) {
-        while !self.ended.load(Ordering::SeqCst) {
-            thread::sleep(RETRY_INTERVAL);
-        }
-    }
-
-    fn written(&self) -> MutexGuard<'_, Vec<Written>> {
-        self.written.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// How long it took until a write was acknowledged that was sent after this.
-    fn recovered(&self, at: Instant) -> Option<Duration> {
-        let written = self.written();
-        // Those before are behind this one in the list: the last ones are looked at.
-        let first = written.partition_point(|(sent, _)| *sent < at);
-        written.get(first).map(|(_, acknowledged)| acknowledged.duration_since(at))
-    }
-
-    /// The longest time between two acknowledged writes, from this time on.
-    fn longest_wait(&self, at: Instant) -> Option<Duration> {
-        let written = self.written();
-        let first = written.partition_point(|(_, acknowledged)| *acknowledged < at);
-        let after = &written[first.saturating_sub(1)..];
-        after.windows(2).map(|pair| pair[1].1.duration_since(pair[0].1)).max()
-    }
-}
-
-fn write_on(address: SocketAddr, stop: &AtomicBool, written: &Mutex<Vec<Written>>) {
-    let mut client = Client::default();
-    while !stop.load(Ordering::SeqCst) {
-        if !client.is_connected() {
-            let again = client.session.is_some();
-            let hello = Hello { again, ..Hello::new_session() };
-            let _ = client.connect(address, &hello, &[]);
-            if !client.is_connected() {
-                thread::sleep(RETRY_INTERVAL);
-                continue;
-            }
-        }
-        let sent = Instant::now();
-        if write(&mut client) {
-            let entry = (sent, Instant::now());
-            written.lock().unwrap_or_else(PoisonError::into_inner).push(entry);
-        }
-    }
-}
-
-fn write(client: &mut Client) -> bool {
-    let data = Value::Bytes(vec![b'x'; 100]);
-    let values = vec![Value::Text("/failover".into()), data, Value::Int(-1)];
-    let set = Request::new(OpCode::SetData, values);
-    tree::answers(client, &[set]).is_ok_and(|replies| replies[0].0.err == 0)
 }
 
 /// The middle of sorted times, and the longest.

@@ -9,7 +9,7 @@ use e2e::servers::{Kind, number_from};
 use std::collections::BTreeSet;
 use std::env;
 use std::net::UdpSocket;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Namespaces, or why this test says nothing: a failure where all are required.
 fn network(members: usize) -> Option<Network> {
@@ -46,6 +46,42 @@ fn a_way_is_cut_in_one_direction_and_mended() {
     assert!(arrives(0, 1) && !arrives(1, 0));
     network.heal().unwrap();
     assert!(arrives(0, 1) && arrives(1, 0));
+}
+
+/// How much is sent through a narrow cable: three times what may wait there.
+const DATAGRAMS: usize = 60;
+const DATAGRAM_BYTES: usize = 1000;
+
+#[test]
+fn a_narrow_cable_delays_and_loses() {
+    let Some(mut network) = network(2) else { return };
+    let bind = |n: usize| {
+        let space = &network.spaces[n];
+        space.run(|| Ok(UdpSocket::bind((space.address, 0))?)).unwrap()
+    };
+    let (sender, receiver) = (bind(0), bind(1));
+    receiver.set_read_timeout(Some(ARRIVAL_TIME_MAX)).unwrap();
+    let burst = || {
+        let start = Instant::now();
+        for _ in 0..DATAGRAMS {
+            // A sender whose own end of the cable is full may be told so.
+            let _ = sender.send_to(&[0; DATAGRAM_BYTES], receiver.local_addr().unwrap());
+        }
+        let mut last = Duration::ZERO;
+        let arrived = (0..DATAGRAMS).take_while(|_| {
+            let came = receiver.recv(&mut [0; DATAGRAM_BYTES]).is_ok();
+            last = if came { start.elapsed() } else { last };
+            came
+        });
+        (arrived.count(), last)
+    };
+    assert_eq!(burst().0, DATAGRAMS);
+    network.narrow(0).unwrap();
+    let (arrived, took) = burst();
+    assert!((5..DATAGRAMS / 2).contains(&arrived), "{arrived} of {DATAGRAMS} came");
+    assert!(took > Duration::from_millis(100), "all came in {took:?}");
+    network.heal().unwrap();
+    assert_eq!(burst().0, DATAGRAMS);
 }
 
 #[test]

@@ -156,6 +156,9 @@ impl Settings {
             packet_size_max,
             force_snapshot: ensemble.force_snapshot,
             read_log,
+            snapshots_max: bytes(ensemble.snapshot_syncs_max),
+            differences_max: bytes(ensemble.difference_syncs_max),
+            disloyal_wait: times.disloyal_wait,
             ..zab::Limits::default()
         }
     }

@@ -135,6 +135,7 @@ impl Journey {
                 summaries.unavailable_time.record(self.serves(now));
                 self.counted = status.committed; // it came with the synchronization
             }
+            Event::VoterChangedMind { .. } => counts.quit_leading_due_to_disloyal_voter += 1,
             Event::SteppedDown { .. } | Event::LeaderLost { .. } => self.apart(now),
             Event::VoteChanged { .. }
             | Event::ElectionStalled { .. }

@@ -128,6 +128,11 @@ pub enum Ensemble {
         /// Why.
         reason: String,
     },
+    /// A voter that elected this member, which waits for a quorum to come, looks for another leader.
+    VoterChangedMind {
+        /// Which.
+        voter: NodeId,
+    },
     /// This member leads no more.
     SteppedDown {
         /// The epoch, if it had one.
@@ -187,6 +192,7 @@ impl Ensemble {
             | Ensemble::Established { .. }
             | Ensemble::LearnerJoined { .. }
             | Ensemble::LearnerLost { .. }
+            | Ensemble::VoterChangedMind { .. }
             | Ensemble::SteppedDown { .. }
             | Ensemble::Joined { .. }
             | Ensemble::LeaderLost { .. }
@@ -210,6 +216,7 @@ impl Ensemble {
             Ensemble::Established { .. } => "leading: a quorum has this member's history",
             Ensemble::LearnerJoined { .. } => "a learner has joined",
             Ensemble::LearnerLost { .. } => "a learner is lost",
+            Ensemble::VoterChangedMind { .. } => "a voter that elected this member looks again",
             Ensemble::SteppedDown { .. } => "leading no more",
             Ensemble::Joined { .. } => "following: this member has the leader's history",
             Ensemble::LeaderLost { .. } => "following no more",
@@ -282,6 +289,7 @@ impl Ensemble {
             Ensemble::LearnerLost { learner, reason } => {
                 write!(f, " peer={} reason={reason:?}", learner.0)
             }
+            Ensemble::VoterChangedMind { voter } => write!(f, " peer={}", voter.0),
             Ensemble::SteppedDown { epoch, reason } => {
                 write!(f, " epoch={epoch:#x} reason={reason:?}")
             }

@@ -56,6 +56,14 @@ pub struct Limits {
     pub force_snapshot: bool,
     /// Whether the log on disk may serve learners that are far behind.
     pub read_log: ReadLogLimit,
+    /// How many learners may be sent the state at a time (`leader.maxConcurrentSnapSyncs`): above
+    /// it followers still are, and observers wait.
+    pub snapshots_max: usize,
+    /// The same for differences (`leader.maxConcurrentDiffSyncs`).
+    pub differences_max: usize,
+    /// How long a new leader waits for a quorum although a voter that elected it looks again
+    /// (`leader.maxTimeToWaitForEpoch`); `None` is as long as for a learner to join.
+    pub disloyal_wait: Option<Duration>,
     /// The last counter of an epoch that is given out, or a little more: then a new one begins.
     pub counter_max: u32,
 }
@@ -86,6 +94,9 @@ impl Default for Limits {
             packet_size_max: 4 << 20,
             force_snapshot: false,
             read_log: ReadLogLimit::Host,
+            snapshots_max: 10,
+            differences_max: 100,
+            disloyal_wait: None,
             counter_max: 0xffff_0000,
         }
     }

@@ -101,7 +101,7 @@ impl Zab {
 
     /// Takes the role that an election came to.
     fn decided(&mut self, decided: Option<Decided>, now: Time, out: &mut Vec<Output>) {
-        let Some(Decided { vote, supporters }) = decided else { return };
+        let Some(Decided { vote, supporters: electors }) = decided else { return };
         let core = &mut self.core;
         (core.elected, core.elected_round) = (vote, core.round);
         let took_ms = match &self.role {
@@ -116,7 +116,7 @@ impl Zab {
                 leader,
                 zxid,
                 epoch,
-                supporters: supporters.into_iter().collect(),
+                supporters: electors.iter().copied().collect(),
                 unreachable: core.ensemble.voters().into_iter().filter(is_lost).collect(),
                 took_ms,
             },
@@ -124,7 +124,7 @@ impl Zab {
         );
         self.mesh.forget();
         if leader == core.me {
-            self.role = Role::Leading(Box::new(Leading::begin(core, now, out)));
+            self.role = Role::Leading(Box::new(Leading::begin(core, electors, now, out)));
             return;
         }
         match Learning::begin(core, leader, now, out) {
@@ -248,6 +248,10 @@ impl Zab {
         if asks {
             let message = notification(&self.core, &vote, round, state);
             self.mesh.answer(&mut self.core, from, message, out);
+        }
+        if let (Role::Leading(leading), true) = (&self.role, self.looking.contains_key(&from)) {
+            let ended = leading.looks_again(&self.core, from, now, out);
+            self.ended(ended, now, out);
         }
     }
 
@@ -442,6 +446,9 @@ impl Machine for Zab {
                 }
                 Role::Looking(_) | Role::Silent => {}
             },
+        }
+        if !matches!(self.role, Role::Silent) {
+            self.mesh.follow(&self.core, out);
         }
     }
 

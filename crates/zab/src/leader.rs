@@ -47,6 +47,8 @@ pub(crate) struct Leading {
     ticks: u64,
     listen_at: Option<Time>,
     reads: Reads,
+    /// Voters that elected this member, and since when it waits for a quorum to come.
+    electors: (BTreeSet<NodeId>, Time),
     /// A voter that has promised a later epoch than this one: it can join the next.
     outdated: Option<(NodeId, i64)>,
     /// Whether a quorum takes longer than a tick to have this member's history.
@@ -70,8 +72,13 @@ enum Phase {
 pub(crate) type Lost = String;
 
 impl Leading {
-    /// Opens the port for learners.
-    pub(crate) fn begin(core: &mut Core, now: Time, out: &mut Vec<Output>) -> Leading {
+    /// Opens the port for learners; these voters elected it.
+    pub(crate) fn begin(
+        core: &mut Core,
+        electors: BTreeSet<NodeId>,
+        now: Time,
+        out: &mut Vec<Output>,
+    ) -> Leading {
         let mut leading = Leading {
             phase: Phase::Discovery,
             epoch: 0,
@@ -85,6 +92,7 @@ impl Leading {
             ticks: 0,
             listen_at: None,
             reads: Reads::default(),
+            electors: (electors, now),
             outdated: None,
             is_late: false,
         };
@@ -203,6 +211,9 @@ impl Leading {
             self.connected.remove(&learner.node);
         }
         tell(Event::LearnerLost { learner: learner.node, reason }, out);
+        if self.is_established() {
+            self.synchronize_all(core, out); // it may have been somebody's turn before others
+        }
         self.has_quorum(core)
     }
 

@@ -16,6 +16,9 @@ pub(super) fn times(settings: &mut Settings, file: Option<&Arc<str>>) -> Times {
     Times {
         init_ticks,
         sync_ticks,
+        disloyal_wait: u64::try_from(settings.int("leader.maxTimeToWaitForEpoch"))
+            .ok()
+            .map(Duration::from_millis),
         learner_connect_retry: settings.millis("leaderConnectDelayDuringRetryMs"),
         election_connect: settings.millis("cnxTimeout"),
         election_opening: opening.unwrap_or(settings.millis("tickTime") * sync_ticks),

@@ -91,12 +91,11 @@ pub(super) const TUNING: &[Key] = keys! {
     Property "fastleader.maxNotificationInterval" int(1, Milliseconds), Is("60000"), Honoured,
         "Longest time between votes";
     Property "leaderServes" YesNo, Is("yes"), Honoured, "Whether a leader has clients";
-    Property "leader.maxConcurrentSnapSyncs" any_int(Count), Is("10"), ignored(UNLIMITED_SYNCS),
-        "Snapshots sent at a time";
-    Property "leader.maxConcurrentDiffSyncs" any_int(Count), Is("100"), ignored(UNLIMITED_SYNCS),
-        "Differences sent at a time";
-    Property "leader.maxTimeToWaitForEpoch" any_int(Milliseconds), Is("-1"),
-        ignored_unless("-1", "a new leader waits for initLimit"),
+    Property "leader.maxConcurrentSnapSyncs" int(1, Count), Is("10"), Honoured,
+        "Snapshots sent to learners at a time: above it followers get theirs, observers wait";
+    Property "leader.maxConcurrentDiffSyncs" int(1, Count), Is("100"), Honoured,
+        "Differences sent to learners at a time: above it followers get theirs, observers wait";
+    Property "leader.maxTimeToWaitForEpoch" any_int(Milliseconds), Is("-1"), Honoured,
         "Time in which a new leader waits for a voter that looks for another; less than 0 is off";
     Property "leader.ackLoggingFrequency" any_int(Count), Is("1000"), ignored(NO_COMPONENT),
         "Every how many acknowledgements are measured";
@@ -140,7 +139,6 @@ pub(super) const TUNING: &[Key] = keys! {
 const NO_PEER_TLS: &str = "TLS between servers is not built yet";
 const NO_PEER_SASL: &str = "SASL between servers is not built yet";
 const NO_REACHABILITY_CHECK: &str = "an address that does not answer is found by connecting to it";
-const UNLIMITED_SYNCS: &str = "learners are brought up to date as they come, without a limit";
 const IN_BACKGROUND: &str = "links are always written and closed in the background";
 const NO_DELAY: &str = "TCP_NODELAY is always on between servers";
 const OBSERVERS_WRITE: &str = "observers always write to disk";

@@ -36,6 +36,10 @@ pub struct Ensemble {
     pub force_snapshot: bool,
     /// How much log from the disk a leader sends, as a part of the snapshot's size; `None` is none.
     pub log_per_snapshot: Option<f64>,
+    /// How many learners may be sent a snapshot at a time before observers wait.
+    pub snapshot_syncs_max: u32,
+    /// The same for differences.
+    pub difference_syncs_max: u32,
     /// How long things may take.
     pub times: Times,
 }
@@ -71,6 +75,9 @@ pub struct Times {
     pub init_ticks: u32,
     /// Ticks without a sign of life, at least 1.
     pub sync_ticks: u32,
+    /// How long a new leader waits for a quorum though a voter that elected it looks again; `None`
+    /// is as long as a learner may take to join.
+    pub disloyal_wait: Option<Duration>,
     /// Longest time between two trials to connect to a leader.
     pub learner_connect_retry: Duration,
     /// How long a connection for an election may take to be made.

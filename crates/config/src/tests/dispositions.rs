@@ -144,7 +144,7 @@ fn values_that_ask_for_what_happens_anyway_are_silent() {
         let loaded = load(&base(key, &line)).expect(key.name);
         assert_eq!((loaded.warnings, loaded.config), (Vec::new(), without_sample(key)));
     }
-    assert!(seen > 40, "only {seen} rows have such a value");
+    assert!(seen > 35, "only {seen} rows have such a value");
 }
 
 #[test]

@@ -236,14 +236,14 @@ impl Load {
 /// # Errors
 /// If the server refuses.
 pub fn create(client: &mut Client, path: &str, data: &str) -> Result<i64> {
-    let op = op::Op::Create {
-        op: OpCode::Create,
-        path: path.to_owned(),
-        data: data.into(),
-        flags: 0,
-        acl: 0,
-    };
-    let (header, _) = tree::answers(client, &[op.request()])?.remove(0);
+    let (header, _) = tree::answers(client, &[creation(path, data)])?.remove(0);
     ensure!(header.err == 0, "create {path}: {}", header.err);
     Ok(header.zxid)
+}
+
+/// The request that creates a node for everyone.
+#[must_use]
+pub fn creation(path: &str, data: &str) -> Request {
+    let (path, data) = (path.to_owned(), data.into());
+    op::Op::Create { op: OpCode::Create, path, data, flags: 0, acl: 0 }.request()
 }

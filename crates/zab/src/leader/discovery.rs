@@ -1,7 +1,7 @@
 //! Discovery: a quorum agrees on an epoch that nobody had before.
 
 use super::peers::{Stage, taken_over};
-use super::{Leading, Phase};
+use super::{Leading, Lost, Phase};
 use crate::core::{Core, EPOCH_MAX, NOT_INITIALISED, epoch_start, tell};
 use crate::ensemble::node;
 use base::{NodeId, Time, Zxid};
@@ -64,6 +64,25 @@ impl Leading {
         let Some(old) = taken_over(core, &self.learners, who, (now, quiet))? else { return Ok(()) };
         self.learners.remove(&old);
         out.push(Output::Close { link: old });
+        Ok(())
+    }
+
+    /// A voter looks for a leader: if it elected this one, and no quorum has come for as long as
+    /// that is borne, this member had better look again too.
+    pub(crate) fn looks_again(
+        &self,
+        core: &Core,
+        who: NodeId,
+        now: Time,
+        out: &mut Vec<Output>,
+    ) -> Result<(), Lost> {
+        let (electors, since) = &self.electors;
+        let waited = now.since(*since);
+        let is_over = core.limits.disloyal_wait.is_some_and(|most| waited > most);
+        if self.phase == Phase::Discovery && electors.contains(&who) && is_over {
+            tell(Event::VoterChangedMind { voter: who }, out);
+            return Err(format!("server {} looks for another leader", who.0));
+        }
         Ok(())
     }
 
@@ -148,6 +167,7 @@ impl Leading {
         }
         let promised = self.promised.iter().copied().collect();
         tell(Event::EpochAgreed { epoch: self.epoch, promised }, out);
+        core.forget_void(out);
         self.propose_configuration(core, out);
         self.phase = Phase::Synchronization(core.install(self.epoch, out));
         self.until = now + core.limits.init_time();

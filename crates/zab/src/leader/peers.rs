@@ -1,5 +1,6 @@
 //! The learners of a leader, and the observers of a follower, each as far as it is.
 
+use super::sync::Plan;
 use crate::core::Core;
 use base::{NodeId, Time, Zxid};
 use broadcast::Inbound;
@@ -20,6 +21,8 @@ pub(crate) struct Learner {
     pub(crate) acknowledged: Zxid,
     /// The end of what it was sent as decided when it was synchronized.
     pub(crate) synced_upto: Zxid,
+    /// Whether it was sent the whole state then.
+    pub(crate) is_sent_state: bool,
     /// Rounds of pings that it has not answered.
     pub(crate) pings: VecDeque<u64>,
     /// The last round that it answered.
@@ -59,6 +62,7 @@ impl Learner {
             heard: now,
             acknowledged: Zxid::ZERO,
             synced_upto: Zxid::ZERO,
+            is_sent_state: false,
             pings: VecDeque::new(),
             ponged: 0,
             mark: None,
@@ -83,6 +87,21 @@ pub(crate) type Learners = BTreeMap<LinkId, Learner>;
 pub(crate) fn link_of(learners: &Learners, node: NodeId) -> Option<LinkId> {
     let named = |learner: &Learner| learner.stage > Stage::Nameless && learner.node == node;
     learners.iter().find(|(_, learner)| named(learner)).map(|(link, _)| *link)
+}
+
+/// Whether as many learners as may are being sent what they lack by such a plan: one whose vote does
+/// not count waits then.
+pub(crate) fn is_full(core: &Core, learners: &Learners, plan: Plan) -> bool {
+    let is_state = match plan {
+        Plan::Snap => true,
+        Plan::Diff { .. } | Plan::Trunc { .. } => false,
+        Plan::ReadLog => return false, // it is not known yet
+    };
+    let limits = &core.limits;
+    let most = if is_state { limits.snapshots_max } else { limits.differences_max };
+    let sent =
+        |learner: &&Learner| learner.stage == Stage::Synced && learner.is_sent_state == is_state;
+    learners.values().filter(sent).count() >= most
 }
 
 /// The link whose place a member takes that comes again; an error if the id is this member's own, or

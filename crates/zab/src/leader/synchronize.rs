@@ -4,7 +4,7 @@
 //! In one step: the choice, all that is decided, all that is not, and from then on all that comes.
 //! So nothing is missed, whenever a learner comes.
 
-use super::peers::Stage;
+use super::peers::{Stage, is_full};
 use super::sync::{Plan, choose};
 use super::{Leading, Phase};
 use crate::config::ReadLogLimit;
@@ -25,7 +25,7 @@ impl Leading {
         } else {
             choose_in_memory(core, p, (last, decided))
         };
-        if self.must_wait(core, p, plan) {
+        if self.must_wait(core, p, plan) || self.waits_its_turn(core, link, plan) {
             return;
         }
         if plan == Plan::ReadLog && core.limits.read_log == ReadLogLimit::Host {
@@ -49,6 +49,12 @@ impl Leading {
         plan == Plan::Snap && self.voids(core, p) && !self.is_late
     }
 
+    /// Whether too many are sent what they lack for one whose vote does not count.
+    fn waits_its_turn(&self, core: &Core, link: LinkId, plan: Plan) -> bool {
+        let observes = self.learners.get(&link).is_some_and(|learner| learner.observes);
+        observes && is_full(core, &self.learners, plan)
+    }
+
     /// Learners that waited are sent the state.
     pub(super) fn synchronize_all(&mut self, core: &Core, out: &mut Vec<Output>) {
         let links: Vec<LinkId> = self.learners.keys().copied().collect();
@@ -68,6 +74,12 @@ impl Leading {
         let Some(learner) = self.learners.get_mut(&link) else { return };
         let Stage::ReadingLog(p) = learner.stage else { return };
         let (plan, log) = choose_with_log(core, p, log, decided(core, self.phase));
+        if self.waits_its_turn(core, link, plan) {
+            if let Some(learner) = self.learners.get_mut(&link) {
+                learner.stage = Stage::Promised(p);
+            }
+            return;
+        }
         self.send_difference(core, link, (p, plan), log, out);
     }
 
@@ -86,6 +98,7 @@ impl Leading {
         let frame = put_difference(core, to, (plan, log), (last, decided), out);
         learner.stage = Stage::Synced;
         learner.synced_upto = last;
+        learner.is_sent_state = method_of(plan) == SyncMethod::Snap;
         let (who, method) = (learner.node, method_of(plan));
         tell(Event::LearnerSynced { learner: who, method, from: p, upto: last }, out);
         self.send(link, frame, Lsn::ZERO, out);
@@ -111,6 +124,7 @@ impl Leading {
         let (who, observes) = (learner.node, learner.observes);
         if self.is_established() {
             self.up_to_date(link, out);
+            self.synchronize_all(core, out);
             return Ok(());
         }
         if !observes && core.ensemble.is_voter(who) {

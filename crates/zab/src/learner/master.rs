@@ -162,6 +162,7 @@ impl ObserverMaster {
         put_packet(&mut frame, PacketKind::Ping, core.history.committed().0, None);
         self.send_all(frame, out);
         self.drop_silent(core, now, out);
+        self.synchronize_all(core, out);
     }
 
     fn drop_silent(&mut self, core: &Core, now: Time, out: &mut Vec<Output>) {

@@ -2,8 +2,9 @@
 
 use super::room::{Room, ensemble_text};
 use super::{at, ms, z};
-use crate::{QUORUM, Role};
+use crate::{ELECTION, QUORUM, Role};
 use wire::quorum::PacketKind;
+use wire::quorum::ServerState::Looking;
 
 #[test]
 fn scenario_03_the_longest_history_comes_too_late_and_is_cut() {
@@ -219,4 +220,39 @@ fn scenario_22_a_late_follower_does_not_change_the_epoch() {
     room.restart(1);
     room.elect();
     assert_eq!([1, 2, 3].map(|id| room.epochs(id)), [(5, 5); 3]);
+}
+
+/// A member that one of two played voters has elected, and that nobody follows.
+fn followed_by_nobody(wait: Option<u64>) -> (Room, [broadcast::LinkId; 2]) {
+    let mut room = Room::empty(&ensemble_text(3, 0));
+    room.setup.limits.disloyal_wait = wait.map(ms);
+    [1, 2].into_iter().for_each(|id| room.play(id));
+    room.start_all();
+    room.flow();
+    let links = [1, 2].map(|id| room.link_to(id, ELECTION));
+    room.vote(1, links[0], Looking, (3, 0, 0, 1));
+    room.until("it leads", |room| room.status(3).role == Role::Leading);
+    (room, links)
+}
+
+#[test]
+fn disloyal_voter_a_leader_gives_up_when_who_elected_it_looks_again() {
+    let stepped_down = |room: &Room| room.count(3, "leading no more");
+    let (mut room, [one, two]) = followed_by_nobody(Some(300));
+    room.vote(1, one, Looking, (1, 0, 0, 2));
+    assert_eq!(stepped_down(&room), 0, "not before its time");
+    room.run(ms(400));
+    room.vote(2, two, Looking, (2, 0, 0, 2));
+    assert_eq!(stepped_down(&room), 0, "this one has not elected it");
+    room.vote(1, one, Looking, (1, 0, 0, 3));
+    assert_eq!((stepped_down(&room), room.count(3, "a voter that elected")), (1, 1));
+    assert_eq!(room.status(3).role, Role::Looking);
+}
+
+#[test]
+fn by_default_a_leader_waits_for_a_quorum_whoever_looks_again() {
+    let (mut room, [one, _]) = followed_by_nobody(None);
+    room.run(ms(400));
+    room.vote(1, one, Looking, (1, 0, 0, 2));
+    assert_eq!(room.status(3).role, Role::Leading);
 }

@@ -274,3 +274,23 @@ fn a_silent_observer_is_given_up_by_its_master() {
 fn item_of(bytes: &[u8]) -> broadcast::Item {
     broadcast::Item::copy_from_slice(bytes)
 }
+
+#[test]
+fn an_observer_waits_for_its_turn_at_a_follower_too() {
+    let mut room = Room::empty(&ensemble_text(3, 2));
+    room.setup.observer_port = Some(2191);
+    room.setup.limits.differences_max = 1;
+    [4, 5].into_iter().for_each(|id| room.play(id));
+    room.start_all();
+    room.elect();
+    room.propose(3, &["a"]);
+    let links = [4, 5].map(|id| {
+        let link = room.call(id, 1, OBSERVERS);
+        room.introduce(id, link, PacketKind::ObserverInfo);
+        room.promise(id, link, 0, 0);
+        link
+    });
+    assert_eq!((room.method(1, 4), room.method(1, 5)), (Some(SyncMethod::Diff), None));
+    room.ack(4, links[0], z(1, 0));
+    assert_eq!(room.method(1, 5), Some(SyncMethod::Diff));
+}

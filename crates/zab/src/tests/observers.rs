@@ -86,3 +86,46 @@ fn an_observer_is_no_reason_to_go_on_leading() {
     room.run(ms(100));
     room.elect();
 }
+
+/// Two observers that the test plays have come to the last of three voters, which sends one state at
+/// a time and nothing else.
+fn two_want_a_state() -> (Room, [broadcast::LinkId; 2]) {
+    let mut room = Room::empty(&ensemble_text(3, 2));
+    room.setup.limits.force_snapshot = true;
+    room.setup.limits.snapshots_max = 1;
+    [4, 5].into_iter().for_each(|id| room.play(id));
+    room.start_all();
+    room.elect();
+    room.propose(3, &["a"]);
+    let links = [4, 5].map(|id| {
+        let link = room.learner(id, 3, PacketKind::ObserverInfo);
+        room.promise(id, link, 0, 0);
+        link
+    });
+    (room, links)
+}
+
+#[test]
+fn an_observer_waits_for_its_turn_to_get_a_state() {
+    let (mut room, [first, _]) = two_want_a_state();
+    assert_eq!((room.method(3, 4), room.method(3, 5)), (Some(SyncMethod::Snap), None));
+    room.ack(4, first, z(1, 0));
+    assert_eq!(room.method(3, 5), Some(SyncMethod::Snap));
+}
+
+#[test]
+fn an_observer_that_leaves_makes_room_for_the_next() {
+    let (mut room, _) = two_want_a_state();
+    room.isolate(4);
+    room.flow();
+    assert_eq!(room.method(3, 5), Some(SyncMethod::Snap));
+}
+
+#[test]
+fn a_follower_does_not_wait_for_its_turn() {
+    let (mut room, _) = two_want_a_state();
+    room.crash(1);
+    room.restart(1);
+    room.until("the follower is back", |room| room.follows(1, Some(3)));
+    assert_eq!((room.method(3, 1), room.method(3, 5)), (Some(SyncMethod::Snap), None));
+}

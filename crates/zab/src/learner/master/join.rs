@@ -5,7 +5,7 @@ use crate::config::ReadLogLimit;
 use crate::core::{Core, epoch_start, tell};
 use crate::ensemble::node;
 use crate::leader::discovery::read_info;
-use crate::leader::peers::{Stage, taken_over};
+use crate::leader::peers::{Stage, is_full, taken_over};
 use crate::leader::sync::Plan;
 use crate::leader::synchronize::{
     ForWhom, choose_in_memory, choose_with_log, decided_by_quorum, method_of, put_difference,
@@ -13,7 +13,7 @@ use crate::leader::synchronize::{
 use base::{Lsn, NodeId, Time, Zxid};
 use broadcast::{Item, LinkId, Output};
 use bytes::Bytes;
-use trace::Ensemble as Event;
+use trace::{Ensemble as Event, SyncMethod};
 use wire::quorum::{Packet, PacketKind, encode_leader_info, put_packet};
 
 impl ObserverMaster {
@@ -32,7 +32,11 @@ impl ObserverMaster {
         match observer.stage {
             Stage::Nameless => self.info(core, link, kind, &packet, now, out),
             Stage::Offered => self.epoch_ack(core, link, kind, &packet, out),
-            Stage::Synced => self.history_ack(link, kind, &packet, out),
+            Stage::Synced => {
+                self.history_ack(link, kind, &packet, out)?;
+                self.synchronize_all(core, out);
+                Ok(())
+            }
             Stage::Installed | Stage::Active => self.relay(core, link, kind, frame, &packet, out),
             Stage::Registered | Stage::Promised(_) | Stage::ReadingLog(_) => {
                 Err(format!("packet {} came out of turn", packet.kind))
@@ -101,8 +105,8 @@ impl ObserverMaster {
 
     /// Sends an observer what it lacks, if it waits for that and this member has what it has.
     pub(super) fn synchronize(&mut self, core: &Core, link: LinkId, out: &mut Vec<Output>) {
-        let Some(observer) = self.observers.get_mut(&link) else { return };
-        let Stage::Promised(p) = observer.stage else { return };
+        let stage = self.observers.get(&link).map(|observer| observer.stage);
+        let Some(Stage::Promised(p)) = stage else { return };
         let (last, decided) = decided_by_quorum(core);
         // Observers have nothing of this epoch that is not decided.
         if p > last && i64::from(p.epoch()) == self.epoch && p.counter() > 0 {
@@ -113,6 +117,10 @@ impl ObserverMaster {
         } else {
             choose_in_memory(core, p, (last, decided))
         };
+        if is_full(core, &self.observers, plan) {
+            return;
+        }
+        let Some(observer) = self.observers.get_mut(&link) else { return };
         if plan == Plan::ReadLog && core.limits.read_log == ReadLogLimit::Host {
             observer.stage = Stage::ReadingLog(p);
             return out.push(Output::ReadLog { link, from: p });
@@ -137,9 +145,15 @@ impl ObserverMaster {
         log: &[(Zxid, Item)],
         out: &mut Vec<Output>,
     ) {
-        let Some(observer) = self.observers.get_mut(&link) else { return };
-        let Stage::ReadingLog(p) = observer.stage else { return };
+        let stage = self.observers.get(&link).map(|observer| observer.stage);
+        let Some(Stage::ReadingLog(p)) = stage else { return };
         let (plan, log) = choose_with_log(core, p, log, decided_by_quorum(core));
+        if is_full(core, &self.observers, plan) {
+            if let Some(observer) = self.observers.get_mut(&link) {
+                observer.stage = Stage::Promised(p);
+            }
+            return;
+        }
         self.send_difference(core, link, (p, plan), log, out);
     }
 
@@ -157,6 +171,7 @@ impl ObserverMaster {
         let frame = put_difference(core, to, (plan, log), (last, decided), out);
         observer.stage = Stage::Synced;
         let (learner, method) = (observer.node, method_of(plan));
+        observer.is_sent_state = method == SyncMethod::Snap;
         tell(Event::LearnerSynced { learner, method, from: p, upto: last }, out);
         out.push(Output::Send { link, frame: frame.into(), after: Lsn::ZERO });
     }
