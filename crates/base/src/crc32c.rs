@@ -67,7 +67,7 @@ mod tests {
 
     #[test]
     fn eight_bytes_a_step_are_the_same_as_one() {
-        let bytes: Vec<u8> = (0..100u32).map(|n| (n * 37 >> 1) as u8).collect();
+        let bytes: Vec<u8> = (0..100u32).map(|n| ((n * 37) >> 1) as u8).collect();
         for len in 0..bytes.len() {
             let slow = !bytes[..len].iter().fold(!0, |crc, byte| step(crc, *byte));
             assert_eq!(crc32c(&bytes[..len]), slow, "{len} bytes");
