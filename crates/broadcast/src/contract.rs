@@ -1,5 +1,6 @@
 //! The inputs and outputs that all engines share.
 
+use crate::record::Record;
 use crate::view::{Decision, ReadLevel, View};
 use base::{Lsn, NodeId, Zxid};
 use bytes::Bytes;
@@ -114,6 +115,11 @@ pub enum Input {
         /// Why, for people.
         reason: String,
     },
+    /// The service asks that another member leads. An engine without leaders ignores it.
+    TransferRequested {
+        /// Who.
+        to: NodeId,
+    },
     /// The journal has made everything up to here durable.
     Durable {
         /// The last durable record.
@@ -123,6 +129,12 @@ pub enum Input {
     DiskFailed {
         /// The first record that is not durable.
         at: Lsn,
+    },
+    /// The state at this place, or a later one, is on the disk by itself: what led to it is needed
+    /// no more. An engine with a log of its own answers with a [`Base`](crate::Base).
+    Checkpointed {
+        /// The place.
+        at: Zxid,
     },
     /// The state that comes over the link is there whole, in place of ours. It is on its way to the
     /// disk: one of the next two follows.
@@ -164,37 +176,6 @@ pub enum Input {
         /// All entries of the log from the first that is not before the place asked for on;
         /// empty if the log does not reach back there, or is too large.
         entries: Vec<(Zxid, Item)>,
-    },
-}
-
-/// What the journal keeps.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Record {
-    /// An entry of the order, behind all that are there.
-    Entry {
-        /// Its place.
-        at: Zxid,
-        /// The entry.
-        item: Item,
-    },
-    /// Every entry after this place is void.
-    Truncate {
-        /// The last that is left.
-        to: Zxid,
-    },
-    /// A number of the engine's, under its name.
-    Register {
-        /// The name.
-        name: &'static str,
-        /// The number, in place of what it was.
-        value: i64,
-    },
-    /// A text of the engine's, under its name; none removes it.
-    Text {
-        /// The name.
-        name: &'static str,
-        /// The text, in place of what it was.
-        text: Option<String>,
     },
 }
 

@@ -10,11 +10,15 @@
 //! the next. What travels on them are bytes; each engine cuts them into its own frames.
 
 mod contract;
+mod inbound;
+mod record;
 mod solo;
 mod truths;
 mod view;
 
-pub use contract::{Addresses, Channel, Context, Input, Item, LinkId, Output, Proposal, Record};
+pub use contract::{Addresses, Channel, Context, Input, Item, LinkId, Output, Proposal};
+pub use inbound::Inbound;
+pub use record::{Base, Record, Slot, SlotKind};
 pub use solo::Solo;
 pub use truths::{Engine, Membership, Reads, Truths};
 pub use view::{Decision, ReadLevel, Refusal, View};

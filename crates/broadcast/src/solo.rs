@@ -3,7 +3,8 @@
 //! A proposal is persisted and, once that is durable, delivered. Invariant: what is delivered is
 //! durable, in the order of the proposals, without a gap.
 
-use crate::contract::{Input, Output, Proposal, Record};
+use crate::contract::{Input, Output, Proposal};
+use crate::record::Record;
 use crate::truths::{Engine, Membership, Reads, Truths};
 use crate::view::{Decision, Refusal, View};
 use base::{Lsn, Machine, Time, Zxid};
@@ -70,6 +71,8 @@ impl Machine for Solo {
             | Input::Forward { .. }
             | Input::Answer { .. }
             | Input::Heartbeat { .. }
+            | Input::TransferRequested { .. }
+            | Input::Checkpointed { .. }
             | Input::LinkUp { .. }
             | Input::LinkDown { .. }
             | Input::Received { .. }
@@ -101,7 +104,8 @@ impl Engine for Solo {
 #[cfg(test)]
 mod tests {
     use super::Solo;
-    use crate::contract::{Context, Input, Output, Proposal, Record};
+    use crate::contract::{Context, Input, Output, Proposal};
+    use crate::record::Record;
     use crate::view::{Decision, Refusal, View};
     use base::{Lsn, Machine, Time, Zxid};
     use bytes::Bytes;

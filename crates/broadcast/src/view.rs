@@ -48,4 +48,8 @@ pub enum Refusal {
     NotPrimary,
     /// The disk has failed.
     DiskFailed,
+    /// It is larger than the engine takes, or too much is under way.
+    Full,
+    /// It changes the configuration, and the last change of it is still under way.
+    Reconfiguring,
 }

@@ -1,7 +1,7 @@
 //! The command line: many seeds of what is asked for, or one with its trace.
 
 use crate::campaign::Campaign;
-use crate::engines::{self, ZabSubject};
+use crate::engines::{self, RaftSubject, Subject, ZabSubject};
 use crate::exploring::Given;
 use crate::options::Options;
 use crate::report::Report;
@@ -48,7 +48,7 @@ pub struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 5)]
     failures: usize,
     /// Which engine
-    #[arg(long, default_value = "zab", value_parser = ["zab"])]
+    #[arg(long, default_value = "zab", value_parser = ["zab", "raft"])]
     engine: String,
     /// Do not say what was reached
     #[arg(long)]
@@ -88,8 +88,8 @@ impl Arguments {
         let what = self.what.unwrap_or(usually);
         let went_well = match (what, self.replay) {
             (What::Explore, _) => self.exploration.run(),
-            (What::Engines, Some(seed)) => self.replay_engines(seed),
-            (What::Engines, None) => self.many_engines(),
+            (What::Engines, _) if self.engine == RaftSubject::NAME => self.engines::<RaftSubject>(),
+            (What::Engines, _) => self.engines::<ZabSubject>(),
             (What::Members | What::Standalone, Some(seed)) => match self.replay(what, seed) {
                 Ok(went_well) => went_well,
                 Err(error) => {
@@ -113,22 +113,32 @@ impl Arguments {
         }
     }
 
-    fn replay_engines(&self, seed: u64) -> bool {
+    fn engines<S: Subject>(&self) -> bool {
+        match self.replay {
+            Some(seed) => self.replay_engines::<S>(seed),
+            None => self.many_engines::<S>(),
+        }
+    }
+
+    fn replay_engines<S: Subject>(&self, seed: u64) -> bool {
         let strikes = self.strikes.as_ref().map(|Indices(strikes)| &**strikes);
-        let (text, well) = engines::replay::<ZabSubject>(seed, strikes, self.lines, self.minimize);
+        let (text, well) = engines::replay::<S>(seed, strikes, self.lines, self.minimize);
         println!("{text}");
         well
     }
 
-    fn many_engines(&self) -> bool {
+    fn many_engines<S: Subject>(&self) -> bool {
         let campaign = self.campaign(100);
-        let (counts, failed) = campaign.run(engines::run_seed::<ZabSubject>);
+        let (counts, failed) = campaign.run(engines::run_seed::<S>);
         println!("{counts}");
         for report in &failed {
             if let Some((at, violation)) = &report.violation {
                 let (seed, ms) = (report.seed, at.as_millis());
                 println!("seed {seed}: VIOLATED at {ms} ms: {violation}");
-                println!("  replay: sim engines --replay {seed} --lines 200 --minimize");
+                let name = S::NAME;
+                println!(
+                    "  replay: sim engines --engine {name} --replay {seed} --lines 200 --minimize"
+                );
             }
         }
         println!("{} failed", failed.len());

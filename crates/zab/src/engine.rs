@@ -434,6 +434,8 @@ impl Machine for Zab {
                     learning.snapshot_received(link);
                 }
             }
+            // There is no way to hand over but by a configuration; the log begins where it does.
+            Input::TransferRequested { .. } | Input::Checkpointed { .. } => {}
             Input::LogRead { link, entries } => match &mut self.role {
                 Role::Leading(leading) => leading.log_read(&self.core, link, &entries, out),
                 Role::Learning(learning) => {

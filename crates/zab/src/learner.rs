@@ -14,9 +14,9 @@ mod queue;
 
 use crate::core::Core;
 use crate::ensemble::sid;
-use crate::inbound::Inbound;
 use crate::{OBSERVERS, QUORUM};
 use base::{Lsn, NodeId, Time, Zxid};
+use broadcast::Inbound;
 use broadcast::{LinkId, Output};
 use bytes::Bytes;
 use jute::{Decode, Encode, Reader};

@@ -15,7 +15,6 @@ mod election;
 mod engine;
 mod ensemble;
 mod history;
-mod inbound;
 mod leader;
 mod learner;
 mod reconfiguration;

@@ -152,6 +152,9 @@ impl<S: Shared> Member<S> {
                 return out.push(Output::Register { lsn, name, value });
             }
             Record::Text { name, text } => return out.push(Output::Text { lsn, name, text }),
+            Record::Slot(_) | Record::Cut { .. } | Record::Base(_) => {
+                unreachable!("the log of these engines is the order itself")
+            }
         };
         let size = u64::try_from(record.len()).unwrap_or(u64::MAX);
         out.push(Output::Append { lsn, at, record });

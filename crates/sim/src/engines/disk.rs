@@ -5,7 +5,7 @@
 use crate::engines::history::{Chain, State};
 use crate::hash::hash_bytes;
 use base::{Lsn, Rng, Zxid};
-use broadcast::{Item, Record};
+use broadcast::{Base, Item, Record, Slot};
 use std::collections::{BTreeMap, VecDeque};
 
 /// An entry of the log.
@@ -25,6 +25,10 @@ pub(crate) struct Image {
     pub(crate) purged: (Zxid, Chain),
     pub(crate) registers: BTreeMap<&'static str, i64>,
     pub(crate) texts: BTreeMap<&'static str, String>,
+    /// The slots of an engine with a log of its own, behind the first of the bases.
+    pub(crate) slots: VecDeque<Slot>,
+    /// The base in force, and those whose state is yet to come.
+    pub(crate) bases: Vec<Base>,
     /// By the places that they are named after; each may hold a little more.
     pub(crate) snapshots: Vec<(Zxid, State)>,
 }
@@ -56,14 +60,43 @@ impl Image {
             Record::Text { name, text: None } => {
                 self.texts.remove(name);
             }
+            Record::Slot(slot) => {
+                if let Some((at, item)) = slot.entry() {
+                    let chain = self.tip().1.then(at, hash_bytes(item));
+                    self.entries.push_back(Logged { at, item: item.clone(), chain });
+                }
+                self.slots.push_back(slot.clone());
+            }
+            Record::Cut { from } => {
+                while let Some(slot) = self.slots.pop_back_if(|slot| slot.index >= *from) {
+                    if slot.entry().is_some() {
+                        self.entries.pop_back();
+                    }
+                }
+            }
+            Record::Base(base) => {
+                self.bases.push(base.clone());
+                self.rebase();
+            }
         }
     }
 
     /// A state from elsewhere takes the place of everything.
     pub(crate) fn install(&mut self, at: Zxid, state: State, chain: Chain) {
         self.entries.clear();
+        self.slots.clear();
         self.purged = (at, chain);
         self.snapshots = vec![(at, state)];
+        self.rebase();
+    }
+
+    /// The furthest base that the state reaches is in force: slots up to it are not needed.
+    fn rebase(&mut self) {
+        let reached = self.snapshots.last().map_or(Zxid::ZERO, |(at, _)| *at);
+        let in_force = self.bases.iter().filter(|base| base.at <= reached);
+        let Some(index) = in_force.map(|base| base.index).max() else { return };
+        self.bases.retain(|base| base.index >= index);
+        while self.slots.pop_front_if(|slot| slot.index <= index).is_some() {}
     }
 
     /// The state by the newest snapshot that is not behind `at`, and the log up to there.
@@ -88,6 +121,8 @@ impl Image {
             entries: self.entries.iter().map(|e| (e.at, e.item.clone())).collect(),
             registers: self.registers.clone(),
             texts: self.texts.clone(),
+            slots: self.slots.iter().cloned().collect(),
+            bases: self.bases.clone(),
             snapshot: self.snapshots.last().copied(),
             lost: false,
         }
@@ -103,6 +138,10 @@ pub struct Durable {
     pub registers: BTreeMap<&'static str, i64>,
     /// The engine's texts.
     pub texts: BTreeMap<&'static str, String>,
+    /// The slots of an engine's own log.
+    pub slots: Vec<Slot>,
+    /// Where that log begins: the furthest one that the state reaches is in force.
+    pub bases: Vec<Base>,
     /// The newest snapshot.
     pub snapshot: Option<(Zxid, State)>,
     /// Whether what was there is lost, and promises with it.
@@ -139,7 +178,8 @@ pub(crate) struct Disk {
 impl Disk {
     pub(crate) fn append(&mut self, lsn: Lsn, record: Record) {
         self.appended = lsn;
-        self.truncations += u64::from(matches!(record, Record::Truncate { .. }));
+        self.truncations +=
+            u64::from(matches!(record, Record::Truncate { .. } | Record::Cut { .. }));
         self.live.apply(&record);
         self.pending.push_back((lsn, record));
     }

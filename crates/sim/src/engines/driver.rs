@@ -146,15 +146,17 @@ impl<S: Subject> World<S> {
         Ok(())
     }
 
-    pub(crate) fn checkpoint(&mut self, index: usize) {
+    pub(crate) fn checkpoint(&mut self, index: usize) -> Step {
         let delay = self.around(self.options.checkpoint);
         self.schedule(delay, Event::Checkpoint { member: index });
         let host = &mut self.members[index].host;
-        if host.engine.is_some() && !host.silent && host.can_checkpoint() {
-            let judge = &self.judge;
-            host.disk.checkpoint(host.state, self.options.kept, |chain| judge.is_decided(chain));
-            self.counts.checkpoints += 1;
+        if host.engine.is_none() || host.silent || !host.can_checkpoint() {
+            return Ok(());
         }
+        let (judge, at) = (&self.judge, host.state.last);
+        host.disk.checkpoint(host.state, self.options.kept, |chain| judge.is_decided(chain));
+        self.counts.checkpoints += 1;
+        self.with(index, |host, now, scene| host.handle(now, Input::Checkpointed { at }, scene))
     }
 
     pub(crate) fn begin_sync(&mut self, index: usize) -> Step {

@@ -299,12 +299,12 @@ impl<E: Machine<Input = Input, Output = Output>> Host<E> {
             let evidence = format!("node {}: {lsn:?} after {:?}", self.node.0, self.disk.appended);
             return violated("an lsn is never used twice", evidence);
         }
-        if let Record::Entry { at, item } = &record {
+        if let Some((at, item)) = record.entry() {
             if self.links.values().any(|link| link.fetch.is_some()) {
                 let evidence = format!("node {}: {at} while a state is fetched", self.node.0);
                 return violated("nothing is logged behind a state that is to come", evidence);
             }
-            scene.judge.entered(self.node, self.disk.live.tip().1, *at, item)?;
+            scene.judge.entered(self.node, self.disk.live.tip().1, at, item)?;
         }
         self.disk.append(lsn, record);
         Ok(())
@@ -387,6 +387,8 @@ fn show_input(input: &Input) -> String {
         | Input::LinkUp { .. }
         | Input::LinkDown { .. }
         | Input::ListenFailed { .. }
+        | Input::TransferRequested { .. }
+        | Input::Checkpointed { .. }
         | Input::Durable { .. }
         | Input::DiskFailed { .. }
         | Input::SnapshotReceived { .. }

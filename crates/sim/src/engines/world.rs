@@ -254,10 +254,7 @@ impl<S: Subject> World<S> {
             | Event::Stored { .. }
             | Event::LogRead { .. }
             | Event::Crash { .. } => Ok(()), // of a run that is over
-            Event::Checkpoint { member } => {
-                self.checkpoint(member);
-                Ok(())
-            }
+            Event::Checkpoint { member } => self.checkpoint(member),
             Event::Resume { member } => self.resume(member),
             Event::Work => self.work(),
             Event::Strike { index } => self.strike(index),

@@ -2,8 +2,8 @@
 
 use super::sync::Plan;
 use crate::core::Core;
-use crate::inbound::Inbound;
 use base::{NodeId, Time, Zxid};
+use broadcast::Inbound;
 use broadcast::LinkId;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;

@@ -511,6 +511,8 @@ impl Machine for Member {
                 self.down(link, now, out);
             }
             Input::ReadRequested { .. }
+            | Input::TransferRequested { .. }
+            | Input::Checkpointed { .. }
             | Input::LinkUp { .. }
             | Input::ListenFailed { .. }
             | Input::SnapshotReceived { .. }

@@ -141,6 +141,7 @@ fn recorded(record: &Record) -> String {
             let version = text.lines().find(|line| line.starts_with("version="));
             write!(words, "{name} {}", version.unwrap_or_default())
         }
+        Record::Slot(_) | Record::Cut { .. } | Record::Base(_) => panic!("ZAB has no slots"),
     };
     words
 }

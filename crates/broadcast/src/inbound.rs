@@ -6,14 +6,14 @@ use bytes::Bytes;
 
 /// The bytes of one link that are not cut yet.
 #[derive(Clone, Debug, Default, Hash)]
-pub(crate) struct Inbound {
+pub struct Inbound {
     chunk: Bytes,
     partial: Vec<u8>,
 }
 
 impl Inbound {
     /// Adds what came.
-    pub(crate) fn push(&mut self, bytes: Bytes) {
+    pub fn push(&mut self, bytes: Bytes) {
         if self.partial.is_empty() && self.chunk.is_empty() {
             self.chunk = bytes;
             return;
@@ -28,7 +28,7 @@ impl Inbound {
     ///
     /// # Errors
     /// What `len` refuses.
-    pub(crate) fn next<E>(
+    pub fn next<E>(
         &mut self,
         len: impl Fn(&[u8]) -> Result<Option<usize>, E>,
     ) -> Result<Option<Bytes>, E> {
@@ -48,7 +48,8 @@ impl Inbound {
     }
 
     /// All that is not cut.
-    pub(crate) fn take_rest(&mut self) -> Bytes {
+    #[must_use]
+    pub fn take_rest(&mut self) -> Bytes {
         if self.partial.is_empty() {
             std::mem::take(&mut self.chunk)
         } else {

@@ -1,0 +1,279 @@
+//! A follower: takes what its leader sends, and says what of it is durable.
+//!
+//! Invariants: an entry is acknowledged only when it, all before it and the term are on the disk,
+//! and only as far as it is known to be the leader's; what is committed is never replaced. A member
+//! that does not vote follows in the same way (`non_voter`).
+//! Source: dissertation, sections 3.5 and 3.8.
+
+use crate::core::{Core, tell};
+use crate::engine::{Raft, Role};
+use crate::frames::Message;
+use crate::log::{Entry, Payload};
+use base::{NodeId, Time};
+use broadcast::{Context, Decision, LinkId, Output, ReadLevel, Refusal, View};
+use bytes::Bytes;
+use std::collections::BTreeMap;
+use trace::Ensemble as Event;
+
+/// Following somebody, or waiting for somebody to follow.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Follower {
+    /// The leader of this term, and the connection that it speaks on.
+    pub(crate) leader: Option<(NodeId, LinkId)>,
+    /// The log is the leader's up to here.
+    matched: u64,
+    acknowledged: u64,
+    /// An append is not answered yet.
+    owes: bool,
+    /// Reads that the leader was asked for.
+    reads: BTreeMap<u64, Context>,
+    numbers: u64,
+}
+
+/// An append, as it came.
+pub(crate) struct Append {
+    pub(crate) prev_index: u64,
+    pub(crate) prev_term: u64,
+    pub(crate) commit: u64,
+    pub(crate) entries: Vec<Entry>,
+}
+
+/// Why a connection cannot go on.
+pub(crate) type Bad = String;
+
+impl Follower {
+    /// The leader's connection is gone.
+    pub(crate) fn leader_lost(&mut self) {
+        *self = Follower { numbers: self.numbers, ..Follower::default() };
+    }
+
+    /// A state came in place of the log, up to this entry.
+    pub(crate) fn installed(&mut self, link: LinkId, index: u64) {
+        if self.leader.is_some_and(|(_, on)| on == link) {
+            (self.matched, self.acknowledged, self.owes) = (index, 0, true);
+        }
+    }
+}
+
+impl Raft {
+    /// The leader of this term speaks: follows it.
+    ///
+    /// # Errors
+    /// If somebody else is known to be that.
+    pub(crate) fn hear_leader(
+        &mut self,
+        from: NodeId,
+        link: LinkId,
+        now: Time,
+        out: &mut Vec<Output>,
+    ) -> Result<(), Bad> {
+        match &mut self.role {
+            Role::Follower(follower) => match follower.leader {
+                Some((leader, _)) if leader != from => {
+                    let (term, leader, from) = (self.core.term, leader.0, from.0);
+                    return Err(format!("{leader} leads term {term}, {from} says that it does"));
+                }
+                Some((_, on)) if on == link => {}
+                // On a new connection the leader has forgotten what was acknowledged.
+                Some(_) => (follower.leader, follower.acknowledged) = (Some((from, link)), 0),
+                None => follower.leader = Some((from, link)),
+            },
+            Role::Candidate(_) => {
+                self.become_follower(now, out);
+                self.set_leader(from, link);
+            }
+            Role::Leader(_) => {
+                let (term, from) = (self.core.term, from.0);
+                return Err(format!("this member leads term {term}, {from} says that it does"));
+            }
+            Role::Silent => {}
+        }
+        self.core.heard = Some(now);
+        self.core.reset_election(now);
+        Ok(())
+    }
+
+    fn set_leader(&mut self, from: NodeId, link: LinkId) {
+        if let Role::Follower(follower) = &mut self.role {
+            follower.leader = Some((from, link));
+        }
+    }
+
+    /// Entries of the leader's.
+    ///
+    /// # Errors
+    /// If they are none that a leader could send.
+    pub(crate) fn append(
+        &mut self,
+        link: LinkId,
+        append: Append,
+        out: &mut Vec<Output>,
+    ) -> Result<(), Bad> {
+        let Role::Follower(follower) = &mut self.role else { return Ok(()) };
+        let core = &mut self.core;
+        if core.fetching.is_some() {
+            return Ok(()); // nothing is logged behind a state that is to come
+        }
+        let Append { prev_index, prev_term, commit, entries } = append;
+        let committed = core.log.committed();
+        let agrees =
+            prev_index <= committed || core.log.term(prev_index).is_some_and(|t| t == prev_term);
+        if !agrees {
+            let hint = core.log.find_conflict(prev_index, prev_term);
+            let hint = Some(hint.unwrap_or(core.log.base()));
+            let message = Message::AppendResponse { term: core.term, index: prev_index, hint };
+            core.links.send(link, &message, core.hard, out);
+            return Ok(());
+        }
+        let end = prev_index + entries.len() as u64;
+        for (index, entry) in (prev_index + 1..).zip(entries) {
+            take(core, index, entry, out)?;
+        }
+        // What is committed is in every later leader's log.
+        follower.matched = follower.matched.max(end).max(core.log.committed());
+        follower.owes = true;
+        self.commit_upto(commit, out);
+        Ok(())
+    }
+
+    /// The leader has committed up to here.
+    pub(crate) fn commit_upto(&mut self, commit: u64, out: &mut Vec<Output>) {
+        let Role::Follower(follower) = &self.role else { return };
+        let upto = commit.min(follower.matched);
+        if self.core.fetching.is_none() && upto > self.core.log.committed() {
+            self.core.log.commit(upto);
+            self.core.log.deliver(&self.core.journal, out);
+        }
+    }
+
+    /// The leader is there, and asks whether it still leads.
+    pub(crate) fn heartbeat(
+        &mut self,
+        link: LinkId,
+        (commit, round): (u64, u64),
+        beat: bool,
+        out: &mut Vec<Output>,
+    ) {
+        self.commit_upto(commit, out);
+        let core = &mut self.core;
+        let message = Message::HeartbeatResponse { term: core.term, round };
+        core.links.send(link, &message, core.hard, out);
+        if beat && matches!(core.view(), View::Replica { .. }) {
+            out.push(Output::HeartbeatDue { link });
+        }
+    }
+
+    /// Acknowledges what is durable by now, and says that this member serves once it has all that
+    /// was committed before its leader's term.
+    pub(crate) fn settle_follower(&mut self, out: &mut Vec<Output>) {
+        let Role::Follower(follower) = &mut self.role else { return };
+        let core = &mut self.core;
+        let Some((leader, link)) = follower.leader else { return };
+        if core.fetching.is_some() {
+            return;
+        }
+        let upto = follower.matched.min(core.log.durable_index(&core.journal));
+        let is_new = upto > follower.acknowledged || (follower.owes && upto == follower.matched);
+        if is_new && core.is_hard_durable() {
+            follower.owes = upto < follower.matched;
+            follower.acknowledged = upto;
+            let message = Message::AppendResponse { term: core.term, index: upto, hint: None };
+            core.links.send(link, &message, core.journal.durable, out);
+        }
+        if core.log.term(core.log.committed()) == Some(core.term) {
+            core.say(View::Replica { primary: leader }, out);
+        }
+    }
+
+    /// The connection of the leader is gone.
+    pub(crate) fn leader_lost(&mut self, reason: String, now: Time, out: &mut Vec<Output>) {
+        let Role::Follower(follower) = &mut self.role else { return };
+        let Some((leader, _)) = follower.leader else { return };
+        follower.leader_lost();
+        tell(Event::LeaderLost { leader, reason }, out);
+        self.core.say(View::Apart, out);
+        if self.core.config.lease.is_none() {
+            self.core.heard = None;
+            self.core.hasten_election(now);
+        }
+    }
+
+    /// A letter for the primary's service.
+    pub(crate) fn forward(&mut self, letter: Bytes, out: &mut Vec<Output>) {
+        self.write(&Message::Forward(letter), out);
+    }
+
+    /// What the service has heard, for the primary's.
+    pub(crate) fn touch(&mut self, link: LinkId, letter: Bytes, out: &mut Vec<Output>) {
+        if let Role::Follower(Follower { leader: Some((_, on)), .. }) = &self.role
+            && *on == link
+        {
+            self.write(&Message::Touch(letter), out);
+        }
+    }
+
+    fn write(&mut self, message: &Message, out: &mut Vec<Output>) {
+        if let Role::Follower(Follower { leader: Some((_, link)), .. }) = &self.role
+            && matches!(self.core.view(), View::Replica { .. })
+        {
+            let after = self.core.hard;
+            self.core.links.send(*link, message, after, out);
+        }
+    }
+
+    /// The service asks when a read may run: the leader knows.
+    pub(crate) fn ask_leader(&mut self, context: Context, level: ReadLevel, out: &mut Vec<Output>) {
+        let serves = matches!(self.core.view(), View::Replica { .. });
+        if let Role::Follower(follower) = &mut self.role
+            && serves
+        {
+            follower.numbers += 1;
+            let number = follower.numbers;
+            follower.reads.insert(number, context);
+            return self.write(&Message::Read { number, level }, out);
+        }
+        let decision = Decision::Rejected(Refusal::NotPrimary);
+        out.push(Output::Outcome { context, decision });
+    }
+
+    /// The leader's answer to that.
+    pub(crate) fn read_answered(
+        &mut self,
+        number: u64,
+        at: Option<base::Zxid>,
+        out: &mut Vec<Output>,
+    ) {
+        let Role::Follower(follower) = &mut self.role else { return };
+        let Some(context) = follower.reads.remove(&number) else { return };
+        out.push(match at {
+            Some(at_least) => Output::ReadReady { context, at_least },
+            None => {
+                let decision = Decision::Rejected(Refusal::NotPrimary);
+                Output::Outcome { context, decision }
+            }
+        });
+    }
+}
+
+/// Takes one entry of the leader's: what is there already stays, what differs goes.
+fn take(core: &mut Core, index: u64, entry: Entry, out: &mut Vec<Output>) -> Result<(), Bad> {
+    if index <= core.log.committed() {
+        return Ok(());
+    }
+    match core.log.term(index) {
+        Some(term) if term == entry.term => return Ok(()),
+        Some(_) => core.log.cut(index, &mut core.journal, out),
+        None => {}
+    }
+    let (term, at) = (core.log.last_term(), core.log.last_at());
+    let follows = match entry.payload {
+        Payload::Item(_) => entry.at > at,
+        Payload::NoOp | Payload::Configuration(_) => entry.at == at,
+    };
+    if !follows || entry.term < term || entry.term > core.term {
+        let (now, next) = (entry.term, entry.at);
+        return Err(format!("entry {index} of term {now} at {next} cannot be behind {at}"));
+    }
+    core.log.append(entry, &mut core.journal, out);
+    Ok(())
+}

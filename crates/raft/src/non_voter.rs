@@ -1,0 +1,36 @@
+//! A member that does not vote: a learner, one that is removed or yet to be added, one whose disk
+//! was lost.
+//!
+//! It follows like any other, and votes when it is asked: a candidate may know of a later
+//! configuration in which it does. It never stands for election.
+
+use crate::candidate::Campaign;
+use crate::engine::{Raft, Role};
+use base::Time;
+use broadcast::{Output, View};
+
+impl Raft {
+    /// Whether this member may stand for election: it votes in its own configuration, its disk was
+    /// never lost, and no state is on its way in.
+    pub(crate) fn may_campaign(&self) -> bool {
+        let core = &self.core;
+        let votes = core.log.configuration().1.is_voter(core.me());
+        votes && !core.is_lost && core.fetching.is_none()
+    }
+
+    /// No leader was heard for long.
+    pub(crate) fn election_due(&mut self, now: Time, out: &mut Vec<Output>) {
+        match &mut self.role {
+            Role::Leader(_) | Role::Silent => return,
+            Role::Follower(follower) => follower.leader_lost(),
+            Role::Candidate(_) => {}
+        }
+        if self.may_campaign() {
+            let pre = self.core.config.pre_vote;
+            return self.campaign(if pre { Campaign::Pre } else { Campaign::Real }, now, out);
+        }
+        self.core.heard = None;
+        self.core.say(View::Apart, out);
+        self.core.reset_election(now);
+    }
+}

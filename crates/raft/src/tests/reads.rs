@@ -1,0 +1,159 @@
+//! Reads that must see what was decided, or proposed.
+
+use super::room::{Room, ms};
+use crate::frames::Message;
+use crate::{Lease, Role};
+use broadcast::{Decision, Input, ReadLevel, Refusal};
+
+#[test]
+fn scenarios_73_74_reads_at_the_leader_a_follower_and_a_learner() {
+    let mut room = Room::empty(&[1, 2, 3], &[4]);
+    (1..=4).for_each(|id| room.start(id));
+    room.elect_one(1);
+    room.propose(1, &["a"]);
+    for id in 1..=4 {
+        let read = room.read(id, ReadLevel::Linearizable);
+        assert_eq!(room.read_at(id, read), Some(1), "at {id}");
+        let read = room.read(id, ReadLevel::Proposed);
+        assert_eq!(room.read_at(id, read), Some(1), "at {id}");
+    }
+}
+
+#[test]
+fn a_read_takes_a_round_that_a_quorum_answers_and_many_share_it() {
+    let mut room = Room::of(3);
+    room.elect_one(1);
+    room.propose(1, &["a"]);
+    [2, 3].into_iter().for_each(|id| room.net.block(id, 1));
+    let reads: Vec<_> = (0..50).map(|_| room.read(1, ReadLevel::Linearizable)).collect();
+    assert!(reads.iter().all(|read| room.read_at(1, *read).is_none()));
+    let waiting = room.net.waiting(1);
+    assert!(waiting <= 4, "fifty reads are one round: {waiting} pieces");
+    room.heal();
+    assert!(reads.iter().all(|read| room.read_at(1, *read) == Some(1)));
+}
+
+#[test]
+fn scenario_82_a_leader_that_is_cut_off_answers_no_safe_read() {
+    let mut room = Room::of(3);
+    room.elect_one(1);
+    room.isolate(1);
+    let read = room.read(1, ReadLevel::Linearizable);
+    room.until("another one leads", |room| room.primary().is_some_and(|id| id != 1));
+    let leader = room.primary().expect("it was seen");
+    room.propose(leader, &["b"]);
+    room.run(ms(5_000));
+    assert_eq!(room.read_at(1, read), None);
+}
+
+/// A leader that stood still does not know that it was replaced: its answer takes a round.
+#[test]
+fn a_leader_that_stood_still_answers_no_old_read() {
+    let mut room = Room::of(3);
+    room.elect_one(1);
+    room.pause(1);
+    room.until("another one leads", |room| room.primary().is_some_and(|id| id != 1));
+    let leader = room.primary().expect("it was seen");
+    room.propose(leader, &["b"]);
+    let read = room.read_only(1, ReadLevel::Linearizable);
+    assert_eq!(room.read_at(1, read), None, "before anything of it reaches others");
+    room.resume(1);
+    room.run(ms(3_000));
+    assert_eq!(room.read_at(1, read), None);
+}
+
+#[test]
+fn scenario_75_a_new_leader_waits_for_an_entry_of_its_own_term() {
+    let mut room = Room::empty(&[1, 2, 3], &[]);
+    [2, 3].into_iter().for_each(|id| room.play(id));
+    room.start(1);
+    let link = room.dial_as(2, 1);
+    room.say(2, link, &Message::TimeoutNow { term: 4 });
+    room.answer_as(2, 1, &Message::VoteResponse { term: 5, pre: false, granted: true });
+    assert_eq!(room.role(1), Role::Leader);
+    let read = room.read(1, ReadLevel::Linearizable);
+    room.run(ms(150));
+    for round in 1..4 {
+        room.answer_as(2, 1, &Message::HeartbeatResponse { term: 5, round });
+    }
+    assert_eq!(room.read_at(1, read), None, "whatever rounds are answered");
+    room.answer_as(2, 1, &Message::AppendResponse { term: 5, index: 1, hint: None });
+    room.run(ms(150));
+    room.answer_as(2, 1, &Message::HeartbeatResponse { term: 5, round: 9 });
+    assert_eq!(room.read_at(1, read), Some(0));
+}
+
+#[test]
+fn a_round_that_began_before_the_read_answers_it_not() {
+    let mut room = Room::of(3);
+    room.elect_one(1);
+    [2, 3].into_iter().for_each(|id| room.net.block(id, 1));
+    let first = room.read(1, ReadLevel::Linearizable);
+    let second = room.read(1, ReadLevel::Linearizable);
+    // What is on its way back answers the first round alone; then nothing gets to them any more.
+    [2, 3].into_iter().for_each(|id| room.net.block(1, id));
+    room.net.unblock(2, 1);
+    room.net.unblock(3, 1);
+    room.flow();
+    assert_eq!(room.read_at(1, first), Some(0));
+    assert_eq!(room.read_at(1, second), None);
+}
+
+#[test]
+fn scenario_76_a_lease_answers_without_a_round_until_it_is_over() {
+    let mut room = Room::empty(&[1, 2, 3], &[]);
+    room.setup.lease = Some(Lease { drift_percent: 25 });
+    (1..=3).for_each(|id| room.start(id));
+    room.elect_one(1);
+    room.propose(1, &["a"]);
+    room.run(ms(300));
+    let began = room.now;
+    room.isolate(1);
+    let read = room.read(1, ReadLevel::Linearizable);
+    assert_eq!(room.read_at(1, read), Some(1), "at once");
+    // 1000 ms by clocks that go a quarter faster are 800 ms.
+    room.run(ms(810));
+    assert!(room.now.since(began) < ms(1000) && room.role(1) == Role::Leader);
+    let read = room.read(1, ReadLevel::Linearizable);
+    assert_eq!(room.read_at(1, read), None, "it is over before anybody else can be elected");
+}
+
+#[test]
+fn with_leases_a_voter_holds_to_its_leader_across_a_restart() {
+    let mut room = Room::empty(&[1, 2, 3], &[]);
+    room.setup.lease = Some(Lease { drift_percent: 10 });
+    (1..=3).for_each(|id| room.start(id));
+    room.elect_one(1);
+    room.run(ms(200));
+    room.isolate(1);
+    [2, 3].into_iter().for_each(|id| room.restart(id));
+    room.run(ms(700));
+    assert!(room.status(2).term == room.status(1).term, "nobody is elected meanwhile");
+    let read = room.read(1, ReadLevel::Linearizable);
+    assert_eq!(room.read_at(1, read), Some(0));
+}
+
+#[test]
+fn scenario_78_who_knows_no_leader_says_so() {
+    let mut room = Room::of(3);
+    room.elect_one(1);
+    room.crash(1);
+    room.flow();
+    let read = room.read(2, ReadLevel::Linearizable);
+    let refused = Some(Some(Decision::Rejected(Refusal::NotPrimary)));
+    assert_eq!(room.read_at(2, read), None);
+    assert_eq!(room.refused_read(2, read), refused);
+}
+
+#[test]
+fn a_proposed_read_waits_for_what_was_proposed_before_it() {
+    let mut room = Room::of(3);
+    room.elect_one(1);
+    [2, 3].into_iter().for_each(|id| room.hold_disk(id));
+    room.propose(1, &["a"]);
+    let read = room.read(1, ReadLevel::Proposed);
+    assert_eq!(room.read_at(1, read), None);
+    room.release_disk(3);
+    assert_eq!(room.read_at(1, read), Some(1));
+    room.give(1, Input::TimerExpired);
+}

@@ -1,0 +1,129 @@
+//! States in place of logs.
+
+use super::room::{Room, ms};
+use crate::{Replication, Role};
+use base::NodeId;
+
+/// Three members that keep one delivered entry, and 3 has missed nine.
+fn behind() -> Room {
+    let mut room = Room::empty(&[1, 2, 3], &[]);
+    room.setup.limits.recent_entries = 1;
+    (1..=3).for_each(|id| room.start(id));
+    room.elect_one(1);
+    room.propose(1, &["a"]);
+    room.crash(3);
+    for n in 0..9 {
+        room.propose(1, &[&format!("{n}")]);
+    }
+    room
+}
+
+fn states_sent(room: &Room, id: u64) -> usize {
+    let sent = |event: &&trace::Ensemble| matches!(event, trace::Ensemble::LearnerSynced { .. });
+    room.members[&id].events.iter().filter(sent).count()
+}
+
+#[test]
+fn scenarios_61_68_who_is_too_far_behind_gets_the_state_and_then_the_tail() {
+    let mut room = behind();
+    room.start(3);
+    room.run(ms(1_000));
+    assert_eq!(states_sent(&room, 1), 1);
+    assert_eq!(room.state(3).len(), 10);
+    room.propose(1, &["z"]);
+    assert_eq!(room.state(3).len(), 11);
+    assert_eq!(room.status(1).followers[&NodeId(3)].1, Replication::Replicate);
+}
+
+#[test]
+fn scenario_63_nothing_is_sent_while_the_state_is_on_its_way() {
+    let mut room = behind();
+    room.start(3);
+    room.hold_disk(3);
+    room.run(ms(5_000));
+    let state = |room: &Room| room.status(1).followers[&NodeId(3)].1;
+    assert!(matches!(state(&room), Replication::Snapshot(_)), "{:?}", state(&room));
+    room.propose(1, &["z"]);
+    assert_eq!(room.role(3), Role::Follower, "it does not stand for election meanwhile");
+    room.release_disk(3);
+    room.run(ms(300));
+    assert_eq!(room.state(3).len(), 11);
+}
+
+#[test]
+fn a_leader_with_one_follower_that_fetches_goes_on_leading() {
+    let mut room = behind();
+    room.start(3);
+    room.hold_disk(3);
+    room.flow();
+    room.run(ms(300));
+    room.crash(2);
+    room.run(ms(5_000));
+    assert_eq!(room.role(1), Role::Leader, "3 says that it is there");
+    room.release_disk(3);
+    room.propose(1, &["z"]);
+    room.run(ms(300));
+    assert_eq!(room.state(3).len(), 11);
+}
+
+#[test]
+fn scenarios_69_72_a_crash_before_the_state_is_there_leaves_the_old_log() {
+    let mut room = behind();
+    room.start(3);
+    room.hold_disk(3);
+    room.run(ms(500));
+    let pending = room.disks[&3].pending();
+    assert!(pending > 0);
+    room.crash_keeping(3, pending);
+    room.start(3);
+    room.run(ms(1_000));
+    assert_eq!(room.state(3).len(), 10);
+    room.checkpoint(3);
+    room.restart(3);
+    assert_eq!(room.state(3).len(), 10, "scenario 69: from the state alone");
+    room.run(ms(1_000));
+    room.propose(1, &["z"]);
+    assert_eq!(room.state(3).len(), 11);
+}
+
+#[test]
+fn scenario_66_a_state_that_is_not_needed_is_not_taken() {
+    use crate::frames::Message;
+    use base::Zxid;
+    let mut room = Room::empty(&[1, 2, 3], &[]);
+    [2, 3].into_iter().for_each(|id| room.play(id));
+    room.start(1);
+    let link = room.dial_as(2, 1);
+    let entry = |at| {
+        let item = crate::log::Payload::Item(super::room::item("x"));
+        crate::log::Entry::new(1, Zxid(at), item)
+    };
+    let (prev_index, prev_term, commit) = (0, 0, 1);
+    let entries = vec![entry(1), entry(2)];
+    room.say(2, link, &Message::Append { term: 1, prev_index, prev_term, commit, entries });
+    let configuration = super::room::members(&[1, 2, 3], &[]);
+    let (index, index_term, at) = (2, 1, Zxid(2));
+    room.say(2, link, &Message::Snapshot { term: 1, index, index_term, at, configuration });
+    assert_eq!(room.heard(2, link), None, "what follows cannot be read past");
+    assert_eq!(room.status(1).committed, 2, "what is in the log is committed");
+    assert_eq!(room.state(1).len(), 2);
+}
+
+#[test]
+fn the_log_on_the_disk_is_cut_behind_a_checkpoint() {
+    let mut room = Room::empty(&[1], &[]);
+    room.setup.limits.recent_entries = 10;
+    room.start(1);
+    room.elect();
+    for n in 0..100 {
+        room.propose(1, &[&format!("{n}")]);
+    }
+    assert_eq!(room.disks[&1].slots(), 101);
+    room.checkpoint(1);
+    assert!(room.disks[&1].slots() < 25, "{}", room.disks[&1].slots());
+    room.restart(1);
+    room.elect();
+    assert_eq!(room.state(1).len(), 100);
+    room.propose(1, &["z"]);
+    assert_eq!(room.state(1).len(), 101);
+}

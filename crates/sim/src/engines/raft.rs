@@ -1,0 +1,117 @@
+//! Raft under test: how it is recovered, and what its frames say.
+
+use crate::engines::disk::Durable;
+use crate::engines::subject::{Claim, Observation, Registers, Setup, Subject};
+use base::{NodeId, Rng, Time, Zxid};
+use broadcast::{Addresses, Channel, Output};
+use bytes::Bytes;
+use raft::{Config, Configuration, Limits, PEERS, Raft, Role, TERM, VOTE, VOTE_TERM};
+use std::time::Duration;
+
+/// The engine with its drawn parameters.
+#[derive(Clone, Debug)]
+pub struct RaftSubject {
+    initial: Configuration,
+    limits: Limits,
+    pre_vote: bool,
+}
+
+impl Subject for RaftSubject {
+    type Engine = Raft;
+    const NAME: &'static str = "raft";
+    /// What was never committed may be void, and its place another entry's.
+    const UNIQUE_PLACES: bool = false;
+
+    fn draw(setup: &Setup, rng: &mut Rng) -> RaftSubject {
+        let election_timeout = Duration::from_millis(*rng.pick(&[100, 400, 1000, 4000]));
+        let limits = Limits {
+            election_timeout,
+            heartbeat: election_timeout / *rng.pick(&[4, 10]),
+            connect_retry: election_timeout / 10,
+            opening: election_timeout * 4,
+            snapshot_patience: election_timeout * 10,
+            append_size_max: *rng.pick(&[1, 300, 1 << 20]),
+            inflight_max: *rng.pick(&[1, 3, 256]),
+            inflight_bytes_max: *rng.pick(&[100, 64 << 20]),
+            recent_entries: *rng.pick(&[1, 3, 20, 500]),
+            ..Limits::default()
+        };
+        RaftSubject { initial: configuration(setup), limits, pre_vote: !rng.one_in(8) }
+    }
+
+    fn recover(
+        &self,
+        node: NodeId,
+        durable: &Durable,
+        now: Time,
+        rng: &mut Rng,
+        out: &mut Vec<Output>,
+    ) -> Raft {
+        let limits = self.limits;
+        let mut config = Config::new(node, 1, self.initial.clone());
+        (config.limits, config.pre_vote) = (limits, self.pre_vote);
+        let register = |name| durable.registers.get(name).copied().unwrap_or(0);
+        let found = raft::Durable {
+            term: register(TERM),
+            vote: register(VOTE),
+            vote_term: register(VOTE_TERM),
+            bases: durable.bases.clone(),
+            slots: durable.slots.clone(),
+            applied: self.replayed(durable),
+            is_lost: durable.lost,
+        };
+        Raft::recover(config, found, rng.fork(), now, out)
+            .expect("the disk keeps what it was given")
+    }
+
+    fn patience(&self) -> Duration {
+        self.limits.election_timeout * 2
+    }
+
+    fn settles_within(&self) -> Duration {
+        self.limits.election_timeout * 100
+    }
+
+    /// The log does not say what of it is committed: the state begins with its snapshot.
+    fn replayed(&self, durable: &Durable) -> Zxid {
+        durable.snapshot.map_or(Zxid::ZERO, |(at, _)| at)
+    }
+
+    fn observe(&self, engine: &Raft) -> Option<Observation> {
+        let status = engine.status();
+        Some(Observation {
+            accepted: status.term.cast_signed(),
+            current: status.term.cast_signed(),
+            established: status.role == Role::Leader,
+            logged: status.last,
+            committed: status.committed_at,
+        })
+    }
+
+    fn periods(&self, registers: &Registers) -> Option<(i64, i64)> {
+        Some((registers.get(TERM).copied().unwrap_or(0), 0))
+    }
+
+    fn claims(&self, channel: Channel, frame: &Bytes) -> Vec<Claim> {
+        let votes = if channel == PEERS { raft::votes(frame) } else { Vec::new() };
+        votes.into_iter().map(|term| Claim::Promised(term.cast_signed())).collect()
+    }
+
+    fn show(&self, _channel: Channel, frame: &Bytes) -> String {
+        raft::show(frame)
+    }
+
+    fn describe(&self) -> String {
+        format!("{:?} PreVote {}", self.limits, self.pre_vote)
+    }
+}
+
+/// The configuration that all members begin with.
+fn configuration(setup: &Setup) -> Configuration {
+    let member = |node: &NodeId| {
+        let addresses: Addresses = [Setup::address(*node, PEERS)].into();
+        (*node, addresses)
+    };
+    let (voters, learners) = (setup.voters.iter().map(member), setup.observers.iter().map(member));
+    Configuration::new(voters, learners).expect("there are voters")
+}
