@@ -33,6 +33,8 @@ pub struct Counts {
     pub reaped: u64,
     pub unknown_done: u64,
     pub trees: u64,
+    pub reconfigured: u64,
+    pub not_reconfigured: u64,
 }
 
 impl Counts {
@@ -54,6 +56,8 @@ impl Counts {
         self.reaped += other.reaped;
         self.unknown_done += other.unknown_done;
         self.trees += other.trees;
+        self.reconfigured += other.reconfigured;
+        self.not_reconfigured += other.not_reconfigured;
     }
 }
 
@@ -125,7 +129,7 @@ impl<'a> Judge<'a> {
         };
         Ok(Judge {
             history,
-            model: Model::new(config),
+            model: Model { configuration: history.configuration.clone(), ..Model::new(config) },
             lanes: history.connections.iter().enumerate().map(lane).collect(),
             asked,
             next_tree: 0,
@@ -214,7 +218,7 @@ impl<'a> Judge<'a> {
         };
         let connection = &self.history.connections[lane];
         let op = &connection.requests[index].op;
-        if err == SESSION_MOVED && self.has_moved(session, lane) {
+        if err == SESSION_MOVED && self.has_moved(commit, lane) {
             return Ok((lane, index, Err(err)));
         }
         // One that comes when its session is over does nothing any more. From where a session was
@@ -222,14 +226,18 @@ impl<'a> Judge<'a> {
         let is_blind = *op == Op::Close
             || err == UNIMPLEMENTED
             || matches!(op, Op::Multi(parts) if parts.is_empty());
-        let is_late = err == SESSION_EXPIRED || is_blind && self.has_moved(session, lane);
+        let is_late = err == SESSION_EXPIRED || is_blind && self.has_moved(commit, lane);
         let before = if is_late { None } else { self.done.insert(session, xid) };
         if before.is_some_and(|before| before >= xid) {
             let what = format!("{zxid:#x}: {xid} of {session:#x} comes after {before:?}");
             return Err(Violation::new("session.fifo", what));
         }
         let at = Place { zxid, time, session, ids: &connection.ids };
-        let outcome = self.model.write(op, at, changes);
+        let outcome = if let Op::Reconfig(change) = op {
+            self.model.reconfigure(change, at, err, changes)
+        } else {
+            self.model.write(op, at, changes)
+        };
         let expected = error_of(&outcome);
         if expected != err {
             let what = format!("{zxid:#x} has error {err}, the model {expected}: {op:?}");
@@ -237,6 +245,10 @@ impl<'a> Judge<'a> {
         }
         self.counts.refused_writes += u64::from(expected != 0);
         self.counts.closed += u64::from(*op == Op::Close);
+        if matches!(op, Op::Reconfig(_)) {
+            self.counts.reconfigured += u64::from(expected == 0);
+            self.counts.not_reconfigured += u64::from(expected != 0);
+        }
         if matches!(op, Op::Multi(_)) {
             self.counts.multis += 1;
             self.counts.failed_multis += u64::from(expected != 0);
@@ -247,9 +259,12 @@ impl<'a> Judge<'a> {
         Ok((lane, index, outcome))
     }
 
-    /// Whether the session went on on another connection: then this one's writes may be refused.
-    fn has_moved(&self, session: i64, lane: usize) -> bool {
-        self.history.connections[lane + 1..].iter().any(|later| later.session == session)
+    /// Whether the session may have gone on on another connection when this was logged: then this
+    /// one's writes may be refused.
+    fn has_moved(&self, commit: &Commit, lane: usize) -> bool {
+        let moves =
+            |later: &Connection| later.session == commit.session && later.began < commit.zxid;
+        self.history.connections[lane + 1..].iter().any(moves)
     }
 
     /// Sequence numbers of a parent only rise.

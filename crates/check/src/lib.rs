@@ -9,6 +9,7 @@
 //! Where nobody knows the order, [`registers`] judges what clients saw and when, by the clock
 //! ([`linear`]).
 
+mod configuration;
 mod errors;
 mod judge;
 pub mod linear;
@@ -23,6 +24,7 @@ mod writes;
 #[cfg(test)]
 mod tests;
 
+pub use configuration::{Configuration, Reconfiguration};
 pub use judge::{Counts, judge};
 pub use model::{Change, EventKind, Kind, Model, ModelConfig, Node};
 pub use record::{

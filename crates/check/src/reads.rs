@@ -79,6 +79,7 @@ impl Model {
             | Op::SetAcl { .. }
             | Op::Check { .. }
             | Op::Multi(_)
+            | Op::Reconfig(_)
             | Op::Close => Err(UNIMPLEMENTED),
         }
     }

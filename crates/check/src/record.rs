@@ -2,6 +2,7 @@
 //!
 //! Whoever observed a server builds these; nothing in them is in the server's own types.
 
+use crate::configuration::{Configuration, Reconfiguration};
 use std::fmt;
 
 /// Bits of an access list's entry.
@@ -100,6 +101,7 @@ pub enum Op {
         version: i32,
     },
     Multi(Vec<Op>),
+    Reconfig(Reconfiguration),
     Close,
     Exists {
         path: String,
@@ -154,6 +156,7 @@ impl Op {
                 | Op::SetData { .. }
                 | Op::SetAcl { .. }
                 | Op::Multi(_)
+                | Op::Reconfig(_)
                 | Op::Close
         )
     }
@@ -236,6 +239,8 @@ pub enum Fate {
 pub struct Connection {
     /// Its session.
     pub session: i64,
+    /// The last place of the order that anybody had logged when its client called.
+    pub began: i64,
     /// Scheme and id of what the client proved, before its first request.
     pub ids: Vec<(String, String)>,
     /// What was sent, in order.
@@ -323,6 +328,8 @@ pub struct History {
     pub connections: Vec<Connection>,
     /// Trees, by their zxids.
     pub trees: Vec<SeenTree>,
+    /// Who is in the ensemble at first; none of a server alone.
+    pub configuration: Option<Configuration>,
 }
 
 /// What must never happen, and did.

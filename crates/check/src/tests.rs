@@ -50,6 +50,7 @@ fn history() -> History {
     let mut history = History::default();
     history.connections.push(Connection {
         session: S,
+        began: 0,
         ids: Vec::new(),
         requests: ops.into_iter().enumerate().map(request).collect(),
         frames: vec![
@@ -124,4 +125,26 @@ fn a_whole_connection_must_have_every_event() {
 fn a_seen_tree_is_compared_node_by_node() {
     let tree = crate::SeenTree { zxid: 4, nodes: Vec::new(), sessions: Vec::new() };
     assert_eq!(rule(|h| h.trees.push(tree)), "state");
+}
+
+/// The same session goes on elsewhere; what it asked for before is refused by that.
+fn moved(began: i64) -> impl FnOnce(&mut History) {
+    move |history| {
+        let later = Connection {
+            began,
+            requests: Vec::new(),
+            frames: Vec::new(),
+            ..history.connections[0].clone()
+        };
+        history.connections.push(later);
+        history.connections[0].frames[4] =
+            Frame::Reply { xid: 4, zxid: 3, err: -118, body: Body::Empty };
+        history.commits[2].work = Work::Asked { err: -118 };
+    }
+}
+
+#[test]
+fn a_session_has_moved_only_once_its_client_has_called_elsewhere() {
+    assert_eq!(rule(moved(2)), "right");
+    assert_eq!(rule(moved(3)), "order.error");
 }

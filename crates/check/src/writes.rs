@@ -33,6 +33,7 @@ impl Model {
             Op::SetAcl { path, acl, version } => self.set_acl(path, acl, *version, at),
             Op::Check { path, version } => self.check(path, *version, at),
             Op::Multi(parts) => Ok(Body::Parts(self.multi(parts, at, changes))),
+            Op::Reconfig(change) => self.reconfigure(change, at, 0, changes),
             Op::Close => {
                 self.close(at.session, at.zxid, changes);
                 Ok(Body::Empty)
@@ -97,7 +98,7 @@ impl Model {
         done
     }
 
-    fn check_session(&self, at: Place<'_>) -> Result<(), i32> {
+    pub(crate) fn check_session(&self, at: Place<'_>) -> Result<(), i32> {
         if self.sessions.contains_key(&at.session) { Ok(()) } else { Err(SESSION_EXPIRED) }
     }
 

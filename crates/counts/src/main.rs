@@ -9,6 +9,7 @@
 mod apply;
 mod batch;
 mod codec;
+mod ensemble;
 mod house;
 mod journal;
 mod prepare;
@@ -28,6 +29,7 @@ const BENCHMARKS: &[&[Benchmark]] = &[
     apply::BENCHMARKS,
     service::BENCHMARKS,
     writes::BENCHMARKS,
+    ensemble::BENCHMARKS,
 ];
 
 fn main() -> ExitCode {

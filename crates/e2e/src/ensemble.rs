@@ -7,18 +7,18 @@
 
 use crate::network::Space;
 use crate::play::Client;
+use crate::ports::lasting_port;
 use crate::program::{Hello, Request};
 use crate::servers::{Config, Kind};
 use crate::signals::{signal, wait_until_stopped};
 use anyhow::{Context, Result, bail, ensure};
 use std::fmt::Write;
 use std::fs::{self, File};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
-use std::{process, thread};
 use wire::OpCode;
 
 /// What a member is.
@@ -461,29 +461,6 @@ fn serves(address: SocketAddr) -> bool {
         let _ = client.exchange_to_end(&[Request::new(OpCode::CloseSession, Vec::new())]);
     }
     serves
-}
-
-/// Ports for members: above those that the system gives to outgoing connections, because a member
-/// that starts again needs the same one.
-const FIRST_PORT: u16 = 61_000;
-/// How many there are.
-const PORTS: u16 = 4_500;
-/// How far apart two processes begin to look.
-const PORTS_OF_A_PROCESS: u32 = 60;
-
-/// A port that nobody listened on a moment ago.
-fn lasting_port() -> Result<u16> {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let places = u32::from(PORTS) / PORTS_OF_A_PROCESS;
-    let start = u16::try_from(process::id() % places * PORTS_OF_A_PROCESS)?;
-    for _ in 0..PORTS {
-        let next = NEXT.fetch_add(1, Ordering::Relaxed);
-        let port = FIRST_PORT + start.wrapping_add(next) % PORTS;
-        if TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).is_ok() {
-            return Ok(port);
-        }
-    }
-    bail!("no port is free")
 }
 
 /// The state of a listening socket in the kernel's tables.

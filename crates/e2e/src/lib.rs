@@ -23,6 +23,7 @@ pub mod load;
 pub mod network;
 pub mod partitions;
 pub mod play;
+mod ports;
 pub mod program;
 pub mod raw;
 pub mod recovery;

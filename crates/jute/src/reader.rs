@@ -127,6 +127,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// [`Error::Truncated`], [`Error::BadLength`].
+    #[inline]
     pub fn string(&mut self) -> Result<Option<Cow<'a, str>>, Error> {
         let bytes = self.buffer()?;
         Ok(if self.skims { bytes.map(|_| Cow::Borrowed("")) } else { bytes.map(text) })
@@ -161,6 +162,7 @@ fn text(bytes: &[u8]) -> Cow<'_, str> {
     }
 }
 
+#[cold]
 fn mended(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     let mut rest = bytes;

@@ -55,30 +55,35 @@ impl<'a> Writer<'a> {
     }
 
     /// A 32-bit integer.
+    #[inline]
     pub fn int(self, value: i32) -> Self {
         put_int(self.out, value);
         self
     }
 
     /// A 64-bit integer.
+    #[inline]
     pub fn long(self, value: i64) -> Self {
         put_long(self.out, value);
         self
     }
 
     /// A boolean.
+    #[inline]
     pub fn bool(self, value: bool) -> Self {
         put_bool(self.out, value);
         self
     }
 
     /// A buffer, or null.
+    #[inline]
     pub fn buffer(self, value: Option<&[u8]>) -> Self {
         put_buffer(self.out, value);
         self
     }
 
     /// A string.
+    #[inline]
     pub fn string(self, value: &str) -> Self {
         put_string(self.out, value);
         self

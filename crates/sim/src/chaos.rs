@@ -94,7 +94,8 @@ impl World {
             | Fault::RollingRestart
             | Fault::MassRestart
             | Fault::ClockRate
-            | Fault::TimeJump => return self.trouble(member, fault),
+            | Fault::TimeJump
+            | Fault::Reconfigure => return self.trouble(member, fault),
         }
         // A failed disk is only found out about by those who restart the member.
         let host = self.sites[member].host.as_ref();

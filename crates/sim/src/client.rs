@@ -54,6 +54,8 @@ pub(crate) struct Client {
     pub(crate) closed: bool,
     /// Whether it opens sessions no more.
     pub(crate) retired: bool,
+    /// Whether it asks for nothing but changes of the ensemble.
+    pub(crate) operates: bool,
 }
 
 impl Client {
@@ -82,6 +84,7 @@ impl Client {
             history: Vec::new(),
             closed: false,
             retired: false,
+            operates: false,
         }
     }
 
@@ -93,7 +96,13 @@ impl Client {
     }
 
     /// The first bytes on a new link.
-    pub(crate) fn connect(&mut self, link: u32, now: Time, rng: &mut Rng, told: i64) -> Vec<u8> {
+    pub(crate) fn connect(
+        &mut self,
+        link: u32,
+        now: Time,
+        rng: &mut Rng,
+        (told, logged): (i64, i64),
+    ) -> Vec<u8> {
         self.phase = Phase::Connecting(link);
         (self.last_sent, self.last_heard) = (now, now);
         self.input.clear();
@@ -109,6 +118,9 @@ impl Client {
         let mut ids = Vec::new();
         if let Some((credentials, id)) = &self.user {
             ids.push(("digest".into(), id.clone()));
+            if self.operates {
+                ids.push(("super".into(), String::new()));
+            }
             bytes.extend(codec::frame(|out| {
                 wire::RequestHeader { xid: xid::AUTH, op: 100 }.encode(out);
                 let auth = Some(credentials.as_bytes());
@@ -117,6 +129,7 @@ impl Client {
         }
         self.record = Some(Connection {
             session: self.session,
+            began: logged,
             ids,
             requests: Vec::new(),
             frames: Vec::new(),

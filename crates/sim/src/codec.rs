@@ -1,6 +1,6 @@
 //! Between the checker's plain records and the bytes of the client protocol.
 
-use check::{Acl, Body, Op, Part, Stat, WatchLists};
+use check::{Acl, Body, Op, Part, Reconfiguration, Stat, WatchLists};
 use jute::{Decode, Error, Reader, Writer, put_buffer, put_int, put_long, put_string};
 use wire::{MULTI_END, MultiHeader, OpCode, RequestHeader};
 
@@ -16,6 +16,7 @@ pub(crate) fn opcode(op: &Op) -> OpCode {
         Op::SetAcl { .. } => OpCode::SetAcl,
         Op::Check { .. } => OpCode::Check,
         Op::Multi(_) => OpCode::Multi,
+        Op::Reconfig(_) => OpCode::Reconfig,
         Op::Close => OpCode::CloseSession,
         Op::Exists { .. } => OpCode::Exists,
         Op::GetData { .. } => OpCode::GetData,
@@ -87,6 +88,7 @@ fn put_op(op: &Op, out: &mut Vec<u8>) {
             }
             jute::Encode::encode(&MULTI_END, out);
         }
+        Op::Reconfig(change) => put_change(change, out),
         Op::Close | Op::Ping => {}
         Op::Exists { path, watch } | Op::GetData { path, watch } => {
             Writer::new(out).string(path).bool(*watch);
@@ -106,6 +108,18 @@ fn put_op(op: &Op, out: &mut Vec<u8>) {
         }
         Op::SetWatches(lists) => put_watches(lists, out),
     }
+}
+
+fn put_change(change: &Reconfiguration, out: &mut Vec<u8>) {
+    let servers = |servers: &[(i64, String)]| -> Vec<String> {
+        servers.iter().map(|(id, text)| format!("server.{id}={text}")).collect()
+    };
+    let leaving = change.leaving.iter().map(i64::to_string).collect();
+    for list in [servers(&change.joining), leaving, servers(&change.members)] {
+        let text = list.join(",");
+        put_buffer(out, Some(text.as_bytes()).filter(|text| !text.is_empty()));
+    }
+    put_long(out, change.version);
 }
 
 fn put_acl(acl: &[Acl], out: &mut Vec<u8>) {
@@ -143,7 +157,9 @@ fn decode(op: &Op, r: &mut Reader<'_>) -> Result<Body, Error> {
             }
         }
         Op::SetData { .. } | Op::SetAcl { .. } | Op::Exists { .. } => Body::Stat(stat(r)?),
-        Op::GetData { .. } => Body::Data(r.buffer()?.map(<[u8]>::to_vec), stat(r)?),
+        Op::GetData { .. } | Op::Reconfig(_) => {
+            Body::Data(r.buffer()?.map(<[u8]>::to_vec), stat(r)?)
+        }
         Op::GetChildren { with_stat, .. } => {
             let names = names(r)?;
             if *with_stat { Body::NamesStat(names, stat(r)?) } else { Body::Names(names) }

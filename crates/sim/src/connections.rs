@@ -105,7 +105,7 @@ impl World {
                     if connection.is_open() {
                         let contact = host.contacts.get_mut(&connection.session().0);
                         contact.into_iter().for_each(|contact| {
-                            (contact.earliest, contact.latest) = (self.now, self.now);
+                            (contact.earliest, contact.latest) = (now, now);
                         });
                     }
                 }

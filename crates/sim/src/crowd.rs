@@ -47,7 +47,8 @@ impl World {
         if client.closed || client.outstanding.back().is_some_and(|(_, op)| *op == Op::Close) {
             return; // nothing more is read on this connection
         }
-        if client.outstanding.len() < window && !settling {
+        let wants = !client.operates || !client.script.is_empty();
+        if client.outstanding.len() < window && !settling && wants {
             // A burst now and then, so that batches form.
             let burst = if self.rng.one_in(4) { self.rng.between(1, window as u64) } else { 1 };
             let mut bytes = Vec::new();
@@ -56,7 +57,8 @@ impl World {
                 let ends = op == Op::Close;
                 let told = self.told.must_see(client, &op);
                 bytes.extend(client.send(op, now, told));
-                if ends || client.outstanding.len() >= window {
+                let is_done = client.operates && client.script.is_empty();
+                if ends || is_done || client.outstanding.len() >= window {
                     break;
                 }
             }
@@ -95,7 +97,8 @@ impl World {
             link.to_server_at = now + Duration::from_micros(31);
         }
         let told = self.told.must_see(&self.clients[index], &Op::Ping);
-        let bytes = self.clients[index].connect(id, now, &mut self.rng, told);
+        let logged = self.ledger.logged();
+        let bytes = self.clients[index].connect(id, now, &mut self.rng, (told, logged));
         let alone = self.options.ensemble.is_none();
         if alone && self.sites[member].host.as_ref().is_some_and(|host| host.disk_failed) {
             self.clients[index].disk_failed();
@@ -105,7 +108,8 @@ impl World {
 
     /// The member that a client tries next.
     fn place_for_a_client(&mut self) -> usize {
-        if self.core.len() == 1 { self.core[0] } else { *self.rng.pick(&self.core) }
+        let places = self.required();
+        if places.len() == 1 { places[0] } else { *self.rng.pick(&places) }
     }
 
     /// Whether nobody asks for anything more.

@@ -4,8 +4,10 @@ use crate::chance::log_uniform;
 use crate::engines::{Setup, draw_limits, membership};
 use crate::net::Manners;
 use crate::options::{Fault, Options};
+use crate::reconfigure::operator_id;
 use crate::strikes::{self, Strike};
 use base::{NodeId, Rng};
+use check::Configuration;
 use node::{EngineConfig, RecentLimits};
 use std::time::Duration;
 use wire::quorum::Membership;
@@ -28,8 +30,10 @@ pub struct Ensemble {
     pub piece: usize,
     /// Whether only a quorum is healed at the end, and the others stay as they are.
     pub core_only: bool,
-    /// The configuration as all members show it.
-    pub configuration: String,
+    /// Who may join: each begins with an empty disk, and as a voter or as an observer.
+    pub joiners: Vec<(NodeId, bool)>,
+    /// Whether the members can change.
+    pub reconfig: bool,
 }
 
 impl Ensemble {
@@ -47,11 +51,17 @@ impl Ensemble {
         let limits = draw_limits(tick, rng);
         let unit = limits.sync_time().as_nanos() as u64;
         let duration = unit * rng.between(8, 25);
+        let strikes = strikes::draw(rng, &Fault::AMONG_OTHERS, unit, duration);
+        let changes = strikes.iter().any(|strike| strike.fault == Fault::Reconfigure);
+        let others = if changes { rng.between(0, 2) } else { 0 };
+        let first = voters + observers + 1;
+        let joiners = (first..first + others).map(|id| (NodeId(id), rng.one_in(2))).collect();
         let ensemble = Ensemble {
-            configuration: membership(&setup).to_string(),
+            joiners,
+            reconfig: changes || rng.one_in(8),
             setup,
             limits,
-            strikes: strikes::draw(rng, &Fault::AMONG_OTHERS, unit, duration),
+            strikes,
             latency: Duration::from_nanos(log_uniform(rng, 20_000, unit / 40)),
             cuts: *rng.pick(&[0, 5, 50]),
             piece: *rng.pick(&[1, 200, 5000]),
@@ -60,8 +70,27 @@ impl Ensemble {
         (ensemble, Duration::from_nanos(duration))
     }
 
-    fn membership(&self) -> Membership {
-        membership(&self.setup)
+    /// All that may ever be members: those at first, voters first, and those that may join.
+    #[must_use]
+    pub fn everyone(&self) -> Vec<NodeId> {
+        let joiners = self.joiners.iter().map(|(node, _)| *node);
+        self.setup.members().into_iter().chain(joiners).collect()
+    }
+
+    /// The ensemble as it begins, as its members know it, and one that may join itself as well.
+    fn membership(&self, node: NodeId) -> Membership {
+        let mut setup = self.setup.clone();
+        let joiner = self.joiners.iter().find(|(joiner, _)| *joiner == node);
+        if let Some((_, votes)) = joiner {
+            let place = if *votes { &mut setup.voters } else { &mut setup.observers };
+            place.push(node);
+        }
+        membership(&setup)
+    }
+
+    /// The same as a list of servers.
+    pub(crate) fn configuration(&self, node: NodeId) -> Option<Configuration> {
+        Configuration::parse(&self.membership(node).to_string())
     }
 }
 
@@ -109,29 +138,38 @@ impl Options {
         config.reaper.interval = self.tick * 3;
         if self.ensemble.is_some() {
             config.alone = false;
+            config.reconfig_enabled = self.reconfig();
+            config.auth.super_digest = Some(operator_id());
             config.server_id = node.0 as u8;
         }
         config
     }
 
-    /// A member's engine.
-    pub(crate) fn engine(&self, node: NodeId) -> EngineConfig {
+    /// A member's engine; its disk has kept the configuration in force and one that was seen, if
+    /// they are not the first.
+    pub(crate) fn engine(&self, node: NodeId, kept: [Option<Membership>; 2]) -> EngineConfig {
         let Some(ensemble) = &self.ensemble else { return EngineConfig::Solo };
+        let [committed, last_seen] = kept;
         EngineConfig::Zab(Box::new(zab::Config {
             me: node,
-            committed: ensemble.membership(),
+            committed: committed.unwrap_or_else(|| ensemble.membership(node)),
             observer_port: None,
-            last_seen: None,
-            reconfig: false,
+            last_seen,
+            reconfig: ensemble.reconfig,
             multi_address: false,
             listen_on_all: false,
             limits: ensemble.limits,
         }))
     }
 
-    /// The configuration that all members show; none of a server alone.
-    pub(crate) fn configuration(&self) -> Option<&str> {
-        self.ensemble.as_ref().map(|ensemble| &*ensemble.configuration)
+    /// Who is in the ensemble at first; none of a server alone.
+    pub(crate) fn configuration(&self) -> Option<Configuration> {
+        Configuration::parse(&membership(&self.ensemble.as_ref()?.setup).to_string())
+    }
+
+    /// Whether the members can change.
+    pub(crate) fn reconfig(&self) -> bool {
+        self.ensemble.as_ref().is_some_and(|ensemble| ensemble.reconfig)
     }
 
     /// What a member keeps of its log for others.

@@ -7,7 +7,7 @@
 use crate::hash::hash_bytes;
 use crate::observe;
 use base::Zxid;
-use check::{Commit, Violation, Work};
+use check::{Commit, Configuration, Violation, Work};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A logged transaction.
@@ -16,6 +16,8 @@ struct Entry {
     before: i64,
     record: u64,
     commit: Commit,
+    /// The one that it names, if it changes that.
+    configuration: Option<Configuration>,
 }
 
 /// All of them.
@@ -27,6 +29,8 @@ pub(crate) struct Ledger {
     /// The places that are decided, and the last of them.
     order: BTreeSet<i64>,
     decided: i64,
+    /// Changes of the configuration that are decided.
+    changed: BTreeMap<i64, Configuration>,
     digests: BTreeMap<i64, u64>,
     /// Where each session began.
     opened: BTreeMap<i64, i64>,
@@ -36,6 +40,11 @@ impl Ledger {
     /// The last place that anybody who served had applied.
     pub(crate) fn decided(&self) -> i64 {
         self.decided
+    }
+
+    /// The last place that anybody has logged.
+    pub(crate) fn logged(&self) -> i64 {
+        self.entries.last_key_value().map_or(0, |(place, _)| *place)
     }
 
     /// How many leaders were established.
@@ -70,8 +79,23 @@ impl Ledger {
         if matches!(commit.work, Work::Open { .. }) {
             self.opened.insert(commit.session, at.0);
         }
-        let entry = Entry { before: tip, record: hash, commit };
+        let configuration = observe::configuration(record);
+        let entry = Entry { before: tip, record: hash, commit, configuration };
         Ok(Some(&self.entries.entry(at.0).or_insert(entry).commit))
+    }
+
+    /// The changes of the configuration behind `place` in the history that ends with `tip`, the
+    /// last one first.
+    pub(crate) fn changes(&self, place: i64, tip: i64) -> impl Iterator<Item = &Configuration> {
+        let history = std::iter::successors(Some(tip), |at| Some(self.entries.get(at)?.before));
+        let behind = history.take_while(move |at| *at > place);
+        behind.filter_map(|at| self.entries.get(&at)?.configuration.as_ref())
+    }
+
+    /// The configuration in force up to `place` and with what is there, if it was ever changed.
+    pub(crate) fn configuration(&self, place: i64) -> Option<&Configuration> {
+        let undecided = self.changes(self.decided, place).next();
+        undecided.or_else(|| self.changed.range(..=place).next_back().map(|(_, change)| change))
     }
 
     /// Where the session began.
@@ -113,6 +137,11 @@ impl Ledger {
         self.decide(last)
     }
 
+    /// The last entry before another one.
+    pub(crate) fn before(&self, place: i64) -> i64 {
+        self.entries.get(&place).map_or(0, |entry| entry.before)
+    }
+
     /// Whether a leader has begun at this place.
     pub(crate) fn is_begun(&self, place: i64) -> bool {
         self.epochs.contains_key(&place)
@@ -140,6 +169,12 @@ impl Ledger {
         if at != self.decided {
             let what = format!("{last:#x} is applied without {:#x}", self.decided);
             return Err(Violation::new("order.agreement", what));
+        }
+        for place in &places {
+            let entry = self.entries.get(place);
+            if let Some(change) = entry.and_then(|entry| entry.configuration.clone()) {
+                self.changed.insert(*place, change);
+            }
         }
         self.order.extend(places);
         self.decided = last;

@@ -30,6 +30,7 @@ mod options;
 mod partition;
 mod peers;
 mod power;
+mod reconfigure;
 mod report;
 mod server;
 mod settle;
@@ -124,8 +125,18 @@ fn people(world: &mut World) {
         if index == 0 && world.options.bulk {
             client.script.extend((0..5).map(workload::bulk));
         }
-        world.clients.push(client);
-        let delay = Duration::from_millis(u64::from(index));
-        world.schedule(delay, Event::Client { client: index as usize });
+        enter(world, client);
     }
+    if world.options.reconfig() {
+        let (timeout, data_max) = (world.options.tick * 8, world.options.data_max);
+        let operator = reconfigure::operator(timeout, data_max, &mut world.rng);
+        enter(world, operator);
+    }
+}
+
+fn enter(world: &mut World, client: Client) {
+    let index = world.clients.len();
+    world.clients.push(client);
+    let delay = Duration::from_millis(index as u64);
+    world.schedule(delay, Event::Client { client: index });
 }

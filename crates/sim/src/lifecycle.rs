@@ -108,7 +108,7 @@ impl World {
         let last = tree.last_zxid().0;
         self.account_for(member, last, durable.as_ref())?;
         if self.options.ensemble.is_none() {
-            self.trees.push(observe::tree(&tree, None)?);
+            self.trees.push(observe::tree(&tree)?);
         }
         self.begin(member, tree, restored.replayed > 0, durable)
     }
@@ -123,12 +123,9 @@ impl World {
         found.map_err(|what| Violation::new("durability", what))?;
         let last = self.ledger.entry_at(last);
         if let Some(durable) = durable {
-            let (epoch, before) = site.epoch;
-            if durable.current == epoch && last < before {
-                let what =
-                    format!("member {node} has epoch {epoch} and {last:#x}, not {before:#x}");
-                return Err(Violation::new("epoch.early", what));
-            }
+            let has = (durable.accepted, durable.current);
+            let may_have = site.may_have(last, has);
+            may_have.map_err(|what| Violation::new("epoch", what))?;
         } else {
             self.ledger.forget_after(last);
         }
@@ -143,13 +140,14 @@ impl World {
         replayed: bool,
         durable: Option<Durable>,
     ) -> Step {
-        let contacts = self.contacts(&tree);
+        let contacts = self.contacts(member, &tree);
         let hall = Hall::new(tree);
         let site = &self.sites[member];
+        let kept = site.configurations();
         let config = node::Config {
             keeper: Arc::clone(&site.keeper_config),
             checkpoint: CheckpointConfig { txns: self.options.snap_count, log_bytes: None },
-            engine: self.options.engine(site.node),
+            engine: self.options.engine(site.node, kept),
             tree: tree::Config { digest: true, owners: site.keeper_config.owners },
             field_size_max: site.keeper_config.field_size_max,
         };
@@ -188,8 +186,8 @@ impl World {
     }
 
     /// Each session has its full time-out from now on.
-    fn contacts(&self, tree: &Tree) -> BTreeMap<i64, Contact> {
-        let (earliest, latest) = (self.now, self.now);
+    fn contacts(&self, member: usize, tree: &Tree) -> BTreeMap<i64, Contact> {
+        let (earliest, latest) = (self.local(member), self.local(member));
         let full = |(session, ms): (SessionId, i32)| {
             (session.0, Contact { earliest, latest, timeout: millis(ms) })
         };
@@ -230,6 +228,7 @@ impl World {
             self.reached.kills += 1;
         }
         site.disk.repair();
+        site.ends();
         site.boundary = None;
         site.paused_until = self.now;
         self.net.abandon_all(self.now, member, &mut self.rng);

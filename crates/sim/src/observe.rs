@@ -2,7 +2,7 @@
 
 use crate::codec::plain_stat;
 use base::Zxid;
-use check::{Acl, Commit, SeenNode, SeenTree, Stat, Violation, Work};
+use check::{Acl, Commit, Configuration, SeenNode, SeenTree, Violation, Work};
 use tree::{NodeIndex, Tree};
 use wire::{Txn, TxnRecord};
 
@@ -39,10 +39,16 @@ pub(crate) fn commit(at: Zxid, record: &[u8]) -> Result<Commit, Violation> {
     Ok(Commit { zxid: at.0, session, xid, time, work })
 }
 
+/// The configuration that a logged transaction names, if it changes that.
+pub(crate) fn configuration(record: &[u8]) -> Option<Configuration> {
+    let Txn::SetData { data, reconfig: true, .. } = TxnRecord::decode(record).ok()?.txn else {
+        return None;
+    };
+    Configuration::parse(std::str::from_utf8(data?).ok()?)
+}
+
 /// The whole tree, and whether its digest is the sum of its nodes' digests.
-/// Each member shows the configuration by itself: it is held against that one, and as good as a
-/// new server's in what is seen.
-pub(crate) fn tree(tree: &Tree, configuration: Option<&str>) -> Result<SeenTree, Violation> {
+pub(crate) fn tree(tree: &Tree) -> Result<SeenTree, Violation> {
     let mut nodes = Vec::new();
     let mut digest = 0_u64;
     if let Some(root) = tree.find("/") {
@@ -58,25 +64,8 @@ pub(crate) fn tree(tree: &Tree, configuration: Option<&str>) -> Result<SeenTree,
         );
         return Err(Violation::new("digest", what));
     }
-    if let Some(expected) = configuration {
-        hide_configuration(&mut nodes, expected)?;
-    }
     let sessions = tree.sessions().map(|(session, ms)| (session.0, ms)).collect();
     Ok(SeenTree { zxid: tree.last_zxid().0, nodes, sessions })
-}
-
-fn hide_configuration(nodes: &mut [SeenNode], expected: &str) -> Result<(), Violation> {
-    let Some(node) = nodes.iter_mut().find(|node| node.path == tree::CONFIG_PATH) else {
-        return Err(Violation::new("configuration", "it is not in the tree"));
-    };
-    let shown = node.data.take().unwrap_or_default();
-    if !shown.is_empty() && shown != expected.as_bytes() {
-        let what = format!("{:?} is shown", String::from_utf8_lossy(&shown));
-        return Err(Violation::new("configuration", what));
-    }
-    node.data = Some(Vec::new());
-    node.stat = Stat { aversion: -1, ..Stat::default() };
-    Ok(())
 }
 
 fn visit(tree: &Tree, node: NodeIndex, path: &str, nodes: &mut Vec<SeenNode>, digest: &mut u64) {

@@ -67,6 +67,8 @@ pub enum Fault {
     ClockRate,
     /// What a member measures time by jumps ahead.
     TimeJump,
+    /// A client changes who is in the ensemble.
+    Reconfigure,
 }
 
 impl Fault {
@@ -89,7 +91,7 @@ impl Fault {
     ];
 
     /// What may befall an ensemble.
-    pub const AMONG_OTHERS: [Fault; 28] = [
+    pub const AMONG_OTHERS: [Fault; 29] = [
         Fault::PowerLoss,
         Fault::Fuse,
         Fault::Kill,
@@ -118,6 +120,7 @@ impl Fault {
         Fault::MassRestart,
         Fault::ClockRate,
         Fault::TimeJump,
+        Fault::Reconfigure,
     ];
 }
 

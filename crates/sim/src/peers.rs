@@ -209,10 +209,10 @@ impl World {
     }
 
     /// Counts what is worth it, and shows it.
-    pub(crate) fn happened(&mut self, member: usize, event: &Happened) {
+    pub(crate) fn happened(&mut self, member: usize, event: &Happened) -> Step {
         let node = self.sites[member].node.0;
         self.show(|| format!("{node} {event}"));
-        let Happened::Ensemble(event) = event else { return };
+        let Happened::Ensemble(event) = event else { return Ok(()) };
         match event {
             Ensemble::ElectionDecided { .. } => self.reached.elections += 1,
             Ensemble::LearnerSynced { method, .. } => {
@@ -224,6 +224,9 @@ impl World {
                 *count += 1;
             }
             Ensemble::Joined { .. } => self.reached.joined += 1,
+            Ensemble::ConfigurationChanged { version } => {
+                return self.check_configuration(member, *version);
+            }
             Ensemble::ElectionStarted { .. }
             | Ensemble::VoteChanged { .. }
             | Ensemble::ElectionStalled { .. }
@@ -237,8 +240,8 @@ impl World {
             | Ensemble::SteppedDown { .. }
             | Ensemble::LeaderLost { .. }
             | Ensemble::LinkRefused { .. }
-            | Ensemble::ListenFailed { .. }
-            | Ensemble::ConfigurationChanged { .. } => {}
+            | Ensemble::ListenFailed { .. } => {}
         }
+        Ok(())
     }
 }

@@ -265,7 +265,9 @@ impl World {
             );
             return Err(Violation::new("order.applied", what));
         }
+        let before = self.ledger.decided();
         self.ledger.decide(entry)?;
+        self.check_quorums(before, entry)?;
         self.ledger.digest(entry, digest)?;
         if begins && self.options.ensemble.is_some() {
             self.see_tree(member)?;
@@ -276,7 +278,7 @@ impl World {
     /// Keeps the member's tree, to be held against the model.
     pub(crate) fn see_tree(&mut self, member: usize) -> Step {
         let Some(host) = &self.sites[member].host else { return Ok(()) };
-        let tree = observe::tree(&host.hall.0.borrow().tree, self.options.configuration())?;
+        let tree = observe::tree(&host.hall.0.borrow().tree)?;
         self.trees.push(tree);
         Ok(())
     }
@@ -294,6 +296,7 @@ impl World {
     }
 
     fn wake_touched(&mut self, member: usize) -> Step {
+        let now = self.local(member);
         let Some(host) = &mut self.sites[member].host else { return Ok(()) };
         let touched = std::mem::take(&mut host.hall.0.borrow_mut().table.touched);
         for id in touched {
@@ -303,7 +306,7 @@ impl World {
                 && let Some(wire) = host.wires.get_mut(&id).filter(|wire| !wire.opened)
             {
                 wire.opened = true;
-                let (earliest, latest) = (connection.last_heard(), self.now);
+                let (earliest, latest) = (connection.last_heard(), now);
                 let contact = Contact { earliest, latest, timeout: connection.timeout() };
                 host.contacts.insert(connection.session().0, contact);
             }
@@ -383,15 +386,15 @@ impl World {
                 Err(Violation::new("digest", format!("mismatch at {zxid}")))
             }
             Output::Event(event) => {
+                let now = self.local(member);
                 if let Happened::SessionRenewed { session } = event
                     && let Some(host) = &mut self.sites[member].host
                     && let Some(contact) = host.contacts.get_mut(&session.0)
                 {
                     // Also if the connection that asked for it is gone by now.
-                    contact.latest = self.now;
+                    contact.latest = now;
                 }
-                self.happened(member, &event);
-                Ok(())
+                self.happened(member, &event)
             }
             output => self.among_members(member, output),
         }

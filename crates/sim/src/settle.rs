@@ -33,6 +33,9 @@ impl World {
         self.plan_net();
         for client in &mut self.clients {
             client.silent_until = Time::ZERO;
+            if client.operates {
+                client.script.clear();
+            }
         }
         let calm = self.options.duration / 4 + Duration::from_secs(1);
         self.schedule(calm, Event::Settle);
@@ -47,8 +50,13 @@ impl World {
         };
         let voters = ensemble.setup.voters.len();
         let size = self.rng.between(voters as u64 / 2 + 1, voters as u64) as usize;
+        let configurations = self.configurations();
         for left in (size + 1..=voters).rev() {
-            core.remove(self.rng.below(left as u64) as usize);
+            let out = core[self.rng.below(left as u64) as usize];
+            let rest: Vec<usize> = core.iter().copied().filter(|member| *member != out).collect();
+            if configurations.iter().all(|configuration| self.is_quorum(configuration, &rest)) {
+                core = rest;
+            }
         }
         core
     }
@@ -89,7 +97,7 @@ impl World {
         let quiet = self.links.values().all(|link| {
             link.in_flight == 0 || !link.client_up || !self.core.contains(&link.member)
         });
-        let idle = self.core.iter().all(|member| {
+        let idle = self.required().iter().all(|member| {
             let site = &self.sites[*member];
             site.serves() && site.host.as_ref().is_some_and(Host::is_idle)
         });
@@ -111,7 +119,7 @@ impl World {
             let last = site.host.as_ref().map_or(0, Host::last);
             self.ledger.entry_at(last) == decided && site.tip == decided
         };
-        self.options.ensemble.is_none() || self.core.iter().all(has_all)
+        self.options.ensemble.is_none() || self.required().iter().all(has_all)
     }
 
     fn what_is_missing(&self, quiet: bool, idle: bool) -> String {
@@ -122,7 +130,7 @@ impl World {
             .map(|c| format!("{:?} {:#x} {:?}", c.phase, c.session, c.outstanding.front()))
             .collect();
         let members: Vec<String> = self
-            .core
+            .required()
             .iter()
             .map(|member| {
                 let site = &self.sites[*member];
@@ -139,8 +147,8 @@ impl World {
     }
 
     fn end(&mut self) -> Step {
-        for index in 0..self.core.len() {
-            self.see_tree(self.core[index])?;
+        for member in self.required() {
+            self.see_tree(member)?;
         }
         for client in &mut self.clients {
             client.disconnected(Fate::Whole);

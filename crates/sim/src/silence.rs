@@ -6,7 +6,7 @@ use base::{ConnectionId, Time};
 use check::{Silence, Violation};
 use std::time::Duration;
 
-/// When a session was last heard. A handshake counts from when it came in, or from when it was
+/// When a session was last heard at a member, by its clock. A handshake counts from when it came in, or from when it was
 /// settled: the world leaves that to the member.
 #[derive(Clone, Copy)]
 pub(crate) struct Contact {
@@ -17,12 +17,10 @@ pub(crate) struct Contact {
 
 impl World {
     pub(crate) fn check_expiry(&self, member: usize, session: i64) -> Step {
-        if self.options.ensemble.is_some() {
-            return self.check_peace(session);
-        }
+        self.check_peace(session)?;
         let Some(host) = &self.sites[member].host else { return Ok(()) };
         let Some(contact) = host.contacts.get(&session) else { return Ok(()) };
-        let lasted = self.now.since(contact.earliest);
+        let lasted = self.local(member).since(contact.earliest);
         let silence = Silence { lasted, timeout: contact.timeout };
         if check::may_expire(silence) {
             return Ok(());
@@ -30,8 +28,8 @@ impl World {
         Err(Violation::new("session.expiry", format!("{session:#x} was ended after {silence:?}")))
     }
 
-    /// Who leads hears of others' clients now and then, and of some not at all. But when all is
-    /// well, nobody loses a session that is in use: what its client says is with who leads after a
+    /// Who leads hears of others' clients now and then, and of some not at all: of those it may end
+    /// sessions that are in use. But when all is well, nobody loses a session that is in use: what its client says is with who leads after a
     /// heartbeat, which is less than two ticks.
     fn check_peace(&self, session: i64) -> Step {
         let is_served = |id: u32| {
@@ -47,7 +45,8 @@ impl World {
                 && is_open
                 && self.now.since(client.last_sent) + self.options.tick * 2 < client.timeout
         };
-        if self.is_settling() && self.clients.iter().any(in_use) {
+        let among_others = self.options.ensemble.is_some();
+        if among_others && self.is_settling() && self.clients.iter().any(in_use) {
             return Err(Violation::new("session.peace", format!("{session:#x} was ended")));
         }
         Ok(())
@@ -85,7 +84,7 @@ impl World {
             return Ok(());
         }
         for (session, contact) in &host.contacts {
-            let lasted = self.now.since(contact.latest);
+            let lasted = self.local(member).since(contact.latest);
             let silence = Silence { lasted, timeout: contact.timeout };
             let delay = Duration::from_millis(500);
             if check::has_overslept(silence, self.options.tick, delay) {

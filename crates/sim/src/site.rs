@@ -9,6 +9,7 @@ use node::Output;
 use std::sync::Arc;
 use storage::Dirs;
 use storage::simulated::MetadataMode;
+use wire::quorum::{Membership, Rules};
 
 pub(crate) struct Site {
     pub(crate) node: NodeId,
@@ -29,8 +30,14 @@ pub(crate) struct Site {
     pub(crate) uncut: Option<i64>,
     /// A state that replaces all of that, while it is on its way to the disk.
     pub(crate) installing: Option<i64>,
+    /// What was durable before that.
+    replaced: i64,
     /// The epoch that it wrote last, and the end of the log that had to be durable before.
     pub(crate) epoch: (i64, i64),
+    /// What its disk said of that when its member died: a start may set it right by the log.
+    pub(crate) stated: i64,
+    /// The epochs that its disk is known to hold: promised, and begun.
+    pub(crate) epochs: (i64, i64),
     pub(crate) paused_until: Time,
     pub(crate) slow_sync_until: Time,
     /// When the member last could not do its work in time.
@@ -58,7 +65,10 @@ impl Site {
             durable: 0,
             uncut: None,
             installing: None,
+            replaced: 0,
             epoch: (0, 0),
+            stated: 0,
+            epochs: (0, 0),
             paused_until: Time::ZERO,
             slow_sync_until: Time::ZERO,
             stalled_at: Time::ZERO,
@@ -85,11 +95,13 @@ impl Site {
                 self.epoch.1 = self.epoch.1.min(self.durable);
             }
             Output::BeginInstall { at } => {
+                self.replaced = self.durable;
                 (self.durable, self.epoch.1) = (0, 0);
                 self.installing = Some(ledger.entry_at(at.0));
             }
-            Output::Register { name: "currentEpoch", value, .. } if *value > self.epoch.0 => {
-                self.epoch = (*value, self.tip);
+            Output::Register { name: CURRENT_EPOCH, value, .. } if *value > self.epoch.0 => {
+                // What was to be cut is gone before the epoch is written.
+                (self.epoch, self.uncut) = ((*value, self.tip), None);
             }
             _ => {}
         }
@@ -103,6 +115,8 @@ impl Site {
                 self.tip = ledger.entry_at(at);
                 (self.installing, self.uncut) = (None, None);
             }
+            Done::Promised(epoch) => self.epochs.0 = epoch,
+            Done::Begun(epoch) => self.epochs.1 = epoch,
             Done::Settled => {}
             Done::Nothing => return,
         }
@@ -126,6 +140,60 @@ impl Site {
         ))
     }
 
+    /// Whether its disk holds this entry for certain, or did before a state came in its place.
+    pub(crate) fn holds(&self, ledger: &Ledger, entry: i64) -> bool {
+        let end = if self.installing.is_some() { self.replaced } else { self.durable };
+        ledger.leads_to(entry, end)
+    }
+
+    /// A configuration that its disk has kept.
+    pub(crate) fn kept(&self, name: &str) -> Option<String> {
+        let text = self.disk.inner().contents(&self.dirs.data.join(name))?;
+        String::from_utf8(text).ok()
+    }
+
+    /// What a start finds of configurations: the one in force, and one that was seen. Without a
+    /// place in it a server is not started as it is: whoever runs it adds a line for it.
+    pub(crate) fn configurations(&self) -> [Option<Membership>; 2] {
+        let parse = |text: &str| Membership::parse(text, &Rules::DEFAULT).ok();
+        let kept = [zab::CONFIGURATION, zab::NEXT_CONFIGURATION];
+        let [committed, next] = kept.map(|name| parse(&self.kept(name)?));
+        let id = self.node.0;
+        match committed {
+            Some(others) if others.server(id.cast_signed()).is_none() => {
+                let own = format!("server.{id}=10.0.0.{id}:2888:3888:observer");
+                [parse(&format!("{own}\n{}", others.with_version(0))), None]
+            }
+            committed => [committed, next],
+        }
+    }
+
+    /// The power goes, or the process: what the disk says of its epoch by now.
+    pub(crate) fn ends(&mut self) {
+        let path = self.dirs.snapshots().join(CURRENT_EPOCH);
+        let text = self.disk.inner().contents(&path).and_then(|text| String::from_utf8(text).ok());
+        self.stated = text.and_then(|text| text.parse().ok()).unwrap_or(0);
+    }
+
+    /// Whether a start may find these epochs with this end of the log: none that the disk held is
+    /// lost, and none is there without the history that was to be durable before it. An epoch that
+    /// a start takes from the log, for it was not written yet, needs no more than what it has: that
+    /// came in order behind the whole initial history.
+    pub(crate) fn may_have(&self, last: i64, (promised, begun): (i64, i64)) -> Result<(), String> {
+        let (node, (before, due)) = (self.node.0, self.epochs);
+        if promised < before || begun < due {
+            return Err(format!(
+                "member {node} has {promised} and {begun}, not {before} and {due}"
+            ));
+        }
+        let (epoch, tip) = self.epoch;
+        let is_written = self.stated == epoch || last >> 32 < epoch;
+        if begun == epoch && is_written && last < tip {
+            return Err(format!("member {node} has epoch {epoch} and {last:#x}, not {tip:#x}"));
+        }
+        Ok(())
+    }
+
     /// Whether it is the one that proposes.
     pub(crate) fn leads(&self) -> bool {
         self.host.as_ref().is_some_and(|host| host.member.keeper().is_primary())
@@ -138,6 +206,10 @@ pub(crate) enum Done {
     Nothing,
     /// All that was logged is durable.
     Settled,
+    /// So is this promise.
+    Promised(i64),
+    /// So is the beginning of this epoch.
+    Begun(i64),
     /// What comes after this place is gone.
     Truncated(i64),
     /// All is replaced by a state of this place.
@@ -150,8 +222,34 @@ impl Done {
         match output {
             Output::Truncate { to, .. } => Done::Truncated(to.0),
             Output::Install { at } => Done::Installed(at.0),
+            Output::Register { name: "acceptedEpoch", value, .. } => Done::Promised(*value),
+            Output::Register { name: CURRENT_EPOCH, value, .. } => Done::Begun(*value),
             Output::Register { .. } | Output::Text { .. } => Done::Settled,
             _ => Done::Nothing,
         }
+    }
+}
+
+/// The file of the epoch whose initial history a member has.
+const CURRENT_EPOCH: &str = "currentEpoch";
+
+#[cfg(test)]
+mod tests {
+    use super::Site;
+    use base::NodeId;
+    use storage::simulated::MetadataMode;
+
+    #[test]
+    fn no_epoch_is_lost_or_comes_before_its_history() {
+        let mut site = Site::new(NodeId(1), MetadataMode::Strict, keeper::Config::standalone());
+        (site.epochs, site.epoch) = ((3, 2), (3, 0x3_0000_000d));
+        assert!(site.may_have(0x3_0000_000d, (3, 3)).is_ok());
+        assert!(site.may_have(0x2_0000_0005, (3, 2)).is_ok(), "it was not written yet");
+        assert!(site.may_have(0x2_0000_0005, (2, 2)).is_err(), "a promise is lost");
+        assert!(site.may_have(0x2_0000_0005, (3, 1)).is_err(), "an epoch is lost");
+        assert!(site.may_have(0x2_0000_0005, (3, 3)).is_err(), "it has nothing of the epoch");
+        assert!(site.may_have(0x3_0000_0008, (3, 3)).is_ok(), "the start took it from the log");
+        site.stated = 3;
+        assert!(site.may_have(0x3_0000_0008, (3, 3)).is_err(), "it was written too early");
     }
 }

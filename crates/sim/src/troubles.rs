@@ -73,6 +73,7 @@ impl World {
                 self.sites[member].clock.jump(now, hold);
                 self.wake_for_deadline(member);
             }
+            Fault::Reconfigure => return self.reconfigure(),
             Fault::PowerLoss
             | Fault::Fuse
             | Fault::Kill

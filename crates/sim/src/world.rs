@@ -7,6 +7,7 @@
 
 use crate::chance;
 use crate::client::Client;
+use crate::ensemble::Ensemble;
 use crate::hash::{hash_bytes, mix};
 use crate::ledger::Ledger;
 use crate::lines::Lines;
@@ -141,7 +142,7 @@ impl World {
     /// A world before its first start.
     pub(crate) fn new(seed: u64, options: Options, lines: Lines) -> World {
         let mode = if options.strict_names { MetadataMode::Strict } else { MetadataMode::Ordered };
-        let nodes = options.ensemble.as_ref().map_or(vec![NodeId(1)], |e| e.setup.members());
+        let nodes = options.ensemble.as_ref().map_or(vec![NodeId(1)], Ensemble::everyone);
         let site = |node: &NodeId| Site::new(*node, mode, options.keeper(*node));
         let sites: Vec<Site> = nodes.iter().map(site).collect();
         let mut world = World {
@@ -294,6 +295,7 @@ impl World {
             connections: connections.filter(|c| c.session != 0).collect(),
             commits: self.ledger.commits(),
             trees,
+            configuration: self.options.configuration(),
         };
         let config = ModelConfig { ttl_nodes: self.options.ttl_nodes };
         self.reached.judged = check::judge(&history, config)?;

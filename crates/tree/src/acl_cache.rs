@@ -108,6 +108,11 @@ impl AclCache {
         self.slots[slot as usize].as_ref().map(|entry| &entry.list[..])
     }
 
+    /// Whether the list in `slot` is the open one, given or not.
+    pub(crate) fn is_open(&self, slot: u32) -> bool {
+        slot == OPEN || slot == self.given_open
+    }
+
     /// The id of what stands in `slot`.
     pub(crate) fn id(&self, slot: u32) -> i64 {
         self.slots[slot as usize].as_ref().map_or(OPEN_ACL_ID, |entry| entry.id)

@@ -14,7 +14,7 @@ use crate::tree::{NodeIndex, Tree, data_size, node_size};
 use base::{SessionId, WallTime, Zxid};
 use wire::{
     Acl, Acls, CONTAINER_OWNER, CreateKind, CreateTxn, ErrorCode, EventType, MultiTxn, OpCode,
-    OwnerRules, Stat, StatPersisted, Strings, Txn, TxnHeader, TxnRecord,
+    OwnerRules, StatPersisted, Strings, Txn, TxnHeader, TxnRecord,
 };
 
 /// The node that holds the configuration of the ensemble.
@@ -178,10 +178,10 @@ impl Tree {
                 let foreseen = (foreseen.next(), foreseen.next());
                 let created = self.create(header, create, foreseen, on_change);
                 let wants_stat = op != OpCode::Create;
-                let stat = created.map(|node| self.at(wants_stat.then_some(node)));
                 // A quota's usage is rewritten as soon as its node is there; the answer is not.
                 let data_length = data_size(create.data) as i32;
-                result(op, stat.map(|stat| stat.map(|stat| Stat { data_length, ..stat })))
+                let stat = |node| wants_stat.then(|| self.stat_of_length(node, data_length));
+                result(op, created.map(stat))
             }
             Txn::Delete { path, .. } => {
                 let foreseen = (foreseen.next(), foreseen.next());
@@ -190,11 +190,11 @@ impl Tree {
             Txn::SetData { path, data, version, .. } => {
                 let set =
                     self.set_data(header, path, (*data, *version), foreseen.next(), on_change);
-                result(op, set.map(|node| self.at(Some(node))))
+                result(op, set.map(|node| Some(self.stat_of_length(node, data_size(*data) as i32))))
             }
             Txn::SetAcl { path, acl, version } => {
                 let set = self.set_acl(path, acl, *version);
-                result(op, set.map(|node| self.at(Some(node))))
+                result(op, set.map(|node| Some(self.stat(NodeIndex(node)))))
             }
             Txn::CreateSession { timeout_ms } => {
                 self.sessions.insert(SessionId(header.client_id), *timeout_ms);
@@ -210,10 +210,6 @@ impl Tree {
         }
     }
 
-    fn at(&self, node: Option<u32>) -> Option<Stat> {
-        node.map(|node| self.stat(NodeIndex(node)))
-    }
-
     fn create(
         &mut self,
         header: &TxnHeader,
@@ -223,7 +219,7 @@ impl Tree {
     ) -> Result<u32, ErrorCode> {
         let path = &*create.path;
         let (parent_path, name) = wire::parent_and_name(path).ok_or(ErrorCode::NoNode)?;
-        let parent = self.parent_foreseen(parent_path, foreseen.0)?;
+        let parent = self.parent_foreseen(parent_path, foreseen.0).ok_or(ErrorCode::NoNode)?;
         let acl = self.acls.intern(&create.acl);
         let existing = if path == "/" { Some(ROOT) } else { self.nodes.child(parent, name) };
         if let Some(node) = existing {
@@ -270,11 +266,6 @@ impl Tree {
         }
     }
 
-    fn parent_foreseen(&self, path: &str, foreseen: Option<Foreseen>) -> Result<u32, ErrorCode> {
-        let parent = if path == "/" { None } else { self.find_foreseen(path, foreseen) };
-        parent.ok_or(ErrorCode::NoNode)
-    }
-
     fn delete(
         &mut self,
         path: &str,
@@ -286,7 +277,7 @@ impl Tree {
             return Err(ErrorCode::BadArguments);
         }
         let (parent_path, name) = wire::parent_and_name(path).ok_or(ErrorCode::NoNode)?;
-        let parent = self.parent_foreseen(parent_path, foreseen)?;
+        let parent = self.parent_foreseen(parent_path, foreseen).ok_or(ErrorCode::NoNode)?;
         // Before anything else: the node may have gone while the snapshot was taken.
         if zxid > self.nodes.stat(parent).pzxid {
             self.ensure_family(parent, parent_path);
@@ -335,6 +326,7 @@ impl Tree {
         self.cursors.leave(&self.nodes, node);
         self.owned.remove(kind, node);
         self.removals = self.removals.wrapping_add(1);
+        self.near.forget();
         self.digests.set(node, 0);
         self.nodes.remove(node);
         if let Some((parent_path, quota::LIMITS_NAME)) = wire::parent_and_name(path)
@@ -439,6 +431,7 @@ impl Tree {
     }
 
     /// Adds to the usage of the quota that `path` falls under.
+    #[inline]
     fn use_quota(&mut self, path: &str, bytes: i64, count: i64) {
         let Some(subject) = self.quotas.deepest(path) else { return };
         let Some(stats) = self.nodes.find(&quota::stats_path(subject)) else { return };

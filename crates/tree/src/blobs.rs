@@ -119,9 +119,9 @@ impl Blobs {
     /// Replaces the data of the blob at `place`; answers with its place from now on, and with how
     /// many bytes of data there were.
     pub(crate) fn set_data(&mut self, place: u32, data: Option<&[u8]>) -> (u32, usize) {
-        let Blob { name, owner, data: old } = self.get(place);
-        let old = old.map_or(0, <[u8]>::len);
-        let head = head_size(name, owner);
+        let bytes = self.slot(place);
+        let head = written_head_size(bytes);
+        let old = read_varint(&bytes[head..]).0.saturating_sub(1);
         let size = head + tail_size(data);
         if place & LARGE == 0 && size <= SMALL_MAX && class_of(size) == self.class(place) {
             write_tail(&mut self.slot_mut(place)[head..], data);
@@ -302,6 +302,13 @@ const fn capacity(class: u8) -> usize {
 fn head_size(name: &[u8], owner: i64) -> usize {
     let owner_size = if owner == 0 { 0 } else { 8 };
     varint_size(name.len() << 1) + owner_size + name.len()
+}
+
+/// How long the head of a blob is.
+#[inline]
+fn written_head_size(bytes: &[u8]) -> usize {
+    let (flagged, at) = read_varint(bytes);
+    at + 8 * (flagged & 1) + (flagged >> 1)
 }
 
 fn tail_size(data: Option<&[u8]>) -> usize {

@@ -5,6 +5,7 @@
 //! node itself, counts nothing, since quotas are kept up there outside of transactions.
 //! Source: disk format, section 11.
 
+use crate::reverse;
 use crate::slab::Column;
 use base::Zxid;
 use crc32fast::Hasher;
@@ -18,13 +19,30 @@ const LOG_LENGTH_MAX: usize = 1024;
 /// More transactions than any server applies while it sends its tree: a tree whose digest never
 /// agrees is wrong, and is to be told of at last.
 const FUZZY_TXNS_MAX: u32 = 1_000_000;
+/// Bytes of a stat, as it goes into the digest.
+const STAT_SIZE: usize = 60;
+/// A larger node is not copied for its digest.
+const GATHERED_MAX: usize = 256;
 /// Paths that start so are not counted.
 const EXCLUDED: &str = "/zookeeper/";
 
 /// The digest of a node; "" and "/" are both the root. 0 for what does not count.
 #[must_use]
 pub fn digest_of(path: &str, data: Option<&[u8]>, stat: &StatPersisted) -> u32 {
-    DigestPrefix::new(path, data).with_stat(stat)
+    if !counts(path) {
+        return 0;
+    }
+    let (path, data) = (canonical(path).as_bytes(), data.unwrap_or_default());
+    let (stat_at, size) = (path.len() + data.len(), path.len() + data.len() + STAT_SIZE);
+    if size > GATHERED_MAX {
+        return DigestPrefix::of_counted(path, data).with_stat(stat);
+    }
+    // In one piece: each piece has a beginning and an end that cost as much as itself.
+    let mut bytes = [0; GATHERED_MAX];
+    bytes[..path.len()].copy_from_slice(path);
+    bytes[path.len()..stat_at].copy_from_slice(data);
+    bytes[stat_at..size].copy_from_slice(&stat_bytes(stat));
+    crc32fast::hash(&bytes[..size])
 }
 
 /// The digest of a node's path and data, to be completed by its stat.
@@ -38,32 +56,32 @@ impl DigestPrefix {
     /// What is known before the stat.
     #[must_use]
     pub fn new(path: &str, data: Option<&[u8]>) -> DigestPrefix {
-        if path.starts_with(EXCLUDED) {
+        if !counts(path) {
             return DigestPrefix { crc: None };
         }
-        let path = if path == "/" { "" } else { path };
+        DigestPrefix::of_counted(canonical(path).as_bytes(), data.unwrap_or_default())
+    }
+
+    fn of_counted(path: &[u8], data: &[u8]) -> DigestPrefix {
         let mut hasher = Hasher::new();
-        hasher.update(path.as_bytes());
-        hasher.update(data.unwrap_or_default());
+        hasher.update(path);
+        hasher.update(data);
         DigestPrefix { crc: Some(hasher.finalize()) }
+    }
+
+    /// What was known before the stat of a node at `path` that has this digest with it: for whom
+    /// [`digest_of`] is cheaper as long as nobody asks.
+    #[must_use]
+    pub fn behind(path: &str, digest: u32, stat: &StatPersisted) -> DigestPrefix {
+        DigestPrefix { crc: counts(path).then(|| reverse::crc32(digest, &stat_bytes(stat))) }
     }
 
     /// The digest of the node with that stat.
     #[must_use]
     pub fn with_stat(self, stat: &StatPersisted) -> u32 {
         let Some(crc) = self.crc else { return 0 };
-        let mut bytes = [0; 60];
-        let longs = [stat.czxid, stat.mzxid, stat.pzxid, stat.ctime, stat.mtime];
-        for (at, long) in bytes.chunks_exact_mut(8).zip(longs) {
-            at.copy_from_slice(&long.to_be_bytes());
-        }
-        let ints = [stat.version, stat.cversion, stat.aversion];
-        for (at, int) in bytes[40..52].chunks_exact_mut(4).zip(ints) {
-            at.copy_from_slice(&int.to_be_bytes());
-        }
-        bytes[52..].copy_from_slice(&stat.ephemeral_owner.to_be_bytes());
         let mut hasher = Hasher::new_with_initial(crc);
-        hasher.update(&bytes);
+        hasher.update(&stat_bytes(stat));
         hasher.finalize()
     }
 
@@ -76,6 +94,25 @@ impl DigestPrefix {
     pub(crate) fn crc(self) -> u32 {
         self.crc.unwrap_or_default()
     }
+}
+
+fn stat_bytes(stat: &StatPersisted) -> [u8; STAT_SIZE] {
+    let mut bytes = [0; STAT_SIZE];
+    let longs = [stat.czxid, stat.mzxid, stat.pzxid, stat.ctime, stat.mtime];
+    for (at, long) in bytes.chunks_exact_mut(8).zip(longs) {
+        at.copy_from_slice(&long.to_be_bytes());
+    }
+    let ints = [stat.version, stat.cversion, stat.aversion];
+    for (at, int) in bytes[40..52].chunks_exact_mut(4).zip(ints) {
+        at.copy_from_slice(&int.to_be_bytes());
+    }
+    bytes[52..].copy_from_slice(&stat.ephemeral_owner.to_be_bytes());
+    bytes
+}
+
+/// The root has one name here.
+fn canonical(path: &str) -> &str {
+    if path == "/" { "" } else { path }
 }
 
 /// Whether a node at `path` counts.
@@ -137,9 +174,8 @@ impl Digests {
         if !self.enabled {
             return;
         }
-        let old = self.nodes.get(node);
+        let old = self.nodes.replace(node, digest);
         self.total = self.total.wrapping_sub(u64::from(old)).wrapping_add(u64::from(digest));
-        self.nodes.set(node, digest);
     }
 
     pub(crate) fn log(&self) -> impl Iterator<Item = (Zxid, u64)> + use<'_> {
@@ -190,7 +226,7 @@ impl Digests {
 
 #[cfg(test)]
 mod tests {
-    use super::{DigestPrefix, Digests, Expected, digest_of};
+    use super::{DigestPrefix, Digests, Expected, GATHERED_MAX, digest_of};
     use base::Zxid;
     use wire::{StatPersisted, TxnDigest};
 
@@ -203,6 +239,20 @@ mod tests {
         assert_eq!(digest_of("/zookeeper/quota", Some(b""), &stat), 0);
         let prefix = DigestPrefix::new("/zookeeper", Some(b""));
         assert_eq!(DigestPrefix::from_crc(prefix.crc()).with_stat(&stat), 1_303_661_912);
+    }
+
+    #[test]
+    fn a_digest_is_the_same_in_one_piece_and_in_two_and_leads_back_to_the_first() {
+        let stat = StatPersisted { czxid: 7, mtime: -1, cversion: 300, ..StatPersisted::default() };
+        let bytes: Vec<u8> = (0..2 * GATHERED_MAX).map(|at| at as u8).collect();
+        for path in ["", "/", "/a/path", "/zookeeper", "/zookeeper/quota"] {
+            for size in 0..bytes.len() {
+                let prefix = DigestPrefix::new(path, Some(&bytes[..size]));
+                let digest = prefix.with_stat(&stat);
+                assert_eq!(digest_of(path, Some(&bytes[..size]), &stat), digest, "{path} {size}");
+                assert_eq!(DigestPrefix::behind(path, digest, &stat), prefix, "{path} {size}");
+            }
+        }
     }
 
     #[test]

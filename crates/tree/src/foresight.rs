@@ -31,6 +31,12 @@ pub struct Neighbourhood {
     parent: Option<NodeHint>,
 }
 
+impl Neighbourhood {
+    pub(crate) fn forget(&mut self) {
+        self.parent = None;
+    }
+}
+
 impl Tree {
     /// As [`Tree::find`], by way of the parent if it is the one of the last call.
     pub fn find_near(&self, path: &str, near: &mut Neighbourhood) -> Option<NodeIndex> {
@@ -38,18 +44,20 @@ impl Tree {
             Some((parent, name)) if !parent.is_empty() => (parent, name),
             _ => return self.find(path),
         };
+        self.child(self.parent_near(parent_path, near)?, name)
+    }
+
+    /// The node whose children's paths start with `path` and a slash.
+    fn parent_near(&self, path: &str, near: &mut Neighbourhood) -> Option<NodeIndex> {
         let known = near.parent.filter(|hint| hint.removals == self.removals);
-        let parent = match known.filter(|_| near.path == parent_path) {
-            Some(hint) => hint.node,
-            None => {
-                let parent = NodeIndex(self.nodes.find_parent(parent_path)?);
-                near.path.clear();
-                near.path.push_str(parent_path);
-                near.parent = Some(self.hint(parent));
-                parent
-            }
-        };
-        self.child(parent, name)
+        if let Some(hint) = known.filter(|_| near.path == path) {
+            return Some(hint.node);
+        }
+        let parent = NodeIndex(self.nodes.find_parent(path)?);
+        near.path.clear();
+        near.path.push_str(path);
+        near.parent = Some(self.hint(parent));
+        Some(parent)
     }
 
     /// Where a node is, for as long as none is removed.
@@ -59,14 +67,34 @@ impl Tree {
     }
 
     /// The node at `path`, by the hint if that still says anything.
-    pub(crate) fn find_foreseen(&self, path: &str, foreseen: Option<Foreseen>) -> Option<u32> {
+    pub(crate) fn find_foreseen(&mut self, path: &str, foreseen: Option<Foreseen>) -> Option<u32> {
+        self.by_hint(path, foreseen).or_else(|| self.with_near(|t, near| t.find_near(path, near)))
+    }
+
+    /// The same of the node whose children's paths start with `path` and a slash.
+    pub(crate) fn parent_foreseen(
+        &mut self,
+        path: &str,
+        foreseen: Option<Foreseen>,
+    ) -> Option<u32> {
+        self.by_hint(path, foreseen).or_else(|| self.with_near(|t, near| t.parent_near(path, near)))
+    }
+
+    fn by_hint(&self, path: &str, foreseen: Option<Foreseen>) -> Option<u32> {
         let hint = foreseen.and_then(|foreseen| foreseen.hint);
-        match hint.filter(|hint| hint.removals == self.removals) {
-            Some(hint) => {
-                debug_assert_eq!(self.nodes.find(path), Some(hint.node.0), "{path} has moved");
-                Some(hint.node.0)
-            }
-            None => self.nodes.find(path),
-        }
+        let hint = hint.filter(|hint| hint.removals == self.removals)?;
+        debug_assert_eq!(self.nodes.find(path), Some(hint.node.0), "{path} has moved");
+        Some(hint.node.0)
+    }
+
+    /// Looks near the last change. Who only applies has nothing else to go by.
+    fn with_near(
+        &mut self,
+        find: impl FnOnce(&Tree, &mut Neighbourhood) -> Option<NodeIndex>,
+    ) -> Option<u32> {
+        let mut near = std::mem::take(&mut self.near);
+        let found = find(self, &mut near);
+        self.near = near;
+        found.map(|node| node.0)
     }
 }

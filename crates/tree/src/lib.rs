@@ -21,6 +21,7 @@ mod nodes;
 mod owned;
 mod quota;
 mod restore;
+mod reverse;
 mod slab;
 mod tree;
 mod walk;

@@ -149,6 +149,12 @@ impl Nodes {
         self.blobs.get(self.records[node].blob)
     }
 
+    /// The stored owner; 0 for plain nodes.
+    #[inline]
+    pub(crate) fn owner(&self, node: u32) -> i64 {
+        self.blobs.owner(self.records[node].blob)
+    }
+
     pub(crate) fn name(&self, node: u32) -> &str {
         std::str::from_utf8(self.blob(node).name).expect("names are stored from strings")
     }

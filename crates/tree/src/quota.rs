@@ -66,10 +66,12 @@ impl QuotaPaths {
     }
 
     /// The longest path in the set that is `path` or an ancestor of it.
+    #[inline]
     pub(crate) fn deepest(&self, path: &str) -> Option<&str> {
-        if self.paths.is_empty() {
-            return None;
-        }
+        if self.paths.is_empty() { None } else { self.deepest_of_some(path) }
+    }
+
+    fn deepest_of_some(&self, path: &str) -> Option<&str> {
         let mut prefix = path;
         while !prefix.is_empty() {
             if let Some(found) = self.paths.get(prefix) {

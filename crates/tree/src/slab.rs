@@ -85,10 +85,12 @@ impl Column {
         self.chunks.get(place as usize / CHUNK).map_or(0, |chunk| chunk[place as usize % CHUNK])
     }
 
-    pub(crate) fn set(&mut self, place: u32, value: u32) {
+    /// Writes a value; gives what was there.
+    pub(crate) fn replace(&mut self, place: u32, value: u32) -> u32 {
         while self.chunks.len() <= place as usize / CHUNK {
             self.chunks.push(vec![0; CHUNK].into_boxed_slice());
         }
-        self.chunks[place as usize / CHUNK][place as usize % CHUNK] = value;
+        let chunk = &mut self.chunks[place as usize / CHUNK];
+        std::mem::replace(&mut chunk[place as usize % CHUNK], value)
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::acl_cache::{self, AclCache};
 use crate::digest::{DigestPrefix, Digests, counts, digest_of};
-use crate::foresight::Foreseen;
+use crate::foresight::{Foreseen, Neighbourhood};
 use crate::nodes::{Nodes, ROOT};
 use crate::owned::{Owned, ReapRules};
 use crate::quota::{self, Quota, QuotaPaths, QuotaText};
@@ -48,6 +48,8 @@ pub struct Tree {
     pub(crate) cursors: Cursors,
     /// How many nodes were removed, wrapping: hints are only good while it stays.
     pub(crate) removals: u32,
+    /// Where nodes were last looked for that are changed.
+    pub(crate) near: Neighbourhood,
 }
 
 impl std::fmt::Debug for Tree {
@@ -91,6 +93,7 @@ impl Tree {
             size: 1,
             cursors: Cursors::default(),
             removals: 0,
+            near: Neighbourhood::default(),
         }
     }
 
@@ -129,9 +132,18 @@ impl Tree {
     /// The stat as clients see it.
     #[must_use]
     pub fn stat(&self, node: NodeIndex) -> Stat {
-        let record = self.nodes.record(node.0);
         let blob = self.nodes.blob(node.0);
-        let family = self.nodes.family(node.0);
+        self.stat_with(node.0, blob.owner, data_size(blob.data) as i32)
+    }
+
+    /// The same, by who knows how long the data is.
+    pub(crate) fn stat_of_length(&self, node: u32, data_length: i32) -> Stat {
+        self.stat_with(node, self.nodes.owner(node), data_length)
+    }
+
+    fn stat_with(&self, node: u32, owner: i64, data_length: i32) -> Stat {
+        let record = self.nodes.record(node);
+        let family = self.nodes.family(node);
         let num_children = family.map_or(0, |family| family.children as i32);
         let created = family.map_or(0, |family| family.cversion);
         Stat {
@@ -143,8 +155,8 @@ impl Tree {
             // Each child counts when it is created and again when it is gone.
             cversion: created.wrapping_mul(2).wrapping_sub(num_children),
             aversion: record.aversion,
-            ephemeral_owner: self.config.owners.visible(blob.owner),
-            data_length: blob.data.map_or(0, |data| data.len() as i32),
+            ephemeral_owner: self.config.owners.visible(owner),
+            data_length,
             num_children,
             pzxid: family.map_or(record.czxid, |family| family.pzxid),
         }
@@ -176,6 +188,12 @@ impl Tree {
     #[must_use]
     pub fn acl(&self, node: NodeIndex) -> Option<&[Acl]> {
         self.acls.list(self.nodes.record(node.0).acl)
+    }
+
+    /// Whether its list lets everyone do everything, as most do.
+    #[must_use]
+    pub fn is_open(&self, node: NodeIndex) -> bool {
+        self.acls.is_open(self.nodes.record(node.0).acl)
     }
 
     /// What kind of node it is.
@@ -322,7 +340,7 @@ impl Tree {
     }
 
     pub(crate) fn kind(&self, node: u32) -> OwnerKind {
-        self.config.owners.kind(self.nodes.blob(node).owner)
+        self.config.owners.kind(self.nodes.owner(node))
     }
 
     fn sorted_paths(&self, nodes: impl Iterator<Item = u32>) -> Vec<String> {
@@ -359,11 +377,15 @@ impl Tree {
             debug_assert_eq!(digest, digest_of(path, data, &stat()), "{path} was foreseen wrongly");
             return self.digests.set(node, digest);
         }
-        let prefix = DigestPrefix::new(path, data);
-        if let Some(family) = self.nodes.family_mut(node) {
-            family.digest_prefix = prefix.crc();
-        }
-        self.digests.set(node, prefix.with_stat(&self.nodes.stat(node)));
+        let digest = match self.nodes.family_mut(node) {
+            None => digest_of(path, data, &self.nodes.stat(node)),
+            Some(family) => {
+                let prefix = DigestPrefix::new(path, data);
+                family.digest_prefix = prefix.crc();
+                prefix.with_stat(&self.nodes.stat(node))
+            }
+        };
+        self.digests.set(node, digest);
     }
 
     /// Renews a node's digest where only its stat has changed.

@@ -63,7 +63,9 @@ fn is_allowed(c: char) -> bool {
 /// Splits at the last slash: the parent's path (empty for the root) and the node's name.
 #[must_use]
 pub fn parent_and_name(path: &str) -> Option<(&str, &str)> {
-    path.rsplit_once('/')
+    // Names are short: this is through before a search for a character has begun.
+    let slash = path.bytes().rposition(|byte| byte == b'/')?;
+    Some((&path[..slash], &path[slash + 1..]))
 }
 
 #[cfg(test)]

@@ -107,6 +107,7 @@ pub struct SetDataRequest<'a> {
 }
 
 impl<'a> Decode<'a> for SetDataRequest<'a> {
+    #[inline]
     fn decode(r: &mut Reader<'a>) -> Result<Self, Error> {
         Ok(SetDataRequest { path: path_or_empty(r)?, data: r.buffer()?, version: r.int()? })
     }

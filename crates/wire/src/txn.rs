@@ -201,7 +201,12 @@ impl<'a> MultiTxn<'a> {
     /// The sub-transactions with their types' numbers.
     pub fn iter(&self) -> impl Iterator<Item = (i32, Txn<'a>)> + use<'a> {
         self.parts().map(|(op, body)| {
-            (op, Txn::decode_body(op, &mut Reader::new(body)).expect("checked when read"))
+            let mut r = Reader::new(body);
+            let txn = match op {
+                SET_DATA => decode_set_data(&mut r, false), // what multis mostly hold
+                _ => Txn::decode_body(op, &mut r),
+            };
+            (op, txn.expect("checked when read"))
         })
     }
 
@@ -314,12 +319,12 @@ impl<'a> Txn<'a> {
 
     /// Appends this as an element of a multi: type, and the body as a buffer.
     pub fn encode_in_multi(&self, out: &mut Vec<u8>) {
-        put_int(out, self.op().number());
-        let length_at = out.len();
-        put_int(out, 0);
+        let [op_0, op_1, op_2, op_3] = self.op().number().to_be_bytes();
+        out.extend_from_slice(&[op_0, op_1, op_2, op_3, 0, 0, 0, 0]);
+        let body_at = out.len();
         self.encode_body(out);
-        let length = i32::try_from(out.len() - length_at - 4).expect("bounded by frames");
-        out[length_at..length_at + 4].copy_from_slice(&length.to_be_bytes());
+        let length = i32::try_from(out.len() - body_at).expect("bounded by frames");
+        out[body_at - 4..body_at].copy_from_slice(&length.to_be_bytes());
     }
 
     /// An error's transaction.
@@ -329,13 +334,19 @@ impl<'a> Txn<'a> {
     }
 }
 
+const SET_DATA: i32 = OpCode::SetData.number();
+
 /// Whether the body of a multi's part can be read.
 fn skim(op: i32, body: &[u8]) -> Result<(), Error> {
     let mut r = Reader::skimming(body);
     match OpCode::from_number(op) {
         Some(OpCode::Multi) => Err(Error::BadValue(op)), // no multi holds another
-        // What multis mostly hold.
-        Some(OpCode::SetData) => decode_set_data(&mut r, false).map(drop),
+        // What multis mostly hold: a path, data, a version.
+        Some(OpCode::SetData) => {
+            r.buffer()?.ok_or(Error::BadLength(-1))?;
+            r.buffer()?;
+            r.int().map(drop)
+        }
         _ => Txn::decode_body(op, &mut r).map(drop),
     }
 }
@@ -372,6 +383,7 @@ fn decode_create<'a>(kind: CreateKind, r: &mut Reader<'a>) -> Result<CreateTxn<'
     Ok(create)
 }
 
+#[inline]
 fn decode_set_data<'a>(r: &mut Reader<'a>, reconfig: bool) -> Result<Txn<'a>, Error> {
     Ok(Txn::SetData { path: path(r)?, data: r.buffer()?, version: r.int()?, reconfig })
 }

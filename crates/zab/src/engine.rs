@@ -445,6 +445,9 @@ impl Machine for Zab {
                 Role::Looking(_) | Role::Silent => {}
             },
         }
+        if !matches!(self.role, Role::Silent) {
+            self.mesh.follow(&self.core, out);
+        }
     }
 
     fn deadline(&self) -> Option<Time> {

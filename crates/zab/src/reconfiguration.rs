@@ -70,6 +70,16 @@ impl Core {
         self.history.persist(Record::Text { name: NEXT_CONFIGURATION, text }, out);
     }
 
+    /// Forgets one that was seen and whose entry this history lacks: a quorum of it and of the
+    /// committed one has promised to have none that is longer, so it is decided nowhere, and never
+    /// will be. Deviation: the reference lets it take effect without the entry.
+    pub(crate) fn forget_void(&mut self, out: &mut Vec<Output>) {
+        let last = self.history.last();
+        if self.ensemble.next().is_some_and(|next| next.version() > last.0) {
+            self.see(self.ensemble.committed.clone(), out);
+        }
+    }
+
     /// Takes a configuration as committed, if it is later than ours.
     pub(crate) fn activate(&mut self, membership: Membership, out: &mut Vec<Output>) -> bool {
         let version = membership.version();

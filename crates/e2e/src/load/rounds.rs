@@ -8,6 +8,7 @@
 use super::{Closes, Load, read_synced_tree};
 use crate::ensemble::Ensemble;
 use crate::raw;
+use crate::servers::Kind;
 use crate::tree;
 use anyhow::{Context, Result, bail, ensure};
 use std::net::SocketAddr;
@@ -16,8 +17,8 @@ use std::time::{Duration, Instant};
 
 /// Every server writes this node for itself, when it starts.
 const OWN_NODE: &str = "/zookeeper/config";
-/// A follower of the reference that loses its leader applies the end of its log on one thread
-/// while another still applies commits: a few digests may then be wrong.
+/// A learner of the reference that loses its leader applies the end of its log on one thread while
+/// another still applies commits: a few digests may then be wrong, and something done twice.
 const RACED_DIGESTS_MAX: u64 = 20;
 /// How long a server that lost its leader may refuse a read.
 const READ_TIME_MAX: Duration = Duration::from_secs(35);
@@ -49,7 +50,7 @@ impl Load {
         }
         self.collect()?;
         self.move_to(&ensemble.addresses())?;
-        let address = *self.rng.pick(&ensemble.addresses());
+        let address = *self.rng.pick(&sound(ensemble)?);
         let tree = patiently(|| read_synced_tree(address))?;
         self.check(&tree)?;
         patiently(|| self.check_numbers(address))?;
@@ -78,14 +79,11 @@ impl Load {
     /// # Errors
     /// If they do not.
     pub fn check_members(&mut self, ensemble: &Ensemble) -> Result<()> {
-        self.check_trees(&ensemble.addresses())?;
+        self.check_trees(&sound(ensemble)?)?;
         for n in ensemble.running() {
             // A digest that the reference got wrong is in its snapshots as well, where ours finds it.
             let most = if ensemble.was_foreign(n) { RACED_DIGESTS_MAX } else { 0 };
-            let mntr = raw::word(ensemble.address(n), "mntr")?;
-            let count =
-                mntr.lines().find_map(|line| line.strip_prefix("zk_digest_mismatches_count\t"));
-            let count: u64 = count.context("no count of digests")?.parse()?;
+            let count = wrong_digests(ensemble.address(n))?;
             ensure!(count <= most, "member {}: {count} digests do not match", n + 1);
         }
         Ok(())
@@ -105,6 +103,28 @@ impl Load {
         }
         Ok(())
     }
+}
+
+/// Where the trees of running members are to be had, but for servers of the reference that say
+/// themselves that theirs has gone wrong.
+fn sound(ensemble: &Ensemble) -> Result<Vec<SocketAddr>> {
+    let mut addresses = Vec::new();
+    for n in ensemble.running() {
+        let address = ensemble.address(n);
+        let is_ours = *ensemble.kind(n) == Kind::Quorate;
+        if is_ours || patiently(|| wrong_digests(address))? == 0 {
+            addresses.push(address);
+        }
+    }
+    ensure!(!addresses.is_empty(), "every member's tree has gone wrong");
+    Ok(addresses)
+}
+
+/// How many digests a server has found wrong since its start.
+fn wrong_digests(address: SocketAddr) -> Result<u64> {
+    let mntr = raw::word(address, "mntr")?;
+    let count = mntr.lines().find_map(|line| line.strip_prefix("zk_digest_mismatches_count\t"));
+    Ok(count.context("no count of digests")?.parse()?)
 }
 
 /// Tries until it works, for as long as servers may take to find a leader.

@@ -2,23 +2,28 @@
 
 use jute::{Decode, Encode, Reader, put_buffer, put_int, put_string};
 use tree::OpResult;
-use wire::{CreateTxn, ErrorCode, MULTI_END, MultiHeader, MultiTxn, OpCode, PathRequest, Txn};
+use wire::{
+    CreateTxn, ErrorCode, MULTI_END, MultiHeader, MultiTxn, OpCode, PathRequest, Stat, Txn,
+};
 
 /// The body of a successful write's reply.
 pub(super) fn put_result(op: OpCode, txn: &Txn<'_>, result: Option<&OpResult>, out: &mut Vec<u8>) {
-    let stat = || result.and_then(|result| result.stat).unwrap_or_default();
+    let put_stat = |out: &mut Vec<u8>| match result {
+        Some(result) => put_stat(result, out),
+        None => Stat::default().encode(out),
+    };
     match txn {
         Txn::Create(CreateTxn { path, .. }) => {
             put_string(out, path);
             if op != OpCode::Create {
-                stat().encode(out);
+                put_stat(out);
             }
         }
         Txn::SetData { data, reconfig: true, .. } => {
             put_buffer(out, *data);
-            stat().encode(out);
+            put_stat(out);
         }
-        Txn::SetData { .. } | Txn::SetAcl { .. } => stat().encode(out),
+        Txn::SetData { .. } | Txn::SetAcl { .. } => put_stat(out),
         Txn::Delete { .. }
         | Txn::Check { .. }
         | Txn::CreateSession { .. }
@@ -30,6 +35,7 @@ pub(super) fn put_result(op: OpCode, txn: &Txn<'_>, result: Option<&OpResult>, o
 
 pub(super) fn put_multi_results(multi: &MultiTxn<'_>, results: &[OpResult], out: &mut Vec<u8>) {
     let failed = results.iter().any(|result| result.err != 0);
+    out.reserve(results.len() * SUB_RESULT_SIZE_EXPECTED);
     for ((op, body), result) in multi.parts().zip(results) {
         if failed {
             put_error_result(result.err, out);
@@ -59,16 +65,23 @@ fn put_sub_result(op: i32, body: &[u8], result: &OpResult, out: &mut Vec<u8>) {
         Some(OpCode::Create2 | OpCode::CreateContainer | OpCode::CreateTtl) => {
             header(OpCode::Create2, out);
             put_path_of(body, out);
-            result.stat.unwrap_or_default().encode(out);
+            put_stat(result, out);
         }
         Some(OpCode::SetData) => {
             header(OpCode::SetData, out);
-            result.stat.unwrap_or_default().encode(out);
+            put_stat(result, out);
         }
         Some(OpCode::Delete) => header(OpCode::Delete, out),
         Some(OpCode::Check) => header(OpCode::Check, out),
         // No proposer puts others into a multi.
         _ => put_error_result(ErrorCode::RuntimeInconsistency.number(), out),
+    }
+}
+
+fn put_stat(result: &OpResult, out: &mut Vec<u8>) {
+    match &result.stat {
+        Some(stat) => stat.encode(out),
+        None => Stat::default().encode(out),
     }
 }
 
@@ -82,6 +95,9 @@ fn put_path_of(body: &[u8], out: &mut Vec<u8>) {
 pub(super) fn put_synced(path: &PathRequest<'_>, out: &mut Vec<u8>) {
     put_buffer(out, path.path.as_deref().map(str::as_bytes));
 }
+
+/// What most results in a multi take: a header, and a stat or a path.
+const SUB_RESULT_SIZE_EXPECTED: usize = 9 + Stat::SIZE;
 
 /// A sync, read when it is answered.
 pub(super) fn read_sync(body: &[u8], length_max: usize) -> Result<PathRequest<'_>, ErrorCode> {

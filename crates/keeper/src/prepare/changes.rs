@@ -13,8 +13,8 @@ use std::collections::VecDeque;
 use std::hash::Hasher;
 use std::ops::Range;
 use std::sync::Arc;
-use tree::{DigestPrefix, Foreseen, Neighbourhood, NodeHint, NodeIndex, Tree};
-use wire::{Acl, StatPersisted};
+use tree::{DigestPrefix, Foreseen, Neighbourhood, NodeHint, NodeIndex, Tree, digest_of};
+use wire::{Acl, ErrorCode, StatPersisted};
 
 /// A node as it will be.
 #[derive(Clone, Debug)]
@@ -50,18 +50,36 @@ pub(crate) enum Prefix {
     Off,
     /// That of the tree's node, not computed yet.
     InTree(NodeIndex),
+    /// It is in the digest, behind the stat.
+    Behind,
     /// This.
     Known(DigestPrefix),
 }
 
 impl Pending {
-    /// Takes the digest that follows from the stat; `path` is the node's.
-    pub(crate) fn seal(&mut self, tree: &Tree, path: &str) {
+    /// Takes the digest that follows from other data, or of a node that is new, and from the stat;
+    /// `path` is the node's.
+    pub(crate) fn seal(&mut self, path: &str, data: Option<&[u8]>) {
+        if !matches!(self.prefix, Prefix::Off) {
+            self.prefix = Prefix::Behind;
+            self.digest = digest_of(path, data, &self.stat);
+        }
+    }
+
+    /// Changes the stat alone, and with it the digest; `path` is the node's.
+    pub(crate) fn restate(
+        &mut self,
+        tree: &Tree,
+        path: &str,
+        change: impl FnOnce(&mut StatPersisted),
+    ) {
         let prefix = match self.prefix {
-            Prefix::Off => return,
+            Prefix::Off => return change(&mut self.stat),
             Prefix::InTree(node) => tree.digest_prefix(node, canonical(path)),
+            Prefix::Behind => DigestPrefix::behind(path, self.digest, &self.stat),
             Prefix::Known(prefix) => prefix,
         };
+        change(&mut self.stat);
         self.prefix = Prefix::Known(prefix);
         self.digest = prefix.with_stat(&self.stat);
     }
@@ -113,20 +131,21 @@ struct Undo {
 }
 
 impl Changes {
-    /// The node as it will be; `None` if it will not exist.
+    /// The node as it will be, if it will exist.
+    #[inline]
     pub(crate) fn get(
         &mut self,
         tree: &Tree,
         path: &str,
         config: &Config,
-    ) -> Option<(Pending, Place)> {
+    ) -> Result<(Pending, Place), ErrorCode> {
         let path = canonical(path);
         let place = self.place(path);
         if let Some(entry) = self.at(place) {
-            return Some((entry.node.clone()?, place));
+            return Ok((entry.node.clone().ok_or(ErrorCode::NoNode)?, place));
         }
-        let node = tree.find_near(path, &mut self.near)?;
-        let acl = if tree.acl(node).is_none() { AclState::Open } else { AclState::InTree(node) };
+        let node = tree.find_near(path, &mut self.near).ok_or(ErrorCode::NoNode)?;
+        let acl = if tree.is_open(node) { AclState::Open } else { AclState::InTree(node) };
         let pending = Pending {
             stat: tree.stat_persisted(node),
             children: i64::try_from(tree.num_children(node)).unwrap_or(i64::MAX),
@@ -136,7 +155,7 @@ impl Changes {
             prefix: if config.digest { Prefix::InTree(node) } else { Prefix::Off },
             hint: Some(tree.hint(node)),
         };
-        Some((pending, place))
+        Ok((pending, place))
     }
 
     /// The place of a path whose node will not exist; `None` if it will.

@@ -1,6 +1,6 @@
 //! The four creates.
 
-use super::{AclState, Outcome, Pending, Preparation, parent_of, put, size};
+use super::{AclState, Outcome, Pending, Prefix, Preparation, parent_of, put, size};
 use auth::Fixed;
 use jute::{Encode, Reader};
 use std::borrow::Cow;
@@ -45,11 +45,12 @@ impl Preparation<'_> {
         let parent_cversion = parent.stat.cversion.wrapping_add(1);
         let old_digest = parent.digest;
         parent.children += 1;
-        if parent_cversion > parent.stat.cversion {
-            parent.stat.cversion = parent_cversion;
-            parent.stat.pzxid = self.zxid.0;
-        }
-        parent.seal(self.tree, parent_path);
+        parent.restate(self.tree, parent_path, |stat| {
+            if parent_cversion > stat.cversion {
+                stat.cversion = parent_cversion;
+                stat.pzxid = self.zxid.0;
+            }
+        });
         let child = self.child(&path, request.data, mode, request.ttl_ms, &acl);
         let mut raw = Vec::new();
         let acl = match acl {
@@ -133,10 +134,10 @@ impl Preparation<'_> {
             data_size: size(data),
             acl,
             digest: 0,
-            prefix: self.prefix(path, data),
+            prefix: if self.config.digest { Prefix::Behind } else { Prefix::Off },
             hint: None,
         };
-        child.seal(self.tree, path);
+        child.seal(path, data);
         child
     }
 }

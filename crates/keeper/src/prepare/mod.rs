@@ -20,7 +20,7 @@ use crate::{AskMembers, Config, Ids};
 use auth::{Fixed, InvalidAcl};
 use base::{SessionId, WallTime, Zxid};
 use changes::{AclState, Pending, Place, Prefix};
-use tree::{DigestPrefix, Tree};
+use tree::Tree;
 use wire::{Acls, ErrorCode, Id, OpCode, Txn, TxnDigest, perms, validate_path};
 
 /// What one request is prepared against.
@@ -56,11 +56,6 @@ impl Preparation<'_> {
         })
     }
 
-    /// What a node's path and data add to its digest.
-    fn prefix(&self, path: &str, data: Option<&[u8]>) -> Prefix {
-        if self.config.digest { Prefix::Known(DigestPrefix::new(path, data)) } else { Prefix::Off }
-    }
-
     fn check_session(&self) -> Outcome {
         self.session_state
     }
@@ -70,12 +65,14 @@ impl Preparation<'_> {
     }
 
     /// The node with all pending changes, and where its own are kept.
+    #[inline]
     fn node(&mut self, path: &str) -> Outcome<(Pending, Place)> {
-        self.changes.get(self.tree, path, self.config).ok_or(ErrorCode::NoNode)
+        self.changes.get(self.tree, path, self.config)
     }
 
     /// The node at a path that nobody has checked. One that is found is a path: creates check
     /// theirs. Only the empty one finds the root, which has another name.
+    #[inline]
     fn named(&mut self, path: &str) -> Outcome<(Pending, Place)> {
         let found = self.node(path);
         if found.is_err() || path.is_empty() {

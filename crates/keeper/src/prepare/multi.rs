@@ -165,10 +165,8 @@ pub(crate) fn decode_create_in_multi<'a>(r: &mut Reader<'a>) -> Result<CreateReq
 pub(crate) fn decode_set_data_in_multi<'a>(
     r: &mut Reader<'a>,
 ) -> Result<SetDataRequest<'a>, Error> {
-    if r.clone().buffer()?.is_none() {
-        return Err(Error::BadLength(-1));
-    }
-    SetDataRequest::decode(r)
+    let path = r.string()?.ok_or(Error::BadLength(-1))?;
+    Ok(SetDataRequest { path, data: r.buffer()?, version: r.int()? })
 }
 
 /// Operations that most multis do not exceed.

@@ -56,8 +56,7 @@ impl Preparation<'_> {
     ) {
         let old_digest = parent.digest;
         parent.children -= 1;
-        parent.stat.pzxid = self.zxid.0;
-        parent.seal(self.tree, parent_path);
+        parent.restate(self.tree, parent_path, |stat| stat.pzxid = self.zxid.0);
         let at = (parent_path, parent_place);
         self.changes.put(self.tree, self.zxid, at, old_digest, Some(parent));
         self.changes.put(self.tree, self.zxid, (path, *place), node.digest, None);
@@ -80,8 +79,7 @@ impl Preparation<'_> {
         node.stat.mzxid = self.zxid.0;
         node.stat.mtime = self.time.0;
         node.data_size = size(request.data);
-        node.prefix = self.prefix(path, request.data);
-        node.seal(self.tree, path);
+        node.seal(path, request.data);
         self.changes.put(self.tree, self.zxid, (path, place), old_digest, Some(node));
         let data = request.data;
         Ok(put(out, &Txn::SetData { path: path.into(), data, version, reconfig: false }, in_multi))
@@ -100,13 +98,12 @@ impl Preparation<'_> {
         self.may(&node.acl, perms::ADMIN)?;
         let version = next_version(node.stat.aversion, request.version)?;
         let old_digest = node.digest;
-        node.stat.aversion = version;
+        node.restate(self.tree, path, |stat| stat.aversion = version);
         node.acl = if acl.is_open() {
             AclState::Open
         } else {
             AclState::New(acl.clone().into_vec().into())
         };
-        node.seal(self.tree, path);
         self.changes.put(self.tree, self.zxid, (path, place), old_digest, Some(node));
         let mut raw = Vec::new();
         let acl = match acl {

@@ -42,8 +42,7 @@ impl Preparation<'_> {
         node.stat.mzxid = self.zxid.0;
         node.stat.mtime = self.time.0;
         node.data_size = size(data);
-        node.prefix = self.prefix(CONFIG_PATH, data);
-        node.seal(self.tree, CONFIG_PATH);
+        node.seal(CONFIG_PATH, data);
         self.changes.put(self.tree, self.zxid, (CONFIG_PATH, place), old_digest, Some(node));
         let path = CONFIG_PATH.into();
         Ok(put(out, &Txn::SetData { path, data, version: VERSION, reconfig: true }, false))

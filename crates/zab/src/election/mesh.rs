@@ -27,6 +27,9 @@ pub(crate) struct Mesh {
     peers: BTreeMap<NodeId, Peer>,
     /// When the port is to be opened again.
     listen_at: Option<Time>,
+    /// Whether the configuration said where, and which version of it was looked at last.
+    listens: bool,
+    version: i64,
 }
 
 #[derive(Clone, Debug, Hash)]
@@ -80,9 +83,19 @@ impl Mesh {
     /// Opens the port.
     pub(crate) fn listen(&mut self, core: &Core, out: &mut Vec<Output>) {
         self.listen_at = None;
+        self.version = core.ensemble.committed.version();
         if let Some(addresses) = core.ensemble.election_addresses(core.me) {
+            self.listens = true;
             let addresses = core.listen_addresses(&addresses);
             out.push(Output::Listen { channel: ELECTION, addresses });
+        }
+    }
+
+    /// Who was outside when it started opens the port when it becomes a member.
+    pub(crate) fn follow(&mut self, core: &Core, out: &mut Vec<Output>) {
+        let version = core.ensemble.committed.version();
+        if std::mem::replace(&mut self.version, version) != version && !self.listens {
+            self.listen(core, out);
         }
     }
 

@@ -77,7 +77,8 @@ impl Leading {
     }
 
     fn commit(&self, core: &mut Core, upto: Zxid, out: &mut Vec<Output>) {
-        let mut commits = Vec::new();
+        let (undecided, _) = core.history.undecided().size_hint();
+        let mut commits = Vec::with_capacity(undecided * PACKET_SIZE_MIN);
         let mut informs = Vec::new();
         let observed = self.learners.values().any(|l| l.observes && l.is_forwarded());
         for entry in core.history.undecided().take_while(|entry| entry.at <= upto) {

@@ -167,6 +167,7 @@ impl Leading {
         }
         let promised = self.promised.iter().copied().collect();
         tell(Event::EpochAgreed { epoch: self.epoch, promised }, out);
+        core.forget_void(out);
         self.propose_configuration(core, out);
         self.phase = Phase::Synchronization(core.install(self.epoch, out));
         self.until = now + core.limits.init_time();

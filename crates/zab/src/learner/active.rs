@@ -7,7 +7,7 @@ use crate::ensemble::node;
 use base::{Lsn, Zxid};
 use broadcast::{Item, Output};
 use bytes::Bytes;
-use wire::quorum::{Packet, PacketKind, put_packet};
+use wire::quorum::{PACKET_SIZE_MIN, Packet, PacketKind, put_packet};
 
 impl Learning {
     pub(super) fn active(
@@ -89,18 +89,20 @@ impl Learning {
         designated: Option<i64>,
         out: &mut Vec<Output>,
     ) -> Result<(), Lost> {
-        let next = core.history.undecided().next().map(|entry| (entry.at, entry.item.clone()));
-        match next {
-            Some((next, item)) if next == at => {
-                core.commit_next(at, out);
-                if let Some(observers) = &mut self.observers {
-                    observers.inform(core, (at, &item), designated, out);
-                }
-                Ok(())
-            }
-            Some((next, _)) => Err(format!("commit of {at}, but {next} is next")),
-            None => Err(format!("commit of {at}, which was not proposed")),
+        let next = core.history.undecided().next();
+        let next = next.ok_or_else(|| format!("commit of {at}, which was not proposed"))?;
+        if next.at != at {
+            return Err(format!("commit of {at}, but {} is next", next.at));
         }
+        match &mut self.observers {
+            None => core.commit_next(at, out),
+            Some(observers) => {
+                let item = next.item.clone();
+                core.commit_next(at, out);
+                observers.inform(core, (at, &item), designated, out);
+            }
+        }
+        Ok(())
     }
 
     /// Entries became durable: those that came as proposals are acknowledged.
@@ -108,7 +110,7 @@ impl Learning {
         if !self.is_active() || is_observer(core) {
             return;
         }
-        let mut frame = Vec::new();
+        let mut frame = Vec::with_capacity(entries.len() * PACKET_SIZE_MIN);
         for at in entries.iter().filter(|at| **at > self.acknowledged) {
             put_packet(&mut frame, PacketKind::Ack, at.0, None);
         }

@@ -287,9 +287,14 @@ impl Learning {
     /// Deviation: the reference serves first, and shows such a mixture.
     fn up_to_date(&mut self, core: &mut Core, out: &mut Vec<Output>) {
         self.stage = Stage::Active;
+        let observes = is_observer(core); // so it came, whatever the configuration makes of it
         core.setbacks = 0;
         core.elected.epoch = self.epoch;
-        if let Some(membership) = self.configuration.take() {
+        // One that the leader has only proposed takes effect with its decision. Deviation: the
+        // reference takes it at once, and tells others that it is in force.
+        let decided = core.history.last().max(epoch_start(self.epoch));
+        let membership = self.configuration.take();
+        if let Some(membership) = membership.filter(|next| next.version() <= decided.0) {
             core.activate(membership, out);
         }
         self.acknowledge_epoch(Lsn::ZERO, out);
@@ -304,7 +309,7 @@ impl Learning {
         while let Some((at, item)) = self.queue.pop() {
             core.append(at, item, None, out);
         }
-        debug_assert!(!is_observer(core) || core.history.undecided().next().is_none());
+        debug_assert!(!observes || core.history.undecided().next().is_none());
         if !is_observer(core) {
             let master = ObserverMaster::begin(core, (epoch, self.link), self.heard, out);
             self.observers = master.map(Box::new);

@@ -173,3 +173,73 @@ fn an_observer_becomes_a_participant() {
     room.propose(2, &["a"]);
     assert_eq!(room.state(3)[1..], ["a"], "2 and 3 are a quorum");
 }
+
+#[test]
+fn a_change_takes_effect_with_its_decision_also_at_who_comes_before() {
+    let mut room = changeable(3);
+    room.propose(3, &["a"]);
+    [1, 2].into_iter().for_each(|id| room.hold_disk(id));
+    room.reconfigure(3, &members(&[2, 3, 4]));
+    room.join(4, &[1, 2, 3]);
+    assert!(room.status(4).serving);
+    assert_eq!(room.version(4), z(1, 0), "3 and 4 are no quorum of the old one");
+    [1, 2].into_iter().for_each(|id| room.release_disk(id));
+    (1..=4).for_each(|id| assert_eq!(room.version(id), z(1, 2), "member {id}"));
+}
+
+#[test]
+fn a_change_that_only_its_name_is_known_of_is_void() {
+    let mut room = changeable(3);
+    room.propose(3, &["a"]);
+    room.crash(2);
+    room.hold_disk(1);
+    room.reconfigure(3, &members(&[1, 2]));
+    // 2 hears of it in NEWLEADER, and its disk takes no more than that.
+    room.hold_disk(2);
+    room.restart(2);
+    room.run(ms(1_000));
+    while !room.knows_next(2) {
+        room.sync_disk(2, 1);
+    }
+    [1, 2, 3].into_iter().for_each(|id| room.crash(id));
+    [1, 2].into_iter().for_each(|id| room.restart(id));
+    let leader = room.elect();
+    assert_eq!(leader, 2, "it is one of both configurations");
+    room.restart(3);
+    room.settle();
+    room.propose(leader, &["b"]);
+    (1..=3).for_each(|id| assert_eq!(room.version(id), z(1, 0), "member {id}"));
+    (1..=3).for_each(|id| assert_eq!(room.state(id), ["a", "b"], "member {id}"));
+}
+
+#[test]
+fn who_starts_outside_and_becomes_a_member_takes_votes() {
+    let mut room = changeable(3);
+    room.join(4, &[1, 2, 3]);
+    room.crash(4);
+    room.restart(4);
+    room.run(ms(2_000));
+    room.reconfigure(3, &members(&[1, 2, 3, 4]));
+    room.run(ms(1_000));
+    room.crash(3);
+    assert_eq!(room.elect(), 4, "it calls those with smaller ids");
+    room.crash(1);
+    room.restart(1);
+    room.settle();
+    assert!(room.follows(1, Some(4)), "and is called by them");
+}
+
+#[test]
+fn who_learns_at_its_return_that_it_only_observes_comes_again_as_an_observer() {
+    let mut room = changeable(3);
+    room.crash(1);
+    room.reconfigure(3, &format!("server.1=m1:2888:3888:observer\n{}", members(&[2, 3])));
+    room.hold_disk(2);
+    room.propose(3, &["a"]);
+    room.restart(1);
+    room.run(ms(1_000));
+    room.release_disk(2);
+    room.run(ms(1_000));
+    assert_eq!((room.status(1).role, room.status(1).serving), (Role::Observing, true));
+    assert_eq!(room.state(1)[1..], ["a"]);
+}

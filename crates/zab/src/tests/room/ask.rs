@@ -125,6 +125,11 @@ impl Room {
         self.propose_items(id, vec![bytes.into()])[0]
     }
 
+    /// Whether the member's disk has a configuration that is not known to be decided.
+    pub(in crate::tests) fn knows_next(&self, id: u64) -> bool {
+        self.disks[&id].last_seen().is_some()
+    }
+
     pub(in crate::tests) fn read(&mut self, id: u64, level: ReadLevel) -> Context {
         self.contexts += 1;
         let context = Context(self.contexts);
