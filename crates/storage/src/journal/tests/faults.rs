@@ -120,6 +120,24 @@ fn a_torn_batch_is_cut_and_reported_once() {
 }
 
 #[test]
+fn a_mark_does_not_speak_for_what_was_written_during_the_sync() {
+    for seed in 0..100 {
+        let disk = disk();
+        let mut journal = opened(&disk);
+        entry(&mut journal, 1, &[1; 100]);
+        let job = journal.begin_sync().unwrap().expect("something to sync");
+        entry(&mut journal, 2, &[2; 1500]);
+        journal.entries(Zxid(1)).unwrap();
+        journal.end_sync(job.perform()).unwrap();
+        entry(&mut journal, 3, &[3; 700]);
+        journal.entries(Zxid(1)).unwrap();
+        disk.crash(&mut Rng::new(seed));
+        let recovered = recover(&disk).unwrap_or_else(|error| panic!("{seed}: {error}"));
+        assert!(recovered.journal.next() >= Zxid(2));
+    }
+}
+
+#[test]
 fn a_flip_is_refused_or_changes_nothing() {
     let disk = disk();
     let mut run = Run::new(disk.clone()).unwrap_or_else(|error| panic!("{error}"));

@@ -22,7 +22,7 @@ pub(super) struct Run {
 
 /// What a step does: a kind and a number.
 pub(super) type Step = (u8, u16);
-pub(super) const KINDS: u8 = 14;
+pub(super) const KINDS: u8 = 15;
 
 impl Run {
     pub(super) fn new(disk: SimulatedDisk) -> Result<Run, Error> {
@@ -61,6 +61,11 @@ impl Run {
                     self.journal.done_ahead(plan.perform(&self.disk));
                 }
                 Ok(())
+            }
+            13 => {
+                // Written and not synced.
+                let first = self.journal.first();
+                self.journal.entries(first).map(|_| ())
             }
             _ => self.compact(between(0, model.last)),
         }
