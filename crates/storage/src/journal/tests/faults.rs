@@ -125,10 +125,10 @@ fn a_mark_does_not_speak_for_what_was_written_during_the_sync() {
         let disk = disk();
         let mut journal = opened(&disk);
         entry(&mut journal, 1, &[1; 100]);
-        let job = journal.begin_sync().unwrap().expect("something to sync");
+        let done = journal.begin_sync().unwrap().expect("something to sync").perform();
         entry(&mut journal, 2, &[2; 1500]);
         journal.entries(Zxid(1)).unwrap();
-        journal.end_sync(job.perform()).unwrap();
+        journal.end_sync(done).unwrap();
         entry(&mut journal, 3, &[3; 700]);
         journal.entries(Zxid(1)).unwrap();
         disk.crash(&mut Rng::new(seed));
