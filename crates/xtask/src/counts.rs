@@ -118,7 +118,7 @@ struct Batch {
 impl Counter {
     fn build() -> Result<Counter> {
         let status = Command::new("cargo")
-            .args(["build", "--quiet", "--release", "--package", "counts"])
+            .args(["build", "--quiet", "--release", "--package", "quorate", "--package", "counts"])
             .status()?;
         if !status.success() {
             bail!("crates/counts does not build");

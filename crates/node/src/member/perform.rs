@@ -8,6 +8,7 @@ use broadcast::{Decision, LinkId, Record, View};
 use bytes::Bytes;
 use keeper::{Letter, Outgoing};
 use trace::Event;
+use tree::Tree;
 
 impl<S: Shared> Member<S> {
     pub(super) fn send(&mut self, now: Time, out: &mut Vec<Output>) {
@@ -122,11 +123,18 @@ impl<S: Shared> Member<S> {
         }
     }
 
-    /// What the tree is to show as the configuration.
+    /// What the tree is to show as the configuration. One that an entry names which is not
+    /// delivered yet comes with that.
     fn configuration(&self) -> Option<Gated> {
         let configuration = self.engine.configuration()?;
         let (version, text) = (Zxid(configuration.version()), configuration.to_string());
-        Some(Gated::Configuration { version, text })
+        let place = |gated: &Gated| {
+            if let Gated::Delivery { at, .. } = gated { Some(*at) } else { None }
+        };
+        let delivered = self.gated.iter().rev().find_map(place);
+        let delivered = delivered.unwrap_or_else(|| self.shared.read(Tree::last_zxid));
+        let is_there = version.counter() == 0 || version <= delivered;
+        is_there.then_some(Gated::Configuration { version, text })
     }
 
     fn heartbeat(&mut self, now: Time, link: LinkId) {
