@@ -11,6 +11,7 @@ mod config;
 mod files;
 mod frames;
 mod house;
+mod journal;
 mod peers;
 mod records;
 mod requests;
@@ -65,6 +66,8 @@ pub const TARGETS: &[Target] = &[
     heavy("snapshot_snappy", files::snapshot_snappy, 4 << 20, 16 * 22),
     heavy("snapshot_nodes", files::snapshot_nodes, 8 << 20, 4096),
     heavy("snapshot_stream", transfer::snapshot_stream, 4 << 20, 4096),
+    heavy("journal_segment", journal::segment, 4 << 20, 1024),
+    heavy("journal_records", journal::records, 4 << 20, 1024),
     target("number_files", files::numbers),
     heavy("zoo_cfg", config::zoo_cfg, 1 << 20, 1024),
     heavy("jvm_flags", config::jvm_flags, 1 << 20, 1024),

@@ -34,6 +34,9 @@ impl Kind {
             [b'Z', b'K', b'S', b'N', ..] => Kind::Snapshot(Compression::None),
             [0x1f, 0x8b, ..] => Kind::Snapshot(Compression::Gzip),
             [0x82, b'S', b'N', b'A', b'P', b'P', b'Y', 0] => Kind::Snapshot(Compression::Snappy),
+            b"QUORATEJ" => {
+                bail!("{}: a segment of a journal: see inspect journal", path.display())
+            }
             _ => bail!("{}: bad magic number: neither a log nor a snapshot", path.display()),
         })
     }

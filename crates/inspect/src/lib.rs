@@ -10,6 +10,7 @@ mod checksums;
 mod contents;
 mod diff;
 mod disk;
+mod journal;
 mod kind;
 mod log;
 mod log_diff;
@@ -41,6 +42,7 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Log(log::Arguments),
+    Journal(journal::Arguments),
     Snapshot(snapshot::Arguments),
     Verify(verify::Arguments),
     Summary(summary::Arguments),
@@ -80,6 +82,7 @@ pub fn run(arguments: &Arguments) -> ExitCode {
 fn run_to(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<Verdict> {
     match &arguments.command {
         Command::Log(arguments) => log::run(arguments, out),
+        Command::Journal(arguments) => journal::run(arguments, out),
         Command::Snapshot(arguments) => snapshot::run(arguments, out),
         Command::Verify(arguments) => verify::run(arguments, out),
         Command::Summary(arguments) => summary::run(arguments, out),

@@ -6,7 +6,7 @@
 
 use crate::backup::back_up;
 use crate::disk::Inspected;
-use crate::{Verdict, checksums, log};
+use crate::{Verdict, checksums, journal, log};
 use anyhow::{Result, bail};
 use base::Zxid;
 use clap::Args;
@@ -59,6 +59,13 @@ pub(crate) struct Wound {
 
 pub(crate) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict> {
     let path = &arguments.path;
+    if journal::is_segment(path)? {
+        if arguments.chop.is_some() || arguments.fix_checksums {
+            bail!("{}: a segment of a journal; only --cut is for it", path.display());
+        }
+        let backup = arguments.backup_to.as_deref().filter(|_| arguments.cut);
+        return journal::repair(path, backup, out);
+    }
     let Some(backup) = &arguments.backup_to else { return tell(path, out) };
     if let Some(zxid) = arguments.chop {
         return chop(path, zxid, backup, out);

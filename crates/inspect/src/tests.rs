@@ -1,5 +1,6 @@
 //! Inspections of the reference's files, whole, torn and flipped.
 
+mod journal;
 mod repair;
 
 use crate::{Arguments, Verdict, run_to};

@@ -116,7 +116,8 @@ fn storage_exit_code(error: &storage::Error) -> u8 {
         | Error::NotInLog { .. }
         | Error::TooLate { .. }
         | Error::Superseded { .. }
-        | Error::BadFile { .. } => 1,
+        | Error::BadFile { .. }
+        | Error::Journal(_) => 1,
     }
 }
 

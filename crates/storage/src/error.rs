@@ -1,5 +1,6 @@
 //! What can go wrong, by what the operator can do about it.
 
+use crate::journal::Refusal;
 use base::Zxid;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -16,7 +17,7 @@ pub enum Error {
         source: io::Error,
     },
     /// An earlier write or sync of this log failed, so that nothing after it may be claimed.
-    #[error("the transaction log failed before; restart the server to recover from the disk")]
+    #[error("the log failed before; restart the server to recover from the disk")]
     Poisoned,
     /// A file holds damage that no crash of a writer can explain.
     #[error(
@@ -134,6 +135,9 @@ pub enum Error {
         /// What is wrong and what to do.
         what: &'static str,
     },
+    /// A journal that is not recovered.
+    #[error(transparent)]
+    Journal(#[from] Refusal),
 }
 
 /// What is wrong with a file's bytes.
@@ -160,6 +164,9 @@ pub enum Damage {
     /// Bytes with a good checksum that are no record, or fields that cannot be.
     #[error("malformed record")]
     Malformed,
+    /// A record that is good by itself, but does not follow the one before it.
+    #[error("a record that belongs elsewhere")]
+    Chain,
     /// A compressed stream that cannot be decompressed.
     #[error("bad compressed data")]
     Compression,

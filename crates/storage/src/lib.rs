@@ -11,6 +11,7 @@
 mod disk;
 mod epoch;
 mod error;
+pub mod journal;
 mod log;
 mod mark;
 mod names;

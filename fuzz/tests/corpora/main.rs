@@ -31,6 +31,7 @@ macro_rules! corpora {
 corpora! {
     frames connect requests replies txn_record txn_replay multi multi_read connection session
     log_file log_records snapshot_plain snapshot_gzip snapshot_snappy snapshot_nodes snapshot_stream
+    journal_segment journal_records
     number_files zoo_cfg jvm_flags four_letter_word access_list quota_text
     quorum_packets quorum_opening quorum_notifications membership_text
 }

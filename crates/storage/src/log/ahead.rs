@@ -23,7 +23,7 @@ pub struct AheadPlan(Kind);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Kind {
-    Spare { path: PathBuf, size: u64, durable_mark: bool, force_sync: bool },
+    Spare { path: PathBuf, size: u64, header: Vec<u8>, force_sync: bool },
     Growth { path: PathBuf, serial: u64, from: u64, to: u64 },
 }
 
@@ -39,16 +39,16 @@ enum Done<F> {
 
 /// The next file, without a log's name.
 #[derive(Debug)]
-pub(super) struct Spare<F> {
-    pub(super) file: F,
-    pub(super) path: PathBuf,
+pub(crate) struct Spare<F> {
+    pub(crate) file: F,
+    pub(crate) path: PathBuf,
     /// Its length, all of it reserved.
-    pub(super) size: u64,
+    pub(crate) size: u64,
 }
 
 /// What a log knows of its work ahead.
 #[derive(Debug)]
-pub(super) struct Preparations<F> {
+pub(crate) struct Preparations<F> {
     spare: Option<Spare<F>>,
     is_under_way: bool,
     /// A plan failed: nothing more is tried before the next file.
@@ -63,9 +63,37 @@ impl<F> Default for Preparations<F> {
 
 impl<F> Preparations<F> {
     /// Takes the spare for a file that is begun now.
-    pub(super) fn begin_file(&mut self) -> Option<Spare<F>> {
+    pub(crate) fn begin_file(&mut self) -> Option<Spare<F>> {
         self.gave_up = false;
         self.spare.take()
+    }
+
+    /// A plan for the next file of a journal, which has no header before it is begun.
+    pub(crate) fn plan_blank(&mut self, path: &Path, size: u64) -> Option<AheadPlan> {
+        if self.spare.is_some() || self.is_under_way || self.gave_up {
+            return None;
+        }
+        self.is_under_way = true;
+        let (path, header) = (path.to_owned(), Vec::new());
+        Some(AheadPlan(Kind::Spare { path, size, header, force_sync: true }))
+    }
+
+    /// Takes what came of it.
+    pub(crate) fn done_blank(&mut self, result: Result<Ahead<F>, Error>) {
+        self.is_under_way = false;
+        match result {
+            Ok(Ahead(Done::Spare(spare))) => self.spare = Some(spare),
+            Ok(Ahead(Done::Growth { .. })) | Err(_) => self.gave_up = true,
+        }
+    }
+
+    /// Removes the spare, and has none made any more.
+    pub(crate) fn discard<D: Disk<File = F>>(&mut self, disk: &D) -> Result<(), Error> {
+        self.gave_up = true;
+        match self.spare.take() {
+            Some(spare) => disk.remove(&spare.path).at(&spare.path),
+            None => Ok(()),
+        }
     }
 }
 
@@ -76,8 +104,8 @@ impl AheadPlan {
     /// [`Error::Io`]. The log is told with [`TxnLog::done_ahead`] in any case.
     pub fn perform<D: Disk>(&self, disk: &D) -> Result<Ahead<D::File>, Error> {
         match &self.0 {
-            Kind::Spare { path, size, durable_mark, force_sync } => {
-                let made = make_spare(disk, path, *size, *durable_mark, *force_sync);
+            Kind::Spare { path, size, header, force_sync } => {
+                let made = make_spare(disk, path, *size, header, *force_sync);
                 if made.is_err() {
                     // It may hold the space that was too little; a start removes it else.
                     let _ = disk.remove(path);
@@ -102,11 +130,11 @@ fn make_spare<D: Disk>(
     disk: &D,
     path: &Path,
     size: u64,
-    durable_mark: bool,
+    header: &[u8],
     force_sync: bool,
 ) -> Result<Spare<D::File>, Error> {
     let mut file = disk.create(path).at(path)?;
-    file.write_at(0, &header(durable_mark)).at(path)?;
+    file.write_at(0, header).at(path)?;
     file.allocate(size).at(path)?;
     if force_sync {
         file.sync_data().at(path)?;
@@ -143,7 +171,8 @@ impl<D: Disk> TxnLog<D> {
         }
         let LogOptions { durable_mark, force_sync, .. } = self.options;
         let size = padded_size(HEADER_SIZE, HEADER_SIZE, step);
-        Some(Kind::Spare { path: self.dir.join(SPARE_LOG_NAME), size, durable_mark, force_sync })
+        let (path, header) = (self.dir.join(SPARE_LOG_NAME), header(durable_mark));
+        Some(Kind::Spare { path, size, header, force_sync })
     }
 
     /// Takes what came of a plan. A failure costs only time: whatever was wanted is then done when
@@ -167,11 +196,7 @@ impl<D: Disk> TxnLog<D> {
     /// # Errors
     /// [`Error::Io`].
     pub fn discard_spare(&mut self) -> Result<(), Error> {
-        self.ahead.gave_up = true;
-        match self.ahead.spare.take() {
-            Some(spare) => self.disk.remove(&spare.path).at(&spare.path),
-            None => Ok(()),
-        }
+        self.ahead.discard(&self.disk)
     }
 }
 

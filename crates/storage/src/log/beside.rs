@@ -38,6 +38,21 @@ pub struct SyncDone<F> {
     result: io::Result<()>,
 }
 
+impl<F> SyncJob<F> {
+    /// A job for what was written of another kind of file, up to `position`.
+    pub(crate) fn of(file: F, path: PathBuf, serial: u64, position: u64) -> SyncJob<F> {
+        SyncJob { file, written: Written { path, serial, position, last: None } }
+    }
+}
+
+impl<F> SyncDone<F> {
+    /// The file, what [`SyncJob::of`] was told, and what the disk said.
+    pub(crate) fn into_parts(self) -> (F, PathBuf, u64, u64, io::Result<()>) {
+        let SyncDone { file, written, result } = self;
+        (file, written.path, written.serial, written.position, result)
+    }
+}
+
 impl<F: DiskFile> SyncJob<F> {
     /// Does it. May be called on any thread, and may take long.
     #[must_use]

@@ -21,10 +21,11 @@ mod truncate;
 mod writer;
 
 pub use ahead::{Ahead, AheadPlan};
+pub(crate) use ahead::{Preparations, Spare};
 pub use beside::{SyncDone, SyncJob};
 pub use entries::{LogEntry, read_entries};
 pub use reader::{FINDINGS_MAX, Finding, LogReader, LogRecord, ReadOptions, Tail, last_logged};
-pub(crate) use settle::settle;
+pub(crate) use settle::{settle, write_again};
 pub use truncate::truncate_log;
 pub(crate) use truncate::{cut, remove_after};
 pub use writer::{LogOptions, TxnLog, padded_size};

@@ -43,21 +43,32 @@ pub(crate) fn settle<D: Disk>(disk: &D, dir: &Path, files: &[Visited]) -> Result
 fn rewrite<D: Disk>(disk: &D, file: &Visited) -> Result<(), Error> {
     let path = &file.path;
     let mut handle = disk.open_rw(path).at(path)?;
-    let mut at = file.mark.max(HEADER_SIZE);
-    let mut chunk = vec![0; CHUNK_SIZE.min(file.end.saturating_sub(at)) as usize];
-    while at < file.end {
-        let size = (file.end - at).min(CHUNK_SIZE) as usize;
+    write_again(&mut handle, path, file.mark.max(HEADER_SIZE), file.end)?;
+    handle.sync_data().at(path)?;
+    if file.mark != 0 && file.mark < file.end {
+        handle.write_at(MARK_OFFSET, &file.end.to_be_bytes()).at(path)?;
+        handle.sync_data().at(path)?;
+    }
+    Ok(())
+}
+
+/// Writes what stands from `from` to `end` in place again, for a sync to take it to the disk.
+pub(crate) fn write_again<F: DiskFile>(
+    handle: &mut F,
+    path: &Path,
+    from: u64,
+    end: u64,
+) -> Result<(), Error> {
+    let mut at = from;
+    let mut chunk = vec![0; CHUNK_SIZE.min(end.saturating_sub(at)) as usize];
+    while at < end {
+        let size = (end - at).min(CHUNK_SIZE) as usize;
         let read = handle.read_at(at, &mut chunk[..size]).at(path)?;
         if read == 0 {
             return Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof)).at(path);
         }
         handle.write_at(at, &chunk[..read]).at(path)?;
         at += read as u64;
-    }
-    handle.sync_data().at(path)?;
-    if file.mark != 0 && file.mark < file.end {
-        handle.write_at(MARK_OFFSET, &file.end.to_be_bytes()).at(path)?;
-        handle.sync_data().at(path)?;
     }
     Ok(())
 }

@@ -1,0 +1,5 @@
+//! The libFuzzer binary of the target `journal_segment`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| quorate_fuzz::run("journal_segment", data));
