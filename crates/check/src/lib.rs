@@ -10,6 +10,7 @@
 //! ([`linear`]).
 
 mod configuration;
+mod counts;
 mod errors;
 mod judge;
 pub mod linear;
@@ -25,7 +26,8 @@ mod writes;
 mod tests;
 
 pub use configuration::{Configuration, Reconfiguration};
-pub use judge::{Counts, judge};
+pub use counts::Counts;
+pub use judge::judge;
 pub use model::{Change, EventKind, Kind, Model, ModelConfig, Node};
 pub use record::{
     Acl, Body, Commit, Connection, Fate, Frame, History, Mode, Op, Part, Request, SeenNode,

@@ -232,11 +232,7 @@ impl Raft {
             Message::ReadResponse { number, at } => self.read_answered(number, at, out),
             Message::Forward(letter) => self.letter_came(from, link, letter, out),
             Message::Touch(letter) => self.touched(from, link, letter, out),
-            Message::Answer(letter) => {
-                if matches!(self.core.view(), View::Replica { .. }) {
-                    out.push(Output::Answered { letter });
-                }
-            }
+            Message::Answer { behind, letter } => self.answered(behind, letter, out),
             Message::Hello { .. } | Message::Welcome { .. } => {
                 unreachable!("the connections greet by themselves")
             }
@@ -260,7 +256,7 @@ impl Raft {
             | Message::Read { .. }
             | Message::ReadResponse { .. }
             | Message::Forward(_)
-            | Message::Answer(_)
+            | Message::Answer { .. }
             | Message::Touch(_) => false,
         }
     }

@@ -12,7 +12,7 @@ use crate::log::{Entry, Payload};
 use base::{NodeId, Time};
 use broadcast::{Context, Decision, LinkId, Output, ReadLevel, Refusal, View};
 use bytes::Bytes;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use trace::Ensemble as Event;
 
 /// Following somebody, or waiting for somebody to follow.
@@ -28,6 +28,8 @@ pub(crate) struct Follower {
     /// Reads that the leader was asked for.
     reads: BTreeMap<u64, Context>,
     numbers: u64,
+    /// Letters of the primary's service, each for when this much is delivered.
+    letters: VecDeque<(u64, Bytes)>,
 }
 
 /// An append, as it came.
@@ -45,6 +47,11 @@ impl Follower {
     /// The leader's connection is gone.
     pub(crate) fn leader_lost(&mut self) {
         *self = Follower { numbers: self.numbers, ..Follower::default() };
+    }
+
+    /// A state is to come in place of the log: what was written behind that is nothing to it.
+    pub(crate) fn forget_letters(&mut self) {
+        self.letters.clear();
     }
 
     /// A state came in place of the log, up to this entry.
@@ -143,6 +150,26 @@ impl Raft {
         if self.core.fetching.is_none() && upto > self.core.log.committed() {
             self.core.log.commit(upto);
             self.core.log.deliver(&self.core.journal, out);
+            self.open_letters(out);
+        }
+    }
+
+    /// A letter of the primary's service: it keeps its place among the deliveries.
+    pub(crate) fn answered(&mut self, behind: u64, letter: Bytes, out: &mut Vec<Output>) {
+        if let (Role::Follower(follower), View::Replica { .. }) = (&mut self.role, self.core.view())
+        {
+            follower.letters.push_back((behind, letter));
+            self.open_letters(out);
+        }
+    }
+
+    fn open_letters(&mut self, out: &mut Vec<Output>) {
+        let Role::Follower(follower) = &mut self.role else { return };
+        let committed = self.core.log.committed();
+        while let Some((_, letter)) =
+            follower.letters.pop_front_if(|(behind, _)| *behind <= committed)
+        {
+            out.push(Output::Answered { letter });
         }
     }
 

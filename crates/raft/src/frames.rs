@@ -43,8 +43,8 @@ pub(crate) enum Message {
     ReadResponse { number: u64, at: Option<Zxid> },
     /// A letter of a replica's service.
     Forward(Bytes),
-    /// A letter of the primary's.
-    Answer(Bytes),
+    /// A letter of the primary's, for who has delivered all up to an entry.
+    Answer { behind: u64, letter: Bytes },
     /// A sign of life of a replica's.
     Touch(Bytes),
 }
@@ -67,7 +67,7 @@ impl Message {
             | Message::Read { .. }
             | Message::ReadResponse { .. }
             | Message::Forward(_)
-            | Message::Answer(_)
+            | Message::Answer { .. }
             | Message::Touch(_) => None,
         }
     }
@@ -83,7 +83,7 @@ impl Message {
             | Message::Snapshot { .. }
             | Message::TimeoutNow { .. }
             | Message::ReadResponse { .. }
-            | Message::Answer(_) => true,
+            | Message::Answer { .. } => true,
             Message::Welcome { .. }
             | Message::VoteResponse { .. }
             | Message::AppendResponse { .. }
@@ -157,7 +157,11 @@ impl Message {
                 put_words(out, &[*number, at.unwrap_or_default().0.cast_unsigned()]);
             }
             Message::Forward(letter) => put_letter(out, FORWARD, letter),
-            Message::Answer(letter) => put_letter(out, ANSWER, letter),
+            Message::Answer { behind, letter } => {
+                out.put_u8(ANSWER);
+                put_words(out, &[*behind]);
+                out.put_slice(letter);
+            }
             Message::Touch(letter) => put_letter(out, TOUCH, letter),
         }
     }
@@ -351,7 +355,10 @@ fn read(body: &mut Bytes) -> Result<Message, &'static str> {
             Message::ReadResponse { number, at: may.then_some(Zxid(at.cast_signed())) }
         }
         FORWARD => Message::Forward(std::mem::take(body)),
-        ANSWER => Message::Answer(std::mem::take(body)),
+        ANSWER => {
+            let [behind] = words(body)?;
+            Message::Answer { behind, letter: std::mem::take(body) }
+        }
         TOUCH => Message::Touch(std::mem::take(body)),
         _ => return Err("it is of no kind that there is"),
     })

@@ -229,10 +229,12 @@ impl Raft {
         }
     }
 
-    /// A letter of this primary's service.
+    /// A letter of this primary's service. What the service has seen until now is committed, and
+    /// perhaps not yet on its way to the other one.
     pub(crate) fn answer(&mut self, to: LinkId, letter: Bytes, out: &mut Vec<Output>) {
         if self.is_primary() && self.core.links.is_ready(to) {
-            self.core.links.send(to, &Message::Answer(letter), base::Lsn::ZERO, out);
+            let message = Message::Answer { behind: self.core.log.committed(), letter };
+            self.core.links.send(to, &message, base::Lsn::ZERO, out);
         }
     }
 

@@ -77,6 +77,10 @@ impl Raft {
         let fetching = Fetching { link, index, term, at, configuration, heard, is_complete };
         core.fetching = Some(fetching);
         core.say(View::Apart, out);
+        if let Role::Follower(follower) = &mut self.role {
+            follower.forget_letters();
+        }
+        let core = &mut self.core;
         core.timers.clear(Timer::Election);
         core.timers.set(Timer::Fetch, now + core.config.limits.heartbeat);
         core.links.flush(link, out);

@@ -36,7 +36,7 @@ fn all() -> Vec<Message> {
         Message::ReadResponse { number: 3, at: Some(Zxid(5)) },
         Message::ReadResponse { number: 3, at: None },
         Message::Forward(letter.clone()),
-        Message::Answer(letter.clone()),
+        Message::Answer { behind: 7, letter: letter.clone() },
         Message::Touch(letter),
     ]
 }
