@@ -3,14 +3,12 @@
 //! Nothing here knows ZooKeeper's formats, and nothing here does I/O: time and entropy are
 //! values that a driver passes in, so that the same seed gives the same run.
 
-mod crc32c;
 mod ids;
 mod machine;
 mod rng;
 mod time;
 mod timers;
 
-pub use crc32c::crc32c;
 pub use ids::{ConnectionId, Lsn, NodeId, SessionId, Zxid};
 pub use machine::Machine;
 pub use rng::Rng;

@@ -6,9 +6,10 @@
 
 use crate::configuration::Configuration;
 use crate::log::{Entry, Payload};
-use base::{Lsn, NodeId, Zxid, crc32c};
+use base::{Lsn, NodeId, Zxid};
 use broadcast::ReadLevel;
 use bytes::{Buf, BufMut, Bytes};
+use crc32c::crc32c;
 
 /// A message. What is asked goes over the connection that the asker has dialled, the answer comes
 /// back on it: so all that a leader and a follower say in a term is on one connection.
