@@ -21,7 +21,7 @@ struct Mutant {
 }
 
 /// All mutants, those named, or with `--share` those of one change: all of the protocol between
-/// members, and of the others every third, which ones by the commit.
+/// members, and of the others every fifth, which ones by the commit.
 pub(crate) fn run(words: &[&str]) -> Result<()> {
     let copy = copy_tree()?;
     let mut mutants = Vec::new();
@@ -65,7 +65,7 @@ fn share(mutants: Vec<Mutant>, commit: u64) -> Vec<Mutant> {
 }
 
 /// Changes after which every mutant has had its turn.
-const SHARES: u64 = 3;
+const SHARES: u64 = 5;
 
 /// The first digits of the commit's hash.
 fn commit() -> Result<u64> {
@@ -193,12 +193,12 @@ mod tests {
             ..Mutant::default()
         };
         let all = || {
-            let others = ["a", "b", "c", "d"].map(|name| mutant(name, "crates/tree/x.rs"));
+            let others = ["a", "b", "c", "d", "e", "f"].map(|name| mutant(name, "crates/tree/x.rs"));
             [mutant("zab", "crates/zab/x.rs")].into_iter().chain(others).collect()
         };
         let names = |commit| -> String {
             share(all(), commit).into_iter().map(|mutant| mutant.name).collect()
         };
-        assert_eq!([names(3), names(4), names(5)], ["zabad", "zabb", "zabc"]);
+        assert_eq!([names(5), names(6), names(9)], ["zabaf", "zabb", "zabe"]);
     }
 }
