@@ -193,7 +193,8 @@ mod tests {
             ..Mutant::default()
         };
         let all = || {
-            let others = ["a", "b", "c", "d", "e", "f"].map(|name| mutant(name, "crates/tree/x.rs"));
+            let others =
+                ["a", "b", "c", "d", "e", "f"].map(|name| mutant(name, "crates/tree/x.rs"));
             [mutant("zab", "crates/zab/x.rs")].into_iter().chain(others).collect()
         };
         let names = |commit| -> String {
