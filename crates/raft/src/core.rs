@@ -3,7 +3,7 @@
 use crate::config::{Config, Durable, TERM, VOTE, VOTE_TERM};
 use crate::configuration::Configuration;
 use crate::links::Links;
-use crate::log::{Journal, Log, Parts, in_force};
+use crate::log::{InForce, Journal, Log, Parts, in_force};
 use crate::snapshot::Fetching;
 use base::{Lsn, NodeId, Rng, Time, Timers};
 use broadcast::{Base, Output, Record, View};
@@ -60,7 +60,11 @@ impl Core {
     ) -> Result<Core, String> {
         let Durable { term, vote, vote_term, bases, slots, applied, is_lost } = durable;
         let mut journal = Journal::default();
-        let (base, slots) = in_force(bases, slots, applied);
+        let InForce { base, slots, void } = in_force(bases, slots, applied);
+        if let Some(from) = void {
+            // It must not stand before what is logged from here on, which would be void with it.
+            journal.persist(Record::Cut { from }, out);
+        }
         let base = base.unwrap_or_else(|| {
             let mut configuration = Vec::new();
             config.initial.encode(&mut configuration);

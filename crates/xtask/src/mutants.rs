@@ -20,8 +20,8 @@ struct Mutant {
     caught_by: String,
 }
 
-/// All mutants, those named, or with `--share` those of one change: all of the protocol between
-/// members, and of the others every fifth, which ones by the commit.
+/// All mutants, those named, or with `--share` those of one change: every second one of the protocol
+/// between members, and every fifth of the others, which ones by the commit.
 pub(crate) fn run(words: &[&str]) -> Result<()> {
     let copy = copy_tree()?;
     let mut mutants = Vec::new();
@@ -58,13 +58,17 @@ fn share(mutants: Vec<Mutant>, commit: u64) -> Vec<Mutant> {
     let is_protocol = |mutant: &Mutant| {
         mutant.file.starts_with("crates/zab/") || mutant.caught_by.contains("ensembles")
     };
-    let (mut chosen, others): (Vec<_>, Vec<_>) = mutants.into_iter().partition(is_protocol);
-    let turn = usize::try_from(commit % SHARES).expect("few");
-    chosen.extend(others.into_iter().skip(turn).step_by(SHARES as usize));
-    chosen
+    let (protocol, others): (Vec<_>, Vec<_>) = mutants.into_iter().partition(is_protocol);
+    let turn = |mutants: Vec<Mutant>, shares: u64| {
+        let first = usize::try_from(commit % shares).expect("few");
+        mutants.into_iter().skip(first).step_by(shares as usize)
+    };
+    turn(protocol, PROTOCOL_SHARES).chain(turn(others, SHARES)).collect()
 }
 
-/// Changes after which every mutant has had its turn.
+/// Changes after which every mutant of the protocol between members has had its turn.
+const PROTOCOL_SHARES: u64 = 2;
+/// The same for all others.
 const SHARES: u64 = 5;
 
 /// The first digits of the commit's hash.
@@ -186,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn every_mutant_has_its_turn_and_the_protocol_always() {
+    fn every_mutant_has_its_turn_and_the_protocol_more_often() {
         let mutant = |name: &str, file: &str| Mutant {
             name: name.into(),
             file: file.into(),
@@ -195,11 +199,12 @@ mod tests {
         let all = || {
             let others =
                 ["a", "b", "c", "d", "e", "f"].map(|name| mutant(name, "crates/tree/x.rs"));
-            [mutant("zab", "crates/zab/x.rs")].into_iter().chain(others).collect()
+            let protocol = ["0", "1"].map(|name| mutant(name, "crates/zab/x.rs"));
+            protocol.into_iter().chain(others).collect()
         };
         let names = |commit| -> String {
             share(all(), commit).into_iter().map(|mutant| mutant.name).collect()
         };
-        assert_eq!([names(5), names(6), names(9)], ["zabaf", "zabb", "zabe"]);
+        assert_eq!([names(5), names(6), names(9)], ["1af", "0b", "1e"]);
     }
 }

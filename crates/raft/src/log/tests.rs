@@ -1,6 +1,6 @@
 //! The log by itself.
 
-use super::{Entry, Journal, Log, Parts, Payload, in_force};
+use super::{Entry, InForce, Journal, Log, Parts, Payload, in_force};
 use crate::configuration::tests::of;
 use base::{Lsn, Zxid};
 use broadcast::{Base, Output, Record, Slot, SlotKind};
@@ -76,13 +76,21 @@ fn a_base_is_in_force_when_the_state_has_reached_it() {
     let (first, later) = (base(0, 0, 0), base(2, 1, 2));
     let indexes = |slots: Vec<Slot>| slots.iter().map(|slot| slot.index).collect::<Vec<_>>();
     let bases = || vec![first.clone(), later.clone()];
-    let (found, rest) = in_force(bases(), slots(), Zxid(1));
-    assert_eq!((found, indexes(rest)), (Some(first.clone()), vec![1, 2, 3]), "it is yet to come");
-    let (found, rest) = in_force(bases(), slots(), Zxid(2));
-    assert_eq!((found, indexes(rest)), (Some(later.clone()), vec![3]));
+    let found = |bases, applied| {
+        let InForce { base, slots, void } = in_force(bases, slots(), Zxid(applied));
+        (base, indexes(slots), void)
+    };
+    assert_eq!(found(bases(), 1), (Some(first.clone()), vec![1, 2, 3], None), "it is yet to come");
+    assert_eq!(found(bases(), 2), (Some(later), vec![3], None));
     let conflicting = base(2, 7, 2);
-    let (found, rest) = in_force(vec![first, conflicting.clone()], slots(), Zxid(2));
-    assert_eq!((found, indexes(rest)), (Some(conflicting), vec![]), "another history");
+    let another = (Some(conflicting.clone()), vec![], Some(1));
+    assert_eq!(found(vec![first.clone(), conflicting], 2), another, "another history");
+    let beyond = base(5, 2, 3);
+    assert_eq!(
+        found(vec![first, beyond.clone()], 3),
+        (Some(beyond), vec![], Some(1)),
+        "a longer one"
+    );
 }
 
 #[test]

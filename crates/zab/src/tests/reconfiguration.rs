@@ -2,7 +2,7 @@
 
 use super::room::{Room, ensemble_text, members_text as members, packet};
 use super::{at, ms, z};
-use crate::{QUORUM, Role};
+use crate::{ELECTION, QUORUM, Role};
 use jute::Encode;
 use wire::quorum::{LearnerInfo, PacketKind};
 
@@ -219,8 +219,10 @@ fn who_starts_outside_and_becomes_a_member_takes_votes() {
     room.crash(4);
     room.restart(4);
     room.run(ms(2_000));
+    assert!(!room.listens(4, ELECTION), "nobody outside is called");
     room.reconfigure(3, &members(&[1, 2, 3, 4]));
     room.run(ms(1_000));
+    assert!(room.listens(4, ELECTION), "before anybody looks for a leader");
     room.crash(3);
     assert_eq!(room.elect(), 4, "it calls those with smaller ids");
     room.crash(1);

@@ -4,7 +4,7 @@ use super::{Room, item};
 use crate::Role;
 use crate::config::{ACCEPTED_EPOCH, CURRENT_EPOCH};
 use base::Zxid;
-use broadcast::{Context, Decision, Input, Item, LinkId, Proposal, ReadLevel, View};
+use broadcast::{Channel, Context, Decision, Input, Item, LinkId, Proposal, ReadLevel, View};
 use jute::Encode;
 use trace::{Ensemble as Event, SyncMethod};
 use wire::quorum::{Membership, Packet, PacketKind, Rules};
@@ -123,6 +123,11 @@ impl Room {
         let mut bytes = Vec::new();
         TxnRecord { header, txn, digest: None }.encode(&mut bytes);
         self.propose_items(id, vec![bytes.into()])[0]
+    }
+
+    /// Whether the member's port for this is open.
+    pub(in crate::tests) fn listens(&self, id: u64, channel: Channel) -> bool {
+        self.members[&id].listening.contains(&channel)
     }
 
     /// Whether the member's disk has a configuration that is not known to be decided.
