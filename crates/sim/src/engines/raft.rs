@@ -24,21 +24,15 @@ impl Subject for RaftSubject {
 
     fn draw(setup: &Setup, rng: &mut Rng) -> RaftSubject {
         let election_timeout = Duration::from_millis(*rng.pick(&[100, 400, 1000, 4000]));
-        let append_size_max = *rng.pick(&[1, 300, 1 << 20]);
-        let inflight_max = *rng.pick(&[1, 3, 256]);
-        let inflight_bytes_max = *rng.pick(&[100, 64 << 20]);
-        let is_slow = append_size_max == 1 || inflight_max < 256 || inflight_bytes_max == 100;
         let limits = Limits {
             election_timeout,
             heartbeat: election_timeout / *rng.pick(&[4, 10]),
             connect_retry: election_timeout / 10,
             opening: election_timeout * 4,
             snapshot_patience: election_timeout * 10,
-            append_size_max,
-            inflight_max,
-            inflight_bytes_max,
-            // Who sends so little at a time takes no more than can be gone in time.
-            uncommitted_bytes_max: if is_slow { 2000 } else { usize::MAX },
+            append_size_max: *rng.pick(&[1, 300, 1 << 20]),
+            inflight_max: *rng.pick(&[1, 3, 256]),
+            inflight_bytes_max: *rng.pick(&[100, 64 << 20]),
             recent_entries: *rng.pick(&[1, 3, 20, 500]),
             ..Limits::default()
         };
