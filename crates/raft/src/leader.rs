@@ -43,6 +43,7 @@ pub(crate) struct Leader {
 impl Raft {
     pub(crate) fn become_leader(&mut self, now: Time, out: &mut Vec<Output>) {
         let supporters = self.supporters();
+        self.tell_decided(&supporters, now, out);
         let core = &mut self.core;
         assert!(core.is_hard_durable(), "nobody leads a term that it could forget");
         core.heard = None;
@@ -68,6 +69,25 @@ impl Raft {
         };
         self.role = Role::Leader(Box::new(leader));
         self.settle_leader(now, out);
+    }
+
+    fn tell_decided(&self, supporters: &[NodeId], now: Time, out: &mut Vec<Output>) {
+        let Role::Candidate(candidate) = &self.role else { return };
+        let (core, me) = (&self.core, self.core.me());
+        let configuration = core.configuration();
+        let is_cut_off = |node: &NodeId| *node != me && core.links.to(*node).is_none();
+        let voters = configuration.members().filter(|node| configuration.is_voter(*node));
+        let took = now.since(candidate.since).as_millis();
+        let decided = Event::ElectionDecided {
+            round: core.term.cast_signed(),
+            leader: me,
+            zxid: core.log.last_at(),
+            epoch: core.log.last_term().cast_signed(),
+            supporters: supporters.to_vec(),
+            unreachable: voters.filter(is_cut_off).collect(),
+            took_ms: u64::try_from(took).unwrap_or(u64::MAX),
+        };
+        tell(decided, out);
     }
 
     /// Leads no more, in the same term.
