@@ -34,6 +34,8 @@ pub(crate) struct Leader {
     transfer: Option<Transfer>,
     /// Whether the service was told that it is primary.
     is_primary: bool,
+    /// Who voted for it.
+    supporters: Vec<NodeId>,
     /// The entry of the configuration that the peers are those of.
     members: u64,
 }
@@ -50,7 +52,6 @@ impl Raft {
         core.log.forget_contexts();
         let noop = Entry::new(core.term, core.log.last_at(), Payload::NoOp);
         core.log.append(noop, &mut core.journal, out);
-        tell(Event::Established { epoch: core.term.cast_signed(), supporters }, out);
         let me = core.me();
         let configuration = core.configuration();
         let others = configuration.members().filter(|node| *node != me);
@@ -62,6 +63,7 @@ impl Raft {
             reads: Reads::default(),
             transfer: None,
             is_primary: false,
+            supporters,
             members,
         };
         self.role = Role::Leader(Box::new(leader));
@@ -251,6 +253,8 @@ impl Leader {
         if !self.is_primary && self.transfer.is_none() && is_all_committed {
             self.is_primary = true;
             let last = log.last_at();
+            let (epoch, supporters) = (core.term.cast_signed(), self.supporters.clone());
+            tell(Event::Established { epoch, supporters }, out);
             core.say(View::Primary { last }, out);
         }
     }

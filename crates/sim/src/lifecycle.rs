@@ -160,11 +160,13 @@ impl World {
                 current_epoch: current,
                 recent,
                 is_lost: last < Zxid::ZERO,
+                ..Start::default()
             },
         };
         let mut out = Vec::new();
         let (now, wall, rng) = (self.local(member), self.wall(member), self.rng.fork());
-        let running = Member::recover(hall.clone(), &config, start, now, wall, rng, &mut out);
+        let running = Member::recover(hall.clone(), &config, start, now, wall, rng, &mut out)
+            .expect("only Raft has something to refuse");
         let site = &mut self.sites[member];
         site.host = Some(Host::new(hall, running, journal, contacts));
         site.stalled_at = self.now;
