@@ -124,7 +124,7 @@ impl World {
         let last = self.ledger.entry_at(last);
         if let Some(durable) = durable {
             let has = (durable.accepted, durable.current);
-            let may_have = site.may_have(last, has);
+            let may_have = site.epochs.may_be(site.node, last, has);
             may_have.map_err(|what| Violation::new("epoch", what))?;
         } else {
             self.ledger.forget_after(last);
