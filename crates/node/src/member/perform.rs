@@ -155,10 +155,8 @@ impl<S: Shared> Member<S> {
             Record::Text { name, text } => Output::Text { lsn, name, text },
             Record::Slot(slot) => Output::Slot { lsn, slot },
             Record::Cut { from } => Output::Cut { lsn, from },
-            Record::Base(base) => {
-                let is_durable = base.at <= self.snapshot_at;
-                Output::Base { lsn, base, is_durable }
-            }
+            Record::Base(base) => Output::Base { lsn, base },
+            Record::Announced(base) => Output::Announced { lsn, base },
         });
         if size.is_some_and(|size| self.checkpoint.logged(size)) {
             out.push(Output::Roll);
