@@ -88,8 +88,14 @@ impl Raft {
                     return Err(format!("{leader} leads term {term}, {from} says that it does"));
                 }
                 Some((_, on)) if on == link => {}
-                // On a new connection the leader has forgotten what was acknowledged.
-                Some(_) => (follower.leader, follower.acknowledged) = (Some((from, link)), 0),
+                Some(_) => {
+                    // On a new connection the leader has forgotten what was acknowledged, and
+                    // letters and reads of the old one are lost: the service is told.
+                    let (matched, numbers) = (follower.matched, follower.numbers);
+                    let leader = Some((from, link));
+                    *follower = Follower { leader, matched, numbers, ..Follower::default() };
+                    self.core.say(View::Apart, out);
+                }
                 None => follower.leader = Some((from, link)),
             },
             Role::Candidate(_) => {
@@ -245,7 +251,8 @@ impl Raft {
 
     /// A letter for the primary's service.
     pub(crate) fn forward(&mut self, letter: Bytes, out: &mut Vec<Output>) {
-        self.write(&Message::Forward(letter), out);
+        let term = self.core.term;
+        self.write(&Message::Forward { term, letter }, out);
     }
 
     /// What the service has heard, for the primary's.
@@ -253,7 +260,8 @@ impl Raft {
         if let Role::Follower(Follower { leader: Some((_, on)), .. }) = &self.role
             && *on == link
         {
-            self.write(&Message::Touch(letter), out);
+            let term = self.core.term;
+            self.write(&Message::Touch { term, letter }, out);
         }
     }
 

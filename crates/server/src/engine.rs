@@ -89,7 +89,7 @@ pub(crate) fn raft(settings: &Settings) -> Result<Option<RaftConfig>, EngineErro
         return Ok(None);
     };
     let membership = if *joins { others(ensemble)? } else { ensemble.committed.clone() };
-    let mut config = RaftConfig::new(ensemble.me, cluster_id(cluster), membership)?;
+    let mut config = RaftConfig::new(ensemble.own(), cluster_id(cluster), membership)?;
     if ensemble.listen_on_all_addresses {
         let ports = ensemble.own().addresses().iter().map(|address| address.quorum_port);
         config.engine.listen = ports.map(|port| format!("0.0.0.0:{port}")).collect();

@@ -171,8 +171,10 @@ impl Options {
         let Some(ensemble) = &self.ensemble else { return EngineConfig::Solo };
         if let Some(limits) = ensemble.raft {
             // Who may join begins without a part in it.
-            let membership = membership(&ensemble.setup);
-            let mut config = RaftConfig::new(node, 1, membership).expect("there are voters");
+            let first = membership(&ensemble.setup);
+            let known = ensemble.membership(node);
+            let own = known.server(node.0.cast_signed()).expect("it knows itself");
+            let mut config = RaftConfig::new(own, 1, first).expect("there are voters");
             config.engine.limits = limits;
             return EngineConfig::Raft(Box::new(config));
         }

@@ -194,6 +194,7 @@ impl<S: Shared> Member<S> {
     /// The engine wants no more of the link.
     pub(super) fn close(&mut self, link: LinkId, out: &mut Vec<Output>) {
         self.forget(link);
+        self.keeper.link_lost(link);
         out.push(Output::Close { link });
     }
 
