@@ -360,7 +360,7 @@ impl World {
 
     /// The last transaction of a state that somebody has sent, who need not serve yet: over Raft it
     /// is decided before it is seen to be.
-    fn entry_of_state(&self, at: Zxid) -> i64 {
+    pub(crate) fn entry_of_state(&self, at: Zxid) -> i64 {
         let decided = self.ledger.entry_at(at.0);
         let logged = self.sites.iter().map(|site| self.ledger.entry_in(at.0, site.tip));
         if decided == at.0 { logged.max().unwrap_or(decided) } else { decided }
