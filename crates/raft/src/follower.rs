@@ -20,8 +20,6 @@ use trace::Ensemble as Event;
 pub(crate) struct Follower {
     /// The leader of this term, and the connection that it speaks on.
     pub(crate) leader: Option<(NodeId, LinkId)>,
-    /// The log is the leader's up to here.
-    matched: u64,
     acknowledged: u64,
     /// An append is not answered yet.
     owes: bool,
@@ -54,11 +52,13 @@ impl Follower {
         self.letters.clear();
     }
 
-    /// A state came in place of the log, up to this entry.
-    pub(crate) fn installed(&mut self, link: LinkId, index: u64) {
-        if self.leader.is_some_and(|(_, on)| on == link) {
-            (self.matched, self.acknowledged, self.owes) = (index, 0, true);
+    /// A state came in place of the log: says whether it is that of its leader.
+    pub(crate) fn installed(&mut self, link: LinkId) -> bool {
+        let is_leaders = self.leader.is_some_and(|(_, on)| on == link);
+        if is_leaders {
+            (self.acknowledged, self.owes) = (0, true);
         }
+        is_leaders
     }
 }
 
@@ -137,7 +137,7 @@ impl Raft {
             take(core, index, entry, out)?;
         }
         // What is committed is in every later leader's log.
-        follower.matched = follower.matched.max(end).max(core.log.committed());
+        core.matched = core.matched.max(end).max(core.log.committed());
         follower.owes = true;
         self.commit_upto(commit, out);
         Ok(())
@@ -145,8 +145,8 @@ impl Raft {
 
     /// The leader has committed up to here.
     pub(crate) fn commit_upto(&mut self, commit: u64, out: &mut Vec<Output>) {
-        let Role::Follower(follower) = &self.role else { return };
-        let upto = commit.min(follower.matched);
+        let Role::Follower(_) = &self.role else { return };
+        let upto = commit.min(self.core.matched);
         if self.core.fetching.is_none() && upto > self.core.log.committed() {
             self.core.log.commit(upto);
             self.core.log.deliver(&self.core.journal, out);
@@ -199,10 +199,10 @@ impl Raft {
         if core.fetching.is_some() {
             return;
         }
-        let upto = follower.matched.min(core.log.durable_index(&core.journal));
-        let is_new = upto > follower.acknowledged || (follower.owes && upto == follower.matched);
+        let upto = core.matched.min(core.log.durable_index(&core.journal));
+        let is_new = upto > follower.acknowledged || (follower.owes && upto == core.matched);
         if is_new && core.is_hard_durable() {
-            follower.owes = upto < follower.matched;
+            follower.owes = upto < core.matched;
             follower.acknowledged = upto;
             let message = Message::AppendResponse { term: core.term, index: upto, hint: None };
             core.links.send(link, &message, core.journal.durable, out);
