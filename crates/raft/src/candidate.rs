@@ -18,6 +18,8 @@ use trace::Ensemble as Event;
 pub(crate) struct Candidate {
     /// Why, and how far.
     pub(crate) kind: Campaign,
+    /// Since when.
+    pub(crate) since: Time,
     votes: BTreeMap<NodeId, bool>,
 }
 
@@ -75,7 +77,7 @@ impl Raft {
         if kind == Campaign::Pre {
             votes.insert(core.config.me, true);
         }
-        let candidate = Candidate { kind, votes };
+        let candidate = Candidate { kind, since: now, votes };
         let request = candidate.request(core);
         let configuration = core.configuration();
         for node in configuration.members().filter(|node| configuration.is_voter(*node)) {

@@ -13,7 +13,7 @@ use base::{NodeId, Time};
 use broadcast::{Context, Decision, LinkId, Output, ReadLevel, Refusal, View};
 use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
-use trace::Ensemble as Event;
+use trace::{Ensemble as Event, SyncMethod};
 
 /// Following somebody, or waiting for somebody to follow.
 #[derive(Clone, Debug, Default)]
@@ -28,6 +28,8 @@ pub(crate) struct Follower {
     numbers: u64,
     /// Letters of the primary's service, each for when this much is delivered.
     letters: VecDeque<(u64, Bytes)>,
+    /// Whether a state came from the leader in place of the log.
+    has_fetched: bool,
 }
 
 /// An append, as it came.
@@ -56,7 +58,7 @@ impl Follower {
     pub(crate) fn installed(&mut self, link: LinkId) -> bool {
         let is_leaders = self.leader.is_some_and(|(_, on)| on == link);
         if is_leaders {
-            (self.acknowledged, self.owes) = (0, true);
+            (self.acknowledged, self.owes, self.has_fetched) = (0, true, true);
         }
         is_leaders
     }
@@ -207,8 +209,12 @@ impl Raft {
             let message = Message::AppendResponse { term: core.term, index: upto, hint: None };
             core.links.send(link, &message, core.journal.durable, out);
         }
-        if core.log.term(core.log.committed()) == Some(core.term) {
-            core.say(View::Replica { primary: leader }, out);
+        let view = View::Replica { primary: leader };
+        if core.log.term(core.log.committed()) == Some(core.term) && core.view() != view {
+            let epoch = core.term.cast_signed();
+            let method = if follower.has_fetched { SyncMethod::Snap } else { SyncMethod::Diff };
+            tell(Event::Joined { leader, epoch, method }, out);
+            core.say(view, out);
         }
     }
 

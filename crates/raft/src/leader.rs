@@ -34,6 +34,8 @@ pub(crate) struct Leader {
     transfer: Option<Transfer>,
     /// Whether the service was told that it is primary.
     is_primary: bool,
+    /// Who voted for it.
+    supporters: Vec<NodeId>,
     /// The entry of the configuration that the peers are those of.
     members: u64,
 }
@@ -41,6 +43,7 @@ pub(crate) struct Leader {
 impl Raft {
     pub(crate) fn become_leader(&mut self, now: Time, out: &mut Vec<Output>) {
         let supporters = self.supporters();
+        self.tell_decided(&supporters, now, out);
         let core = &mut self.core;
         assert!(core.is_hard_durable(), "nobody leads a term that it could forget");
         core.heard = None;
@@ -50,7 +53,6 @@ impl Raft {
         core.log.forget_contexts();
         let noop = Entry::new(core.term, core.log.last_at(), Payload::NoOp);
         core.log.append(noop, &mut core.journal, out);
-        tell(Event::Established { epoch: core.term.cast_signed(), supporters }, out);
         let me = core.me();
         let configuration = core.configuration();
         let others = configuration.members().filter(|node| *node != me);
@@ -62,10 +64,30 @@ impl Raft {
             reads: Reads::default(),
             transfer: None,
             is_primary: false,
+            supporters,
             members,
         };
         self.role = Role::Leader(Box::new(leader));
         self.settle_leader(now, out);
+    }
+
+    fn tell_decided(&self, supporters: &[NodeId], now: Time, out: &mut Vec<Output>) {
+        let Role::Candidate(candidate) = &self.role else { return };
+        let (core, me) = (&self.core, self.core.me());
+        let configuration = core.configuration();
+        let is_cut_off = |node: &NodeId| *node != me && core.links.to(*node).is_none();
+        let voters = configuration.members().filter(|node| configuration.is_voter(*node));
+        let took = now.since(candidate.since).as_millis();
+        let decided = Event::ElectionDecided {
+            round: core.term.cast_signed(),
+            leader: me,
+            zxid: core.log.last_at(),
+            epoch: core.log.last_term().cast_signed(),
+            supporters: supporters.to_vec(),
+            unreachable: voters.filter(is_cut_off).collect(),
+            took_ms: u64::try_from(took).unwrap_or(u64::MAX),
+        };
+        tell(decided, out);
     }
 
     /// Leads no more, in the same term.
@@ -251,6 +273,8 @@ impl Leader {
         if !self.is_primary && self.transfer.is_none() && is_all_committed {
             self.is_primary = true;
             let last = log.last_at();
+            let (epoch, supporters) = (core.term.cast_signed(), self.supporters.clone());
+            tell(Event::Established { epoch, supporters }, out);
             core.say(View::Primary { last }, out);
         }
     }

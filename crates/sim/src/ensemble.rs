@@ -96,12 +96,14 @@ impl Ensemble {
 
 impl Options {
     /// The faults that are planned.
-    pub(crate) fn strikes(&self) -> &[Strike<Fault>] {
+    #[must_use]
+    pub fn strikes(&self) -> &[Strike<Fault>] {
         self.ensemble.as_ref().map_or(&[], |ensemble| &ensemble.strikes)
     }
 
     /// The same with only these of its planned faults.
-    pub(crate) fn with_strikes(&self, kept: &[usize]) -> Options {
+    #[must_use]
+    pub fn with_strikes(&self, kept: &[usize]) -> Options {
         let mut options = self.clone();
         if let Some(ensemble) = &mut options.ensemble {
             let all = std::mem::take(&mut ensemble.strikes);

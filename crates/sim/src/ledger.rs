@@ -22,7 +22,7 @@ struct Entry {
 
 /// All of them.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Ledger {
+pub struct Ledger {
     entries: BTreeMap<i64, Entry>,
     /// Where leaders began that were established, and the last entry before.
     epochs: BTreeMap<i64, i64>,
@@ -38,7 +38,7 @@ pub(crate) struct Ledger {
 
 impl Ledger {
     /// The last place that anybody who served had applied.
-    pub(crate) fn decided(&self) -> i64 {
+    pub fn decided(&self) -> i64 {
         self.decided
     }
 
@@ -53,7 +53,7 @@ impl Ledger {
     }
 
     /// Takes what a member logs behind `tip`; gives the transaction if it is new.
-    pub(crate) fn append(
+    pub fn append(
         &mut self,
         tip: i64,
         at: Zxid,
@@ -127,7 +127,7 @@ impl Ledger {
     /// A leader whose log ends with `tip` is established, and has begun at this place. What later
     /// leaders have decided already, one that was slow to begin need not have: it decides nothing
     /// any more.
-    pub(crate) fn begin_epoch(&mut self, place: i64, tip: i64) -> Result<(), Violation> {
+    pub fn begin_epoch(&mut self, place: i64, tip: i64) -> Result<(), Violation> {
         let (last, due) = (self.back_to(place, tip), self.back_to(place, self.decided));
         if !self.leads_to(due, last) {
             let what = format!("who leads from {place:#x} on has {last:#x}, not {due:#x}");
@@ -148,7 +148,7 @@ impl Ledger {
     }
 
     /// Somebody who serves has applied all up to this entry.
-    pub(crate) fn decide(&mut self, last: i64) -> Result<(), Violation> {
+    pub fn decide(&mut self, last: i64) -> Result<(), Violation> {
         if last <= self.decided {
             if last != 0 && !self.order.contains(&last) {
                 let what = format!("{last:#x} is applied, it is not in the order");
@@ -182,7 +182,7 @@ impl Ledger {
     }
 
     /// A tree that holds all up to this place has that digest.
-    pub(crate) fn digest(&mut self, place: i64, digest: u64) -> Result<(), Violation> {
+    pub fn digest(&mut self, place: i64, digest: u64) -> Result<(), Violation> {
         let known = *self.digests.entry(place).or_insert(digest);
         if known == digest {
             return Ok(());
@@ -199,7 +199,7 @@ impl Ledger {
     }
 
     /// What is decided, with the places where leaders began.
-    pub(crate) fn commits(&self) -> Vec<Commit> {
+    pub fn commits(&self) -> Vec<Commit> {
         let began = |place: &i64| {
             let work = Work::Lead;
             (*place, Commit { zxid: *place, session: 0, xid: 0, time: 0, work })
@@ -215,62 +215,5 @@ impl Ledger {
     /// Whether a tree of this place can be held against the order.
     pub(crate) fn is_known(&self, place: i64) -> bool {
         place == 0 || self.order.contains(&place) || self.epochs.contains_key(&place)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Ledger;
-    use base::Zxid;
-
-    /// The record of a new session.
-    fn record(zxid: i64, session: i64) -> Vec<u8> {
-        let mut out = Vec::new();
-        let header = jute::Writer::new(&mut out);
-        header.long(session).int(0).long(zxid).long(7).int(-10).int(4000);
-        out
-    }
-
-    fn ledger(entries: &[(i64, i64)]) -> Ledger {
-        let mut ledger = Ledger::default();
-        for (before, at) in entries {
-            ledger.append(*before, Zxid(*at), &record(*at, *at)).unwrap();
-        }
-        ledger
-    }
-
-    fn rule<T: std::fmt::Debug>(result: Result<T, check::Violation>) -> &'static str {
-        result.unwrap_err().rule
-    }
-
-    #[test]
-    fn a_place_names_one_transaction_with_one_predecessor() {
-        let mut ledger = ledger(&[(0, 1), (1, 2)]);
-        assert!(ledger.append(1, Zxid(2), &record(2, 2)).unwrap().is_none());
-        assert_eq!(rule(ledger.append(1, Zxid(2), &record(2, 3))), "order.places");
-        assert_eq!(rule(ledger.append(0, Zxid(2), &record(2, 2))), "order.places");
-        assert_eq!(rule(ledger.append(4, Zxid(3), &record(3, 3))), "order.back");
-    }
-
-    #[test]
-    fn what_is_applied_is_one_order_and_who_leads_has_all_of_it() {
-        let second = 2 << 32;
-        let mut ledger = ledger(&[(0, 1), (1, 2), (1, second + 1)]);
-        ledger.decide(2).unwrap();
-        ledger.decide(1).unwrap();
-        assert_eq!(rule(ledger.clone().decide(second + 1)), "order.agreement");
-        assert_eq!(rule(ledger.begin_epoch(second, second + 1)), "order.lost");
-        assert_eq!(rule(ledger.decide(3)), "order.unlogged");
-        assert_eq!(ledger.decided(), 2);
-        ledger.begin_epoch(3 << 32, 2).unwrap();
-        assert_eq!(ledger.commits().len(), 3);
-    }
-
-    #[test]
-    fn digests_agree_at_each_place() {
-        let mut ledger = Ledger::default();
-        ledger.digest(1, 7).unwrap();
-        ledger.digest(1, 7).unwrap();
-        assert_eq!(rule(ledger.digest(1, 8)), "digest.agreement");
     }
 }

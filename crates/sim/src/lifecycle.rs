@@ -124,7 +124,7 @@ impl World {
         let last = self.ledger.entry_at(last);
         if let Some(durable) = durable {
             let has = (durable.accepted, durable.current);
-            let may_have = site.may_have(last, has);
+            let may_have = site.epochs.may_be(site.node, last, has);
             may_have.map_err(|what| Violation::new("epoch", what))?;
         } else {
             self.ledger.forget_after(last);
@@ -160,11 +160,13 @@ impl World {
                 current_epoch: current,
                 recent,
                 is_lost: last < Zxid::ZERO,
+                ..Start::default()
             },
         };
         let mut out = Vec::new();
         let (now, wall, rng) = (self.local(member), self.wall(member), self.rng.fork());
-        let running = Member::recover(hall.clone(), &config, start, now, wall, rng, &mut out);
+        let running = Member::recover(hall.clone(), &config, start, now, wall, rng, &mut out)
+            .expect("only Raft has something to refuse");
         let site = &mut self.sites[member];
         site.host = Some(Host::new(hall, running, journal, contacts));
         site.stalled_at = self.now;

@@ -124,6 +124,9 @@ impl World {
             | Output::Truncate { .. }
             | Output::Register { .. }
             | Output::Text { .. }
+            | Output::Slot { .. }
+            | Output::Cut { .. }
+            | Output::Base { .. }
             | Output::Roll
             | Output::BeginInstall { .. }
             | Output::Install { .. }

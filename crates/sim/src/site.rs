@@ -1,6 +1,7 @@
 //! A machine of the world: its disk and its clocks, and the member that may run on it.
 
 use crate::clock::Clock;
+use crate::epochs::Epochs;
 use crate::ledger::Ledger;
 use crate::power::PoweredDisk;
 use crate::server::Host;
@@ -32,12 +33,8 @@ pub(crate) struct Site {
     pub(crate) installing: Option<i64>,
     /// What was durable before that.
     replaced: i64,
-    /// The epoch that it wrote last, and the end of the log that had to be durable before.
-    pub(crate) epoch: (i64, i64),
-    /// What its disk said of that when its member died: a start may set it right by the log.
-    pub(crate) stated: i64,
-    /// The epochs that its disk is known to hold: promised, and begun.
-    pub(crate) epochs: (i64, i64),
+    /// What it has promised and begun.
+    pub(crate) epochs: Epochs,
     pub(crate) paused_until: Time,
     pub(crate) slow_sync_until: Time,
     /// When the member last could not do its work in time.
@@ -66,9 +63,7 @@ impl Site {
             uncut: None,
             installing: None,
             replaced: 0,
-            epoch: (0, 0),
-            stated: 0,
-            epochs: (0, 0),
+            epochs: Epochs::default(),
             paused_until: Time::ZERO,
             slow_sync_until: Time::ZERO,
             stalled_at: Time::ZERO,
@@ -92,16 +87,19 @@ impl Site {
             Output::Truncate { to, .. } => {
                 self.uncut = Some(self.tip);
                 self.durable = self.durable.min(ledger.entry_at(to.0));
-                self.epoch.1 = self.epoch.1.min(self.durable);
+                let (_, end) = &mut self.epochs.written;
+                *end = self.durable.min(*end);
             }
             Output::BeginInstall { at } => {
                 self.replaced = self.durable;
-                (self.durable, self.epoch.1) = (0, 0);
+                (self.durable, self.epochs.written.1) = (0, 0);
                 self.installing = Some(ledger.entry_at(at.0));
             }
-            Output::Register { name: CURRENT_EPOCH, value, .. } if *value > self.epoch.0 => {
+            Output::Register { name: CURRENT_EPOCH, value, .. }
+                if *value > self.epochs.written.0 =>
+            {
                 // What was to be cut is gone before the epoch is written.
-                (self.epoch, self.uncut) = ((*value, self.tip), None);
+                (self.epochs.written, self.uncut) = ((*value, self.tip), None);
             }
             _ => {}
         }
@@ -115,8 +113,8 @@ impl Site {
                 self.tip = ledger.entry_at(at);
                 (self.installing, self.uncut) = (None, None);
             }
-            Done::Promised(epoch) => self.epochs.0 = epoch,
-            Done::Begun(epoch) => self.epochs.1 = epoch,
+            Done::Promised(epoch) => self.epochs.held.0 = epoch,
+            Done::Begun(epoch) => self.epochs.held.1 = epoch,
             Done::Settled => {}
             Done::Nothing => return,
         }
@@ -172,26 +170,7 @@ impl Site {
     pub(crate) fn ends(&mut self) {
         let path = self.dirs.snapshots().join(CURRENT_EPOCH);
         let text = self.disk.inner().contents(&path).and_then(|text| String::from_utf8(text).ok());
-        self.stated = text.and_then(|text| text.parse().ok()).unwrap_or(0);
-    }
-
-    /// Whether a start may find these epochs with this end of the log: none that the disk held is
-    /// lost, and none is there without the history that was to be durable before it. An epoch that
-    /// a start takes from the log, for it was not written yet, needs no more than what it has: that
-    /// came in order behind the whole initial history.
-    pub(crate) fn may_have(&self, last: i64, (promised, begun): (i64, i64)) -> Result<(), String> {
-        let (node, (before, due)) = (self.node.0, self.epochs);
-        if promised < before || begun < due {
-            return Err(format!(
-                "member {node} has {promised} and {begun}, not {before} and {due}"
-            ));
-        }
-        let (epoch, tip) = self.epoch;
-        let is_written = self.stated == epoch || last >> 32 < epoch;
-        if begun == epoch && is_written && last < tip {
-            return Err(format!("member {node} has epoch {epoch} and {last:#x}, not {tip:#x}"));
-        }
-        Ok(())
+        self.epochs.stated = text.and_then(|text| text.parse().ok()).unwrap_or(0);
     }
 
     /// Whether it is the one that proposes.
@@ -232,24 +211,3 @@ impl Done {
 
 /// The file of the epoch whose initial history a member has.
 const CURRENT_EPOCH: &str = "currentEpoch";
-
-#[cfg(test)]
-mod tests {
-    use super::Site;
-    use base::NodeId;
-    use storage::simulated::MetadataMode;
-
-    #[test]
-    fn no_epoch_is_lost_or_comes_before_its_history() {
-        let mut site = Site::new(NodeId(1), MetadataMode::Strict, keeper::Config::standalone());
-        (site.epochs, site.epoch) = ((3, 2), (3, 0x3_0000_000d));
-        assert!(site.may_have(0x3_0000_000d, (3, 3)).is_ok());
-        assert!(site.may_have(0x2_0000_0005, (3, 2)).is_ok(), "it was not written yet");
-        assert!(site.may_have(0x2_0000_0005, (2, 2)).is_err(), "a promise is lost");
-        assert!(site.may_have(0x2_0000_0005, (3, 1)).is_err(), "an epoch is lost");
-        assert!(site.may_have(0x2_0000_0005, (3, 3)).is_err(), "it has nothing of the epoch");
-        assert!(site.may_have(0x3_0000_0008, (3, 3)).is_ok(), "the start took it from the log");
-        site.stated = 3;
-        assert!(site.may_have(0x3_0000_0008, (3, 3)).is_err(), "it was written too early");
-    }
-}

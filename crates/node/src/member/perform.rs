@@ -9,6 +9,7 @@ use bytes::Bytes;
 use keeper::{Letter, Outgoing};
 use trace::Event;
 use tree::Tree;
+use zab::CONFIGURATION;
 
 impl<S: Shared> Member<S> {
     pub(super) fn send(&mut self, now: Time, out: &mut Vec<Output>) {
@@ -145,23 +146,39 @@ impl<S: Shared> Member<S> {
     }
 
     fn persist(&mut self, now: Time, lsn: Lsn, record: Record, out: &mut Vec<Output>) {
-        let (at, record) = match record {
-            Record::Entry { at, item } => (at, item),
-            Record::Truncate { to } => return out.push(Output::Truncate { lsn, to }),
-            Record::Register { name, value } => {
-                return out.push(Output::Register { lsn, name, value });
+        self.persisted = lsn;
+        let size = record.entry().map(|(_, item)| u64::try_from(item.len()).unwrap_or(u64::MAX));
+        out.push(match record {
+            Record::Entry { at, item: record } => Output::Append { lsn, at, record },
+            Record::Truncate { to } => Output::Truncate { lsn, to },
+            Record::Register { name, value } => Output::Register { lsn, name, value },
+            Record::Text { name, text } => Output::Text { lsn, name, text },
+            Record::Slot(slot) => Output::Slot { lsn, slot },
+            Record::Cut { from } => Output::Cut { lsn, from },
+            Record::Base(base) => {
+                let is_durable = base.at <= self.snapshot_at;
+                Output::Base { lsn, base, is_durable }
             }
-            Record::Text { name, text } => return out.push(Output::Text { lsn, name, text }),
-            Record::Slot(_) | Record::Cut { .. } | Record::Base(_) => {
-                unreachable!("the log of these engines is the order itself")
-            }
-        };
-        let size = u64::try_from(record.len()).unwrap_or(u64::MAX);
-        out.push(Output::Append { lsn, at, record });
-        if self.checkpoint.logged(size) {
+        });
+        if size.is_some_and(|size| self.checkpoint.logged(size)) {
             out.push(Output::Roll);
             self.snapshot_wanted = true;
             self.snapshot_if_wanted(now, out);
+        }
+    }
+
+    /// Has a configuration written for people and the next start, which an entry has brought.
+    pub(super) fn keep_configuration(&mut self, out: &mut Vec<Output>) {
+        if let Some(changed) = self.engine.take_changed() {
+            let (lsn, text) = (self.persisted, Some(changed.to_string()));
+            out.push(Output::Text { lsn, name: CONFIGURATION, text });
+        }
+    }
+
+    /// Hands over what this member leads.
+    pub(super) fn leave(&mut self, now: Time, out: &mut Vec<Output>) {
+        if let Some(to) = self.engine.successor() {
+            self.tell_engine(now, broadcast::Input::TransferRequested { to }, out);
         }
     }
 

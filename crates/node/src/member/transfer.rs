@@ -140,8 +140,15 @@ impl<S: Shared> Member<S> {
         let Some(Installing { link, at, rest, .. }) =
             self.transfer.installing.take_if(|installing| installing.begun)
         else {
-            return self.install(now, out);
+            self.snapshot_at = self.snapshot_at.max(zxid);
+            let checkpointed = broadcast::Input::Checkpointed { at: zxid };
+            self.engine_handle(now, checkpointed);
+            self.install(now, out);
+            return self.settle(now, out);
         };
+        self.snapshot_at = at;
+        let Member { shared, engine, .. } = self;
+        shared.read(|tree| engine.replaced(tree));
         // What the disk holds of the history before is void from here on.
         out.push(Output::Install { at });
         let rest = match rest.len() {

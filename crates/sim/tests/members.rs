@@ -1,6 +1,6 @@
 //! Ensembles of whole members.
 
-use crate::{Campaign, Ending, Fault, Options, Reached, Report, members, run};
+use sim::{Campaign, Ending, Fault, Options, Reached, Report, members, run};
 use std::time::Duration;
 
 fn seeds(from: u64, seeds: u64) -> Reached {
@@ -68,7 +68,7 @@ fn an_ensemble_without_faults_elects_once_and_loses_nobody() {
 #[test]
 fn a_run_does_not_depend_on_whether_it_is_shown() {
     for seed in [1, 8] {
-        let [first, second] = [0, 100].map(|lines| crate::run_keeping(seed, members(seed), lines));
+        let [first, second] = [0, 100].map(|lines| sim::run_keeping(seed, members(seed), lines));
         assert_eq!((first.hash, first.at), (second.hash, second.at), "seed {seed}");
         assert_eq!((first.lines.len(), second.lines.len()), (0, 100));
     }
