@@ -39,6 +39,8 @@ pub(crate) struct Core {
     pub(crate) links: Links,
     pub(crate) rng: Rng,
     pub(crate) timers: Timers<Timer>,
+    /// The log is that of the term's leader up to here, whatever this member does meanwhile.
+    pub(crate) matched: u64,
     /// When a leader was heard last.
     pub(crate) heard: Option<Time>,
     /// A state on its way in.
@@ -96,6 +98,7 @@ impl Core {
             links,
             rng,
             timers: Timers::default(),
+            matched: 0,
             heard,
             fetching: None,
             is_lost,
@@ -128,7 +131,7 @@ impl Core {
     /// Goes to a later term, in which it has not voted.
     pub(crate) fn enter_term(&mut self, term: u64, out: &mut Vec<Output>) {
         assert!(term > self.term, "terms only grow");
-        (self.term, self.vote) = (term, None);
+        (self.term, self.vote, self.matched) = (term, None, 0);
         let record = Record::Register { name: TERM, value: term.cast_signed() };
         self.hard = self.journal.persist(record, out);
     }

@@ -134,8 +134,10 @@ impl Raft {
         core.log.restart((index, term, at), configuration);
         core.timers.clear(Timer::Fetch);
         core.reset_election(now);
-        if let Role::Follower(follower) = &mut self.role {
-            follower.installed(link, index);
+        if let Role::Follower(follower) = &mut self.role
+            && follower.installed(link)
+        {
+            core.matched = index;
         }
         self.received(link, rest, now, out);
     }
