@@ -1,6 +1,6 @@
 //! What all roles share: the hard state, the log, the connections, timers, and what was told.
 
-use crate::config::{Config, Durable, TERM, VOTE, VOTE_TERM};
+use crate::config::{Config, Durable, HISTORY, TERM, VOTE, VOTE_TERM};
 use crate::configuration::Configuration;
 use crate::links::Links;
 use crate::log::{InForce, Journal, Log, Parts, in_force};
@@ -46,6 +46,8 @@ pub(crate) struct Core {
     /// A state on its way in.
     pub(crate) fetching: Option<Fetching>,
     pub(crate) is_lost: bool,
+    /// [`Durable::history`].
+    history: u64,
     view: View,
     /// The configuration that the connections follow: the entry that brought it, and whether it is
     /// known to be committed.
@@ -60,7 +62,7 @@ impl Core {
         now: Time,
         out: &mut Vec<Output>,
     ) -> Result<Core, String> {
-        let Durable { term, vote, vote_term, bases, slots, applied, is_lost } = durable;
+        let Durable { term, vote, vote_term, bases, slots, applied, is_lost, history } = durable;
         let mut journal = Journal::default();
         let InForce { base, slots, void } = in_force(bases, slots, applied);
         if let Some(from) = void {
@@ -102,10 +104,28 @@ impl Core {
             heard,
             fetching: None,
             is_lost,
+            history,
             view: View::Apart,
             followed: (u64::MAX, false),
         };
         Ok(core)
+    }
+
+    /// The history that this member speaks of: 0 while it has none, 1 if it began with nothing.
+    pub(crate) fn history(&self) -> u64 {
+        match self.history {
+            0 => u64::from(self.log.last_index() > 0),
+            history => history,
+        }
+    }
+
+    /// Goes on with a state of this history, for good.
+    pub(crate) fn join(&mut self, history: u64, out: &mut Vec<Output>) {
+        if history > 1 && self.history != history {
+            self.history = history;
+            let record = Record::Register { name: HISTORY, value: history.cast_signed() };
+            self.journal.persist(record, out);
+        }
     }
 
     pub(crate) fn me(&self) -> NodeId {

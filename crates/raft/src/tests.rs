@@ -5,6 +5,7 @@
 mod bad_input;
 mod chaos;
 mod elections;
+mod histories;
 mod membership;
 mod reads;
 mod recovery;

@@ -64,6 +64,8 @@ pub(super) struct Room {
     pub(super) net: Net,
     /// Members that the test plays.
     played: BTreeSet<u64>,
+    /// Members of another history, which is not compared with that of the others.
+    pub(super) strangers: BTreeSet<u64>,
     truth: Truth,
     contexts: u64,
     seed: Rng,
@@ -103,6 +105,7 @@ impl Room {
             disks: BTreeMap::new(),
             net: Net::default(),
             played: BTreeSet::new(),
+            strangers: BTreeSet::new(),
             truth: Truth::default(),
             contexts: 0,
             seed: Rng::new(7),

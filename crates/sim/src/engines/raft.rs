@@ -5,7 +5,7 @@ use crate::engines::subject::{Claim, Observation, Registers, Setup, Subject};
 use base::{NodeId, Rng, Time, Zxid};
 use broadcast::{Addresses, Channel, Output};
 use bytes::Bytes;
-use raft::{Config, Configuration, Limits, PEERS, Raft, Role, TERM, VOTE, VOTE_TERM};
+use raft::{Config, Configuration, HISTORY, Limits, PEERS, Raft, Role, TERM, VOTE, VOTE_TERM};
 use std::time::Duration;
 
 /// The engine with its drawn parameters.
@@ -60,6 +60,7 @@ impl Subject for RaftSubject {
             slots: durable.slots.clone(),
             applied: self.replayed(durable),
             is_lost: durable.lost,
+            history: register(HISTORY).cast_unsigned(),
         };
         Raft::recover(config, found, rng.fork(), now, out)
             .expect("the disk keeps what it was given")

@@ -172,7 +172,8 @@ impl Room {
 
     /// The played member that was dialled greets.
     pub(super) fn welcome(&mut self, conn: u64, id: u64) {
-        let welcome = Message::Welcome { version: VERSION, cluster: CLUSTER, from: NodeId(id) };
+        let from = NodeId(id);
+        let welcome = Message::Welcome { version: VERSION, cluster: CLUSTER, history: 0, from };
         let dialler = &mut self.net.conns.get_mut(&conn).expect("it was made")[0];
         dialler.queue.push_back(Wire::Bytes(frame(&welcome)));
     }
@@ -181,7 +182,8 @@ impl Room {
     pub(crate) fn dial_as(&mut self, id: u64, to: u64) -> LinkId {
         let link = self.dial_silently(id, to);
         let (from, to_node) = (NodeId(id), NodeId(to));
-        let hello = Message::Hello { version: VERSION, cluster: CLUSTER, from, to: to_node };
+        let (version, cluster, history, to) = (VERSION, CLUSTER, 0, to_node);
+        let hello = Message::Hello { version, cluster, history, from, to };
         self.say(id, link, &hello);
         self.heard(id, link);
         link
