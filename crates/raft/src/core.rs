@@ -215,7 +215,7 @@ impl Core {
             tell(trace::Ensemble::ConfigurationChanged { version }, out);
         }
         self.followed = (index, is_committed);
-        self.links.dial(&members, now, out);
+        self.dial(&members, now, out);
         if is_committed {
             self.links.leave(&members, out);
         }
@@ -224,7 +224,20 @@ impl Core {
     /// Dials those again that are due.
     pub(crate) fn redial(&mut self, now: Time, out: &mut Vec<Output>) {
         let members = self.configuration();
-        self.links.dial(&members, now, out);
+        self.dial(&members, now, out);
+    }
+
+    /// Only who belongs to them dials: others are found by those that they are to belong to. Who is
+    /// removed belongs to them until that is known to be committed.
+    fn dial(&mut self, members: &Configuration, now: Time, out: &mut Vec<Output>) {
+        let (log, me) = (&self.log, self.config.me);
+        let index = log.configuration().0;
+        let belonged = || index > log.committed() && log.configuration_at(index - 1).is_member(me);
+        if members.is_member(me) || belonged() {
+            self.links.dial(members, now, out);
+        } else {
+            self.links.forget_retries();
+        }
     }
 }
 
