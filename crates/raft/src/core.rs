@@ -41,6 +41,8 @@ pub(crate) struct Core {
     pub(crate) timers: Timers<Timer>,
     /// The log is that of the term's leader up to here, whatever this member does meanwhile.
     pub(crate) matched: u64,
+    /// Reads that leaders were asked for: an answer that comes late is none to a later question.
+    pub(crate) reads_asked: u64,
     /// When a leader was heard last.
     pub(crate) heard: Option<Time>,
     /// A state on its way in.
@@ -100,6 +102,7 @@ impl Core {
             links,
             rng,
             timers: Timers::default(),
+            reads_asked: 0,
             matched: 0,
             heard,
             fetching: None,
