@@ -116,8 +116,6 @@ pub struct Member<S> {
     transfer: Transfer,
     /// The last record that the engine persisted.
     persisted: Lsn,
-    /// The place of the newest durable snapshot, as far as this run knows.
-    snapshot_at: Zxid,
     /// The wall time that was heard last.
     wall: WallTime,
     /// No session expires before this.
@@ -170,7 +168,6 @@ impl<S: Shared> Member<S> {
             settled: false,
             transfer: Transfer::new(config.tree, config.field_size_max),
             persisted: Lsn::ZERO,
-            snapshot_at: last,
             wall,
             expiry_not_before: Time::ZERO,
             follow_up: Submissions::default(),

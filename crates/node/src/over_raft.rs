@@ -23,17 +23,18 @@ pub struct RaftConfig {
 }
 
 impl RaftConfig {
-    /// The defaults, for this member of these.
+    /// The defaults, for the member of this line. It need not be one of these members yet.
     ///
     /// # Errors
     /// If these members make no configuration.
     pub fn new(
-        me: NodeId,
+        own: &Server,
         cluster: u64,
         membership: Membership,
     ) -> Result<RaftConfig, ConfigurationError> {
+        let me = NodeId(own.id().cast_unsigned());
         let mut engine = Config::new(me, cluster, configuration(&membership)?);
-        engine.names = named;
+        (engine.names, engine.listen) = (named, addresses(own));
         Ok(RaftConfig { engine, membership })
     }
 }

@@ -32,6 +32,10 @@ pub(crate) struct Follower {
     letters: VecDeque<(u64, Bytes)>,
     /// Whether a state came from the leader in place of the log.
     has_fetched: bool,
+    /// What the leader had committed when it was heard first; of a state that came, when it knew
+    /// that all of it was there. A state may hold some of what was applied while it was written or
+    /// sent: it is whole from here on.
+    whole_from: Option<u64>,
 }
 
 /// An append, as it came.
@@ -60,7 +64,7 @@ impl Follower {
     pub(crate) fn installed(&mut self, link: LinkId, index: u64) {
         if self.leader.is_some_and(|(_, on)| on == link) {
             (self.matched, self.acknowledged, self.owes) = (index, 0, true);
-            self.has_fetched = true;
+            (self.has_fetched, self.whole_from) = (true, None);
         }
     }
 }
@@ -84,8 +88,14 @@ impl Raft {
                     return Err(format!("{leader} leads term {term}, {from} says that it does"));
                 }
                 Some((_, on)) if on == link => {}
-                // On a new connection the leader has forgotten what was acknowledged.
-                Some(_) => (follower.leader, follower.acknowledged) = (Some((from, link)), 0),
+                Some(_) => {
+                    // On a new connection the leader has forgotten what was acknowledged, and
+                    // letters and reads of the old one are lost: the service is told.
+                    let (matched, numbers) = (follower.matched, follower.numbers);
+                    let leader = Some((from, link));
+                    *follower = Follower { leader, matched, numbers, ..Follower::default() };
+                    self.core.say(View::Apart, out);
+                }
                 None => follower.leader = Some((from, link)),
             },
             Role::Candidate(_) => {
@@ -125,6 +135,7 @@ impl Raft {
             return Ok(()); // nothing is logged behind a state that is to come
         }
         let Append { prev_index, prev_term, commit, entries } = append;
+        follower.whole_from.get_or_insert(commit);
         let committed = core.log.committed();
         let agrees =
             prev_index <= committed || core.log.term(prev_index).is_some_and(|t| t == prev_term);
@@ -184,6 +195,11 @@ impl Raft {
         beat: bool,
         out: &mut Vec<Output>,
     ) {
+        if let Role::Follower(follower) = &mut self.role
+            && !follower.has_fetched
+        {
+            follower.whole_from.get_or_insert(commit);
+        }
         self.commit_upto(commit, out);
         let core = &mut self.core;
         let message = Message::HeartbeatResponse { term: core.term, round };
@@ -194,7 +210,7 @@ impl Raft {
     }
 
     /// Acknowledges what is durable by now, and says that this member serves once it has all that
-    /// was committed before its leader's term.
+    /// was committed before its leader's term, and before its leader was heard.
     pub(crate) fn settle_follower(&mut self, out: &mut Vec<Output>) {
         let Role::Follower(follower) = &mut self.role else { return };
         let core = &mut self.core;
@@ -210,8 +226,9 @@ impl Raft {
             let message = Message::AppendResponse { term: core.term, index: upto, hint: None };
             core.links.send(link, &message, core.journal.durable, out);
         }
-        let view = View::Replica { primary: leader };
-        if core.log.term(core.log.committed()) == Some(core.term) && core.view() != view {
+        let (view, committed) = (View::Replica { primary: leader }, core.log.committed());
+        let is_whole = follower.whole_from.is_some_and(|from| from <= committed);
+        if is_whole && core.log.term(committed) == Some(core.term) && core.view() != view {
             let epoch = core.term.cast_signed();
             let method = if follower.has_fetched { SyncMethod::Snap } else { SyncMethod::Diff };
             tell(Event::Joined { leader, epoch, method }, out);
@@ -234,7 +251,8 @@ impl Raft {
 
     /// A letter for the primary's service.
     pub(crate) fn forward(&mut self, letter: Bytes, out: &mut Vec<Output>) {
-        self.write(&Message::Forward(letter), out);
+        let term = self.core.term;
+        self.write(&Message::Forward { term, letter }, out);
     }
 
     /// What the service has heard, for the primary's.
@@ -242,7 +260,8 @@ impl Raft {
         if let Role::Follower(Follower { leader: Some((_, on)), .. }) = &self.role
             && *on == link
         {
-            self.write(&Message::Touch(letter), out);
+            let term = self.core.term;
+            self.write(&Message::Touch { term, letter }, out);
         }
     }
 

@@ -92,7 +92,7 @@ impl StartError {
     pub fn exit_code(&self) -> u8 {
         match self {
             StartError::Auth(_) => 2,
-            StartError::Engine(EngineError::Members(_)) => 2,
+            StartError::Engine(EngineError::Members(_) | EngineError::Alone(_)) => 2,
             StartError::Engine(EngineError::OtherData { .. }) | StartError::DataDir(_) => 3,
             StartError::Engine(EngineError::Storage(error)) => storage_exit_code(error),
             StartError::Recover(RecoverError::Restore(RestoreError::Storage(error)))

@@ -127,6 +127,7 @@ impl World {
             | Output::Slot { .. }
             | Output::Cut { .. }
             | Output::Base { .. }
+            | Output::Announced { .. }
             | Output::Roll
             | Output::BeginInstall { .. }
             | Output::Install { .. }
@@ -227,6 +228,10 @@ impl World {
                 *count += 1;
             }
             Ensemble::Joined { .. } => self.reached.joined += 1,
+            Ensemble::Established { epoch, .. } if self.sites[member].slots.is_some() => {
+                self.reached.leaders += 1;
+                return self.ledger.leads_in(*epoch, self.sites[member].tip);
+            }
             Ensemble::ConfigurationChanged { version } => {
                 return self.check_configuration(member, *version);
             }

@@ -56,7 +56,7 @@ impl<D: Disk> Slots<D> {
                 self.append(&Record::Truncate { to: place(from - 1) })?;
                 lsn
             }
-            Output::Base { lsn, base, is_durable: true } => {
+            Output::Base { lsn, base } => {
                 self.append(&Record::Checkpoint {
                     at: place(base.index),
                     state: &encode_base(&base),
@@ -64,7 +64,7 @@ impl<D: Disk> Slots<D> {
                 self.compact()?;
                 lsn
             }
-            Output::Base { lsn, base, is_durable: false } => {
+            Output::Announced { lsn, base } => {
                 let text = announcement(&base);
                 self.append(&Record::Text { name: ANNOUNCED, text: Some(&text) })?;
                 self.announced = Some(base);

@@ -299,8 +299,11 @@ fn over_raft_strangers_are_sent_away_and_nobody_else_notices() {
     let dir = tempfile::tempdir().unwrap();
     let mut config = ensemble.config(others[0], dir.path());
     let members = config.ensemble.as_mut().unwrap();
-    members.engine =
-        config::Engine::Raft { cluster: "another".to_owned(), lease_drift_percent: None };
+    members.engine = config::Engine::Raft {
+        cluster: "another".to_owned(),
+        joins: false,
+        lease_drift_percent: None,
+    };
     members.listen_on_all_addresses = false;
     let stranger = Server::start(config, options()).unwrap();
     for _ in 0..20 {
