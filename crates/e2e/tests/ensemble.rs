@@ -5,8 +5,8 @@
 //! sessions that live. `E2E_ENSEMBLE_ROUNDS` asks for more, `E2E_SEED` for others.
 
 use anyhow::{Context, Result, ensure};
-use e2e::ensemble::Ensemble;
 use e2e::ensemble::Role::{Observer, Participant};
+use e2e::ensemble::{Ensemble, Role};
 use e2e::faults::{self, Campaign, Fault};
 use e2e::load::create;
 use e2e::play::Client;
@@ -56,14 +56,25 @@ fn with_leader(kinds: [Kind; 3]) -> Result<()> {
 
 #[test]
 fn three_of_ours_lose_nothing_when_killed_or_paused() {
-    let members = [OURS, OURS, OURS].map(|kind| (kind, Participant));
-    let mut campaign = Campaign::start(&members, &[], seed()).unwrap();
-    for _ in 0..rounds() {
+    lose_nothing(&vec![(OURS, Participant); 3], rounds());
+}
+
+/// A member that only learns is one of those that are killed and paused.
+#[test]
+fn members_over_raft_lose_nothing_when_killed_or_paused() {
+    let mut members = vec![(Kind::Raft, Participant); 3];
+    members.push((Kind::Raft, Observer));
+    lose_nothing(&members, number_from("E2E_ENSEMBLE_ROUNDS", 4));
+}
+
+fn lose_nothing(members: &[(Kind, Role)], rounds: u64) {
+    let mut campaign = Campaign::start(members, &[], seed()).unwrap();
+    for _ in 0..rounds {
         campaign.random_round().unwrap();
     }
     let leader = campaign.leader().unwrap();
     campaign.ensemble.wait_for_all().unwrap();
-    if campaign.ensemble.running().len() == 3 {
+    if campaign.ensemble.running().len() == members.len() {
         campaign.round(Fault::Pause(leader)).unwrap();
         campaign.round(Fault::Resume(leader)).unwrap();
     }

@@ -333,6 +333,11 @@ fn local_sessions_are_upgraded_where_theirs_leads() {
 }
 
 #[test]
+fn local_sessions_are_upgraded_over_raft() {
+    check([Kind::Raft, Kind::Raft, Kind::Raft], true).unwrap();
+}
+
+#[test]
 fn local_sessions_stay_local_where_ours_leads() {
     check([JAVA, OURS, OURS], false).unwrap();
 }

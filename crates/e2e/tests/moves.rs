@@ -198,6 +198,11 @@ fn sessions_move_where_ours_leads() {
 }
 
 #[test]
+fn sessions_move_over_raft() {
+    all([Kind::Raft, Kind::Raft, Kind::Raft]).unwrap();
+}
+
+#[test]
 fn sessions_move_where_theirs_leads() {
     all([reference(), OURS, reference()]).unwrap();
 }

@@ -13,6 +13,7 @@ use wire::{ErrorCode, OpCode};
 
 const JAVA: Kind = Kind::Reference38;
 const OURS: Kind = Kind::Quorate;
+const RAFT: Kind = Kind::Raft;
 const ROUNDS: i32 = 25;
 
 /// A session that says how it wants its reads.
@@ -78,7 +79,7 @@ fn reads_at_a_member_that_lags(members: &[(Kind, Role)]) -> Result<()> {
     let mut writer = Client::default();
     writer.connect(ensemble.address(leader), &Hello::new_session(), &[create()])?;
     let lagging: Vec<usize> =
-        (0..ensemble.size()).filter(|n| *n != leader && *ensemble.kind(*n) == OURS).collect();
+        (0..ensemble.size()).filter(|n| *n != leader && ensemble.kind(*n).is_ours()).collect();
     ensure!(!lagging.is_empty());
     let mut last = 0;
     for n in lagging {
@@ -108,6 +109,12 @@ fn a_linearizable_read_shows_what_was_acknowledged_wherever_it_is_asked() {
 }
 
 #[test]
+fn over_raft_a_linearizable_read_shows_what_was_acknowledged() {
+    let members = [(RAFT, Participant), (RAFT, Participant), (RAFT, Participant), (RAFT, Observer)];
+    reads_at_a_member_that_lags(&members).unwrap();
+}
+
+#[test]
 fn a_linearizable_read_is_one_under_a_leader_of_theirs_too() {
     let members = [(OURS, Participant), (JAVA, Participant), (JAVA, Participant), (OURS, Observer)];
     reads_at_a_member_that_lags(&members).unwrap();
@@ -115,7 +122,16 @@ fn a_linearizable_read_is_one_under_a_leader_of_theirs_too() {
 
 #[test]
 fn a_leader_without_a_quorum_answers_local_reads_only() {
-    let members = [OURS, OURS, OURS].map(|kind| (kind, Participant));
+    has_no_quorum(OURS);
+}
+
+#[test]
+fn over_raft_a_leader_without_a_quorum_answers_local_reads_only() {
+    has_no_quorum(RAFT);
+}
+
+fn has_no_quorum(kind: Kind) {
+    let members = vec![(kind, Participant); 3];
     let mut ensemble = Ensemble::with_roles(&members, faults::config()).unwrap();
     ensemble.start_led_by_last_voter().unwrap();
     let leader = ensemble.wait_for_leader().unwrap();

@@ -4,6 +4,7 @@ use crate::config::{Config, Durable, TERM, VOTE, VOTE_TERM};
 use crate::configuration::Configuration;
 use crate::links::Links;
 use crate::log::{InForce, Journal, Log, Parts, in_force};
+use crate::search::Search;
 use crate::snapshot::Fetching;
 use base::{Lsn, NodeId, Rng, Time, Timers};
 use broadcast::{Base, Output, Record, View};
@@ -41,6 +42,8 @@ pub(crate) struct Core {
     pub(crate) timers: Timers<Timer>,
     /// When a leader was heard last.
     pub(crate) heard: Option<Time>,
+    /// Since it knows no leader; `None` as long as it does, or has just begun to look.
+    pub(crate) search: Option<Search>,
     /// A state on its way in.
     pub(crate) fetching: Option<Fetching>,
     pub(crate) is_lost: bool,
@@ -97,6 +100,7 @@ impl Core {
             rng,
             timers: Timers::default(),
             heard,
+            search: None,
             fetching: None,
             is_lost,
             view: View::Apart,

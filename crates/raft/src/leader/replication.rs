@@ -120,7 +120,7 @@ pub(super) fn tell_of(
 ) {
     if progress.state == Replication::Replicate && before != Replication::Replicate {
         progress.joins(log.last_index());
-        if let Replication::Probe { .. } = before {
+        if !progress.takes_state {
             let (from, upto) = (log.at(progress.matched), log.last_at());
             let method = SyncMethod::Diff;
             tell(Event::LearnerSynced { learner, method, from, upto }, out);

@@ -128,7 +128,7 @@ fn a_leader_that_told_somebody_to_stand_has_no_leases_in_that_term() {
     room.propose(1, &["a"]);
     room.pause(3);
     room.give(1, Input::TransferRequested { to: NodeId(3) });
-    room.run(ms(1_500));
+    room.run(ms(2_500));
     assert_eq!(room.primary(), Some(1), "the transfer came to nothing");
     room.cut(1, 2);
     room.net.block(3, 1);

@@ -38,10 +38,8 @@ fn scenarios_61_68_who_is_too_far_behind_gets_the_state_and_then_the_tail() {
 fn a_leader_tells_how_a_follower_comes_to_its_log_and_when_it_is_there() {
     let mut room = behind();
     let told = |room: &mut Room| -> Vec<String> {
-        let events = std::mem::take(&mut room.members.get_mut(&1).unwrap().events);
-        let is_of_3 =
-            |text: &String| text.starts_with("a learner") || text.contains("learner peer=3");
-        events.iter().map(ToString::to_string).filter(is_of_3).collect()
+        let is_of_3 = |line: &String| line.contains("a learner") && line.contains("peer=3");
+        room.told(1).into_iter().filter(is_of_3).collect()
     };
     told(&mut room);
     room.start(3);

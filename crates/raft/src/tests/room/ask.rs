@@ -108,6 +108,12 @@ impl Room {
         state.map(|(_, item)| String::from_utf8_lossy(item).into_owned()).collect()
     }
 
+    /// What a member has said since it was asked last.
+    pub(crate) fn told(&mut self, id: u64) -> Vec<String> {
+        let events = std::mem::take(&mut self.members.get_mut(&id).expect("it runs").events);
+        events.into_iter().map(|event| trace::Event::Ensemble(event).to_string()).collect()
+    }
+
     pub(crate) fn assert_all(&self, texts: &[&str]) {
         for id in self.members.keys() {
             assert_eq!(self.state(*id), texts, "member {id}");
