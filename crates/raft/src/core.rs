@@ -1,6 +1,6 @@
 //! What all roles share: the hard state, the log, the connections, timers, and what was told.
 
-use crate::config::{Config, Durable, TERM, VOTE, VOTE_TERM};
+use crate::config::{Config, Durable, HISTORY, TERM, VOTE, VOTE_TERM};
 use crate::configuration::Configuration;
 use crate::links::Links;
 use crate::log::{InForce, Journal, Log, Parts, in_force};
@@ -40,6 +40,8 @@ pub(crate) struct Core {
     pub(crate) links: Links,
     pub(crate) rng: Rng,
     pub(crate) timers: Timers<Timer>,
+    /// The log is that of the term's leader up to here, whatever this member does meanwhile.
+    pub(crate) matched: u64,
     /// When a leader was heard last.
     pub(crate) heard: Option<Time>,
     /// Since it knows no leader; `None` as long as it does, or has just begun to look.
@@ -47,6 +49,8 @@ pub(crate) struct Core {
     /// A state on its way in.
     pub(crate) fetching: Option<Fetching>,
     pub(crate) is_lost: bool,
+    /// [`Durable::history`].
+    history: u64,
     view: View,
     /// The configuration that the connections follow: the entry that brought it, and whether it is
     /// known to be committed.
@@ -61,7 +65,7 @@ impl Core {
         now: Time,
         out: &mut Vec<Output>,
     ) -> Result<Core, String> {
-        let Durable { term, vote, vote_term, bases, slots, applied, is_lost } = durable;
+        let Durable { term, vote, vote_term, bases, slots, applied, is_lost, history } = durable;
         let mut journal = Journal::default();
         let InForce { base, slots, void } = in_force(bases, slots, applied);
         if let Some(from) = void {
@@ -99,14 +103,33 @@ impl Core {
             links,
             rng,
             timers: Timers::default(),
+            matched: 0,
             heard,
             search: None,
             fetching: None,
             is_lost,
+            history,
             view: View::Apart,
             followed: (u64::MAX, false),
         };
         Ok(core)
+    }
+
+    /// The history that this member speaks of: 0 while it has none, 1 if it began with nothing.
+    pub(crate) fn history(&self) -> u64 {
+        match self.history {
+            0 => u64::from(self.log.last_index() > 0),
+            history => history,
+        }
+    }
+
+    /// Goes on with a state of this history, for good.
+    pub(crate) fn join(&mut self, history: u64, out: &mut Vec<Output>) {
+        if history > 1 && self.history != history {
+            self.history = history;
+            let record = Record::Register { name: HISTORY, value: history.cast_signed() };
+            self.journal.persist(record, out);
+        }
     }
 
     pub(crate) fn me(&self) -> NodeId {
@@ -132,7 +155,7 @@ impl Core {
     /// Goes to a later term, in which it has not voted.
     pub(crate) fn enter_term(&mut self, term: u64, out: &mut Vec<Output>) {
         assert!(term > self.term, "terms only grow");
-        (self.term, self.vote) = (term, None);
+        (self.term, self.vote, self.matched) = (term, None, 0);
         let record = Record::Register { name: TERM, value: term.cast_signed() };
         self.hard = self.journal.persist(record, out);
     }

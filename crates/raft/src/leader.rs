@@ -41,6 +41,8 @@ pub(crate) struct Leader {
     supporters: Vec<NodeId>,
     /// Letters that came before it was.
     early: Vec<(NodeId, LinkId, Bytes)>,
+    /// A transfer has come to nothing: see there.
+    must_part: bool,
     /// The entry of the configuration that the peers are those of.
     members: u64,
 }
@@ -72,6 +74,7 @@ impl Raft {
             is_primary: false,
             supporters,
             early: Vec::new(),
+            must_part: false,
             members,
         };
         self.role = Role::Leader(Box::new(leader));
@@ -153,6 +156,7 @@ impl Raft {
         if !matches!(self.role, Role::Leader(_)) {
             return;
         }
+        self.part_if_must(now, out);
         self.commit(out);
         self.settle_membership(now, out);
         let Role::Leader(leader) = &mut self.role else { return };

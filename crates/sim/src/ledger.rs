@@ -39,7 +39,7 @@ pub struct Ledger {
     by_terms: bool,
     /// Of such entries: the decided one at each place.
     placed: BTreeMap<i64, i64>,
-    /// The last place that anybody has logged.
+    /// The last place that anybody has logged and that may be another entry's by no means.
     logged: i64,
 }
 
@@ -66,7 +66,8 @@ impl Ledger {
 
     /// The last place that anybody has logged.
     pub(crate) fn logged(&self) -> i64 {
-        self.logged
+        // Over Raft what is not decided may be void, and its place another's later.
+        if self.by_terms { self.place(self.decided) } else { self.logged }
     }
 
     /// How many leaders were established.

@@ -68,6 +68,8 @@ pub(super) struct Room {
     pub(super) transcript: Transcript,
     /// Members that the test plays.
     played: BTreeSet<u64>,
+    /// Members of another history, which is not compared with that of the others.
+    pub(super) strangers: BTreeSet<u64>,
     truth: Truth,
     contexts: u64,
     seed: Rng,
@@ -108,6 +110,7 @@ impl Room {
             net: Net::default(),
             transcript: Transcript::default(),
             played: BTreeSet::new(),
+            strangers: BTreeSet::new(),
             truth: Truth::default(),
             contexts: 0,
             seed: Rng::new(7),

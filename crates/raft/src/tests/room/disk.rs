@@ -1,6 +1,6 @@
 //! A disk: what is written becomes durable in order, when it is synced; the rest a crash loses.
 
-use crate::{Durable, TERM, VOTE, VOTE_TERM};
+use crate::{Durable, HISTORY, TERM, VOTE, VOTE_TERM};
 use base::{Lsn, NodeId, Zxid};
 use broadcast::{Base, Item, LinkId, Record, Slot};
 use std::collections::{BTreeMap, VecDeque};
@@ -30,6 +30,13 @@ pub(super) struct Synced {
 }
 
 impl Disk {
+    /// Begins with a state from elsewhere, as this history.
+    pub(crate) fn begin(&mut self, base: Base, history: u64, state: Vec<(Zxid, Item)>) {
+        let (term, at) = (base.period.cast_signed(), base.at);
+        self.registers = [(TERM, term), (HISTORY, history.cast_signed())].into();
+        (self.bases, self.state, self.at) = (vec![base], state, at);
+    }
+
     pub(super) fn write(&mut self, lsn: Lsn, record: Record) {
         self.written.push_back(Written::Record(lsn, record));
     }
@@ -136,6 +143,7 @@ impl Disk {
             slots: self.slots.clone(),
             applied: self.at,
             is_lost: false,
+            history: register(HISTORY).cast_unsigned(),
         }
     }
 
