@@ -131,7 +131,7 @@ impl Raft {
             }
             Role::Silent => {}
         }
-        self.core.heard = Some(now);
+        (self.core.heard, self.core.search) = (Some(now), None);
         self.core.reset_election(now);
         Ok(())
     }
