@@ -87,6 +87,7 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
+    #[inline]
     pub(crate) fn persist(&mut self, record: Record, out: &mut Vec<Output>) -> Lsn {
         self.lsn = Lsn(self.lsn.0 + 1);
         out.push(Output::Persist { lsn: self.lsn, record });
@@ -209,6 +210,11 @@ impl Log {
         self.uncommitted_bytes
     }
 
+    /// How many entries in memory there are up to this one.
+    fn offset(&self, index: u64) -> usize {
+        (index - self.base.index) as usize
+    }
+
     fn entry(&self, index: u64) -> Option<&Entry> {
         let offset = index.checked_sub(self.base.index + 1)?;
         self.entries.get(usize::try_from(offset).ok()?)
@@ -234,6 +240,9 @@ impl Log {
 
     /// The last entry that is durable here.
     pub(crate) fn durable_index(&self, journal: &Journal) -> u64 {
+        if self.entries.back().is_some_and(|last| last.lsn <= journal.durable) {
+            return self.last_index(); // records are durable in their order
+        }
         let durable = self.entries.partition_point(|entry| entry.lsn <= journal.durable);
         self.base.index + durable as u64
     }
@@ -299,6 +308,7 @@ impl Log {
         self.push(entry);
     }
 
+    #[inline(always)] // it would be copied once more, and this is the path of every entry
     fn push(&mut self, entry: Entry) {
         let index = self.last_index() + 1;
         match &entry.payload {
@@ -332,19 +342,21 @@ impl Log {
     /// Commits everything up to this entry, which the log holds.
     pub(crate) fn commit(&mut self, upto: u64) {
         assert!(upto <= self.last_index(), "only what is there is committed");
-        while self.committed < upto {
-            self.committed += 1;
-            let entry = self.entry(self.committed).expect("it is in memory until it is delivered");
-            self.uncommitted_bytes -= entry.payload.len();
+        if self.committed < upto {
+            // They are in memory until they are delivered.
+            let newly = self.offset(self.committed)..self.offset(upto);
+            let bytes: usize = self.entries.range(newly).map(|entry| entry.payload.len()).sum();
+            self.uncommitted_bytes -= bytes;
+            self.committed = upto;
         }
     }
 
     /// Gives what is committed to the service.
     pub(crate) fn deliver(&mut self, journal: &Journal, out: &mut Vec<Output>) {
-        while self.delivered < self.committed {
-            self.delivered += 1;
-            let offset = (self.delivered - self.base.index - 1) as usize;
-            let entry = &mut self.entries[offset];
+        let due = self.offset(self.delivered)..self.offset(self.committed);
+        self.delivered = self.committed;
+        out.reserve(due.len());
+        for entry in self.entries.range_mut(due) {
             let context = entry.context.take();
             self.delivered_bytes += entry.payload.len();
             if let Payload::Item(item) = &entry.payload {
@@ -489,7 +501,7 @@ pub(crate) fn in_force(bases: Vec<Base>, slots: Vec<Slot>, applied: Zxid) -> InF
 }
 
 /// What an entry takes beside its payload in a frame, in bytes.
-const ENTRY_OVERHEAD: usize = 2 * 8 + 1 + 4;
+pub(crate) const ENTRY_OVERHEAD: usize = 2 * 8 + 1 + 4;
 /// The log on the disk may begin at every so many entries.
 const MARK_EVERY: u64 = 1024;
 /// So many marks are kept; of more, every other one.
