@@ -12,7 +12,7 @@ use crate::checkpoint::{Checkpoint, CheckpointConfig, Snapshots};
 use crate::contract::{Input, Output};
 use crate::engine::{Durable, Engine, EngineConfig};
 use crate::recovery::RecoverError;
-use crate::sends::Sends;
+use crate::sends::{Sends, Sent};
 use crate::shared::Shared;
 use crate::status::Status;
 use base::{Lsn, Machine, NodeId, Rng, Time, WallTime, Zxid};
@@ -305,7 +305,12 @@ impl<S: Shared> Member<S> {
     /// What waits for the journal goes on.
     fn durable(&mut self, now: Time, upto: Lsn, wall: WallTime, out: &mut Vec<Output>) {
         self.durable = self.durable.max(upto);
-        let leave = |link, frame| out.push(Output::Send { link, frame });
+        let leave = |link, sent| {
+            out.push(match sent {
+                Sent::Frame(frame) => Output::Send { link, frame },
+                Sent::State => Output::SendSnapshot { link },
+            });
+        };
         self.sends.release(self.durable, leave);
         self.told(now, wall, broadcast::Input::Durable { upto }, out);
     }

@@ -124,11 +124,8 @@ impl Progress {
         }
         match self.state {
             Replication::Probe { .. } => self.replicate(),
-            // Behind a state that is there already too old, another one follows. The probe tells what
-            // is committed by now: the state may hold some of that.
-            Replication::Snapshot(at) if self.matched >= at.min(base) => {
-                self.probe_from(self.matched + 1);
-            }
+            // Behind a state that is there already too old, another one follows.
+            Replication::Snapshot(at) if self.matched >= at.min(base) => self.replicate(),
             Replication::Snapshot(_) => {}
             Replication::Replicate => self.next = self.next.max(self.matched + 1),
         }
@@ -230,7 +227,7 @@ mod tests {
         progress.accepted(30, 40);
         assert_eq!(progress.state, Replication::Snapshot(50), "what is next is compacted away");
         progress.accepted(45, 40);
-        assert_eq!((progress.state, progress.next), (Replication::Probe { paused: false }, 46));
+        assert_eq!((progress.state, progress.next), (Replication::Replicate, 46));
         progress.sent_snapshot(60);
         progress.accepted(60, 80);
         assert_eq!(progress.next, 61, "the state is there, and too old: another one is due");

@@ -5,11 +5,13 @@
 mod bad_input;
 mod chaos;
 mod elections;
+mod histories;
 mod membership;
 mod reads;
 mod recovery;
 mod replication;
 #[expect(clippy::wildcard_enum_match_arm, reason = "it looks at a few of many messages")]
 mod room;
+mod serving;
 mod snapshots;
 mod transfers;

@@ -237,7 +237,8 @@ fn draw_raft(tick: Duration, rng: &mut Rng) -> raft::Limits {
     let election_timeout = tick * *rng.pick(&[2, 4, 10]);
     raft::Limits {
         election_timeout,
-        heartbeat: election_timeout / *rng.pick(&[4, 10]),
+        // What replicas hear of sessions comes with it.
+        heartbeat: (election_timeout / *rng.pick(&[4, 10])).min(tick / 2),
         connect_retry: election_timeout / 10,
         opening: election_timeout * 4,
         snapshot_patience: election_timeout * 10,

@@ -155,7 +155,7 @@ impl World {
     fn account_for_slots(&mut self, member: usize, durable: &raft::Durable) -> Step {
         let key = |slot: &Slot| slot.entry().map(|(at, _)| self.ledger.key(slot.period, at));
         let base = durable.bases.first().map_or((0, 0), |base| (base.index, base.at.0));
-        let mut end = self.ledger.entry_at(base.1);
+        let mut end = self.entry_of_state(Zxid(base.1));
         let mut slots = Slots { term: durable.term, ..Slots::default() };
         slots.ends.insert(base.0, end);
         for slot in &durable.slots {

@@ -328,6 +328,12 @@ impl World {
                 }
                 self.logged(member, term, at, &record)?;
             }
+            if let Output::BeginInstall { at } = &output {
+                let coming = self.entry_of_state(*at);
+                if let Some(slots) = &mut self.sites[member].slots {
+                    slots.coming = coming;
+                }
+            }
             let site = &mut self.sites[member];
             site.begins(&self.ledger, &output);
             let Some(host) = &mut site.host else { return Ok(()) };
@@ -350,6 +356,14 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    /// The last transaction of a state that somebody has sent, who need not serve yet: over Raft it
+    /// is decided before it is seen to be.
+    pub(crate) fn entry_of_state(&self, at: Zxid) -> i64 {
+        let decided = self.ledger.entry_at(at.0);
+        let logged = self.sites.iter().map(|site| self.ledger.entry_in(at.0, site.tip));
+        if decided == at.0 { logged.max().unwrap_or(decided) } else { decided }
     }
 
     fn logged(&mut self, member: usize, term: u64, at: Zxid, record: &[u8]) -> Step {

@@ -97,7 +97,8 @@ impl Site {
             Output::BeginInstall { at } => {
                 self.replaced = self.durable;
                 (self.durable, self.epochs.written.1) = (0, 0);
-                self.installing = Some(ledger.entry_at(at.0));
+                let coming = self.slots.as_ref().map(|slots| slots.coming);
+                self.installing = coming.or_else(|| Some(ledger.entry_at(at.0)));
             }
             Output::Cut { from, .. } => {
                 let to = self.slots.as_mut().map_or(0, |slots| slots.cut(*from));
@@ -134,7 +135,7 @@ impl Site {
         match done {
             Done::Truncated(to) => self.tip = ledger.back_to(ledger.entry_at(to), self.tip),
             Done::Installed(at) => {
-                self.tip = ledger.entry_at(at);
+                self.tip = self.installing.unwrap_or_else(|| ledger.entry_at(at));
                 (self.installing, self.uncut) = (None, None);
                 if let Some(slots) = &mut self.slots {
                     slots.ends = BTreeMap::from([(slots.announced, self.tip)]);
@@ -232,6 +233,8 @@ pub(crate) struct Slots {
     pub(crate) ends: BTreeMap<u64, i64>,
     /// Where the log begins with the state that is to come.
     pub(crate) announced: u64,
+    /// The last transaction of that state.
+    pub(crate) coming: i64,
     /// The term that was written last.
     pub(crate) term: i64,
 }

@@ -57,7 +57,9 @@ impl<S: Shared> Member<S> {
     /// Sends the tree, with all in it that may be.
     pub(super) fn send_snapshot(&mut self, now: Time, link: LinkId, out: &mut Vec<Output>) {
         self.pass_gates(now);
-        out.push(Output::SendSnapshot { link });
+        if self.sends.push_state(link) {
+            out.push(Output::SendSnapshot { link });
+        }
     }
 
     /// What comes next on the link is a state.

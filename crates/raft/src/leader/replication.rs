@@ -107,7 +107,8 @@ fn send_snapshot(
 ) {
     let (index, index_term, at, configuration) = core.log.sendable(&core.journal);
     let configuration = (*configuration).clone();
-    let message = Message::Snapshot { term: core.term, index, index_term, at, configuration };
+    let (term, history) = (core.term, core.history());
+    let message = Message::Snapshot { term, history, index, index_term, at, configuration };
     core.links.send(link, &message, Lsn::ZERO, out);
     core.links.flush(link, out);
     out.push(Output::SendSnapshot { link });

@@ -103,7 +103,9 @@ fn scenario_66_a_state_that_is_not_needed_is_not_taken() {
     room.say(2, link, &Message::Append { term: 1, prev_index, prev_term, commit, entries });
     let configuration = super::room::members(&[1, 2, 3], &[]);
     let (index, index_term, at) = (2, 1, Zxid(2));
-    room.say(2, link, &Message::Snapshot { term: 1, index, index_term, at, configuration });
+    let (term, history) = (1, 1);
+    let message = Message::Snapshot { term, history, index, index_term, at, configuration };
+    room.say(2, link, &message);
     assert_eq!(room.heard(2, link), None, "what follows cannot be read past");
     assert_eq!(room.status(1).committed, 2, "what is in the log is committed");
     assert_eq!(room.state(1).len(), 2);

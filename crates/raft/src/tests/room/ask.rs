@@ -172,7 +172,8 @@ impl Room {
 
     /// The played member that was dialled greets.
     pub(super) fn welcome(&mut self, conn: u64, id: u64) {
-        let welcome = Message::Welcome { version: VERSION, cluster: CLUSTER, from: NodeId(id) };
+        let from = NodeId(id);
+        let welcome = Message::Welcome { version: VERSION, cluster: CLUSTER, history: 0, from };
         let dialler = &mut self.net.conns.get_mut(&conn).expect("it was made")[0];
         dialler.queue.push_back(Wire::Bytes(frame(&welcome)));
     }
@@ -181,7 +182,8 @@ impl Room {
     pub(crate) fn dial_as(&mut self, id: u64, to: u64) -> LinkId {
         let link = self.dial_silently(id, to);
         let (from, to_node) = (NodeId(id), NodeId(to));
-        let hello = Message::Hello { version: VERSION, cluster: CLUSTER, from, to: to_node };
+        let (version, cluster, history, to) = (VERSION, CLUSTER, 0, to_node);
+        let hello = Message::Hello { version, cluster, history, from, to };
         self.say(id, link, &hello);
         self.heard(id, link);
         link
@@ -242,5 +244,11 @@ impl Room {
             .find(|sides| sides[1].node == id && sides[0].node == to && !sides[0].gone);
         let link = found.expect("it has dialled")[1].link;
         self.say(id, link, message);
+    }
+
+    /// A played member sends a state behind all that it has said on the link.
+    pub(crate) fn say_state(&mut self, id: u64, link: LinkId, state: Vec<(Zxid, broadcast::Item)>) {
+        self.transmit(id, link, Wire::State(state));
+        self.flow();
     }
 }
