@@ -4,6 +4,7 @@ use crate::config::{Config, Durable, HISTORY, TERM, VOTE, VOTE_TERM};
 use crate::configuration::Configuration;
 use crate::links::Links;
 use crate::log::{InForce, Journal, Log, Parts, in_force};
+use crate::search::Search;
 use crate::snapshot::Fetching;
 use base::{Lsn, NodeId, Rng, Time, Timers};
 use broadcast::{Base, Output, Record, View};
@@ -41,8 +42,12 @@ pub(crate) struct Core {
     pub(crate) timers: Timers<Timer>,
     /// The log is that of the term's leader up to here, whatever this member does meanwhile.
     pub(crate) matched: u64,
+    /// Reads that leaders were asked for: an answer that comes late is none to a later question.
+    pub(crate) reads_asked: u64,
     /// When a leader was heard last.
     pub(crate) heard: Option<Time>,
+    /// Since it knows no leader; `None` as long as it does, or has just begun to look.
+    pub(crate) search: Option<Search>,
     /// A state on its way in.
     pub(crate) fetching: Option<Fetching>,
     pub(crate) is_lost: bool,
@@ -100,8 +105,10 @@ impl Core {
             links,
             rng,
             timers: Timers::default(),
+            reads_asked: 0,
             matched: 0,
             heard,
+            search: None,
             fetching: None,
             is_lost,
             history,

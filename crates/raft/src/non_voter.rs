@@ -5,9 +5,11 @@
 //! configuration in which it does. It never stands for election.
 
 use crate::candidate::Campaign;
+use crate::core::tell;
 use crate::engine::{Raft, Role};
 use base::Time;
 use broadcast::{Output, View};
+use trace::Ensemble as Event;
 
 impl Raft {
     /// Whether this member may stand for election: it votes in its own configuration, or did in the
@@ -26,9 +28,15 @@ impl Raft {
     pub(crate) fn election_due(&mut self, now: Time, out: &mut Vec<Output>) {
         match &mut self.role {
             Role::Leader(_) | Role::Silent => return,
-            Role::Follower(follower) => follower.leader_lost(),
+            Role::Follower(follower) => {
+                if let Some((leader, _)) = follower.leader {
+                    tell(Event::LeaderLost { leader, reason: "it says nothing".to_owned() }, out);
+                }
+                follower.leader_lost();
+            }
             Role::Candidate(_) => {}
         }
+        self.search_goes_on(now, out);
         if self.may_campaign() {
             let pre = self.core.config.pre_vote;
             return self.campaign(if pre { Campaign::Pre } else { Campaign::Real }, now, out);

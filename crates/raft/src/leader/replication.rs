@@ -3,7 +3,7 @@
 use super::Leader;
 use crate::core::{Core, tell};
 use crate::frames::{self, Message};
-use crate::log::Entry;
+use crate::log::{Entry, Log};
 use crate::progress::{Progress, Replication};
 use base::{Lsn, NodeId, Time};
 use broadcast::{LinkId, Output};
@@ -115,6 +115,27 @@ fn send_snapshot(
     progress.sent_snapshot(index);
     let (learner, method, upto) = (node, SyncMethod::Snap, at);
     tell(Event::LearnerSynced { learner, method, from: base::Zxid::ZERO, upto }, out);
+}
+
+/// Says how a follower that was in this state is brought to the leader's log, and when it is there.
+pub(super) fn tell_of(
+    learner: NodeId,
+    progress: &mut Progress,
+    before: Replication,
+    log: &Log,
+    out: &mut Vec<Output>,
+) {
+    if progress.state == Replication::Replicate && before != Replication::Replicate {
+        progress.joins(log.last_index());
+        if !progress.takes_state {
+            let (from, upto) = (log.at(progress.matched), log.last_at());
+            let method = SyncMethod::Diff;
+            tell(Event::LearnerSynced { learner, method, from, upto }, out);
+        }
+    }
+    if progress.has_joined() {
+        tell(Event::LearnerJoined { learner }, out);
+    }
 }
 
 /// One append behind `prev`, with as many entries as one may hold.

@@ -105,7 +105,8 @@ impl Disk {
             }
             Record::Slot(slot) => {
                 let last = self.slots.last().map(|slot| slot.index);
-                let last = last.or(self.bases.first().map(|base| base.index));
+                // Of those that are left, the first is in force.
+                let last = last.or(self.bases.iter().map(|base| base.index).min());
                 assert!(last.is_none_or(|last| slot.index == last + 1), "{slot:?} behind {last:?}");
                 self.slots.push(slot);
             }
