@@ -5,6 +5,10 @@
 //! is committed is never cut; what is not delivered or not durable stays in memory. The
 //! configuration in force is the last one in the log, committed or not (dissertation, section 4.1).
 
+mod in_force;
+
+pub(crate) use in_force::{InForce, in_force};
+
 use crate::configuration::Configuration;
 use base::{Lsn, Zxid};
 use broadcast::{Base, Context, Item, Output, Record, Slot, SlotKind};
@@ -471,34 +475,6 @@ fn base_of(mark: Mark, configuration: &Configuration) -> Base {
     configuration.encode(&mut bytes);
     let Mark { index, term: period, at } = mark;
     Base { index, period, at, configuration: bytes.into() }
-}
-
-/// Of what a disk holds, the log that is in force.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct InForce {
-    /// Where it begins; `None` if it began with nothing.
-    pub(crate) base: Option<Base>,
-    /// What is behind that.
-    pub(crate) slots: Vec<Slot>,
-    /// From this index on all slots are of another history than the base, which holds all that
-    /// was committed of theirs.
-    pub(crate) void: Option<u64>,
-}
-
-/// Finds the log that is in force for a state that has reached this place.
-pub(crate) fn in_force(bases: Vec<Base>, slots: Vec<Slot>, applied: Zxid) -> InForce {
-    let reached = bases.into_iter().filter(|base| base.at <= applied);
-    let Some(base) = reached.max_by_key(|base| base.index) else {
-        return InForce { base: None, slots, void: None };
-    };
-    let holds = |slot: &Slot| slot.index == base.index && slot.period == base.period;
-    let first = slots.first().map(|slot| slot.index);
-    let void = first.filter(|first| *first <= base.index && !slots.iter().any(holds));
-    if void.is_some() {
-        return InForce { base: Some(base), slots: Vec::new(), void };
-    }
-    let behind = slots.into_iter().filter(|slot| slot.index > base.index).collect();
-    InForce { base: Some(base), slots: behind, void }
 }
 
 /// What an entry takes beside its payload in a frame, in bytes.
