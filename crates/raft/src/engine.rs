@@ -61,7 +61,12 @@ impl Raft {
         let mut core = Core::recover(config, durable, rng, now, out).map_err(Corrupt)?;
         out.push(Output::View(View::Apart));
         out.push(Output::Listen { channel: PEERS, addresses: core.config.listen.clone() });
-        core.reset_election(now);
+        // Whoever asks first, before it disturbs anybody, need not wait for a leader to be lost.
+        if core.config.pre_vote && core.config.lease.is_none() {
+            core.hasten_election(now);
+        } else {
+            core.reset_election(now);
+        }
         core.follow_members(now, out);
         Ok(Raft { core, role: Role::Follower(Follower::default()) })
     }

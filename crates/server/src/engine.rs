@@ -112,7 +112,7 @@ fn limits(settings: &Settings, ensemble: &Ensemble) -> Limits {
     let defaults = Limits::default();
     let item_size_max = settings.keeper.field_size_max.saturating_add(ITEM_EXTRA_BYTES);
     Limits {
-        election_timeout: (tick / 2).max(ELECTION_MIN),
+        election_timeout: tick.max(ELECTION_MIN),
         heartbeat: (tick / 20).max(HEARTBEAT_MIN),
         connect_retry: ensemble.times.learner_connect_retry,
         opening: ensemble.times.election_opening,

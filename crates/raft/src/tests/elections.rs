@@ -158,15 +158,27 @@ fn scenario_9_a_candidate_concedes_to_the_leader_of_its_term() {
 
 #[test]
 fn scenario_11_timeouts_are_random_and_within_their_bounds() {
-    let mut seen = std::collections::BTreeSet::new();
-    for seed in 0..40 {
-        let mut room = Room::empty(&[1, 2, 3], &[]).seeded(seed);
-        room.start(1);
-        room.until("it asks", |room| room.role(1) == Role::PreCandidate);
-        assert!((1000..2000).contains(&room.now.as_millis()), "{:?}", room.now);
-        seen.insert(room.now.as_millis() / 100);
-    }
-    assert!(seen.len() > 6, "{seen:?}");
+    let first_asks = |pre_vote: bool, role: Role| -> Vec<u128> {
+        let first = |seed| {
+            let mut room = Room::empty(&[1, 2, 3], &[]).seeded(seed);
+            room.setup.pre_vote = pre_vote;
+            room.start(1);
+            room.until("it asks", |room| room.role(1) == role);
+            room.now.as_millis().into()
+        };
+        (0..40).map(first).collect()
+    };
+    let spread = |all: &[u128], unit: u128| {
+        let seen: std::collections::BTreeSet<u128> = all.iter().map(|ms| ms / unit).collect();
+        assert!(seen.len() > 6, "{all:?}");
+    };
+    let waits = first_asks(false, Role::Candidate);
+    assert!(waits.iter().all(|ms| (1000..2000).contains(ms)), "{waits:?}");
+    spread(&waits, 100);
+    // Whoever only asks disturbs nobody, and knows of no leader at its start.
+    let waits = first_asks(true, Role::PreCandidate);
+    assert!(waits.iter().all(|ms| (50..250).contains(ms)), "{waits:?}");
+    spread(&waits, 20);
 }
 
 #[test]

@@ -340,7 +340,7 @@ fn over_raft_who_lost_its_disk_follows_and_votes_no_more() {
     // Whoever stops hands over to one that was elected before.
     [leader, other].into_iter().for_each(|index| ensemble.stop(index));
     ensemble.start_one(other);
-    let until = Instant::now() + Duration::from_secs(2); // eight election timeouts
+    let until = Instant::now() + Duration::from_secs(2); // four election timeouts
     while Instant::now() < until {
         for index in [lost, other] {
             let told = ensemble.ask(index, b"srvr");
