@@ -1,20 +1,24 @@
 //! The engines of three members that decide what one of them proposes: who leads, two who follow,
 //! and between them links that are instant and disks that are as quick.
 //!
-//! What is counted is ZAB alone, of all three together: no tree, no journal, no socket.
+//! What is counted is the engine alone, of all three together: no tree, no journal, no socket.
 
 use crate::batch::{Batch, Benchmark};
 use crate::house::NOW;
 use crate::requests::DATA;
-use base::{Lsn, Machine, NodeId, Time, Zxid};
-use broadcast::{Channel, Context, Input, Item, LinkId, Output, Proposal, View};
+use base::{Lsn, NodeId, Rng, Time, Zxid};
+use broadcast::{Channel, Context, Engine, Input, Item, LinkId, Output, Proposal, View};
 use bytes::Bytes;
+use raft::Raft;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use wire::quorum::{Membership, Rules};
-use zab::{Config, Durable, Limits, Zab};
+use zab::Zab;
 
-pub(crate) const BENCHMARKS: &[Benchmark] =
-    &[Benchmark { name: "zab-broadcast", operations: COUNT, set_up: broadcasting }];
+pub(crate) const BENCHMARKS: &[Benchmark] = &[
+    Benchmark { name: "zab-broadcast", operations: COUNT, set_up: || broadcasting(zab, ROUND) },
+    Benchmark { name: "raft-broadcast", operations: COUNT, set_up: || broadcasting(raft, ROUND) },
+    Benchmark { name: "raft-single", operations: COUNT, set_up: || broadcasting(raft, 1) },
+];
 
 const COUNT: usize = 1000;
 /// Proposals that are made together.
@@ -23,18 +27,20 @@ const ROUND: usize = 50;
 /// A member, and its end of a link.
 type End = (u64, LinkId);
 
-struct Member {
-    engine: Zab,
+struct Member<E> {
+    engine: E,
     listening: BTreeSet<Channel>,
+    /// Whether it leads or follows.
+    serves: bool,
     /// The end of its history when it became primary.
     leads_from: Option<Zxid>,
     written: Lsn,
     delivered: usize,
 }
 
-struct Ensemble {
+struct Ensemble<E> {
     now: Time,
-    members: BTreeMap<u64, Member>,
+    members: BTreeMap<u64, Member<E>>,
     /// The other end of each link.
     links: BTreeMap<End, End>,
     accepted: u64,
@@ -42,11 +48,35 @@ struct Ensemble {
     outputs: Vec<Output>,
 }
 
-impl Ensemble {
+/// An engine that begins with an empty disk.
+type Start<E> = fn(NodeId, Time, &mut Vec<Output>) -> E;
+
+fn zab(me: NodeId, now: Time, out: &mut Vec<Output>) -> Zab {
+    let text = IDS.map(|id| format!("server.{id}=m{id}:2888:3888:participant\n")).concat();
+    let config = zab::Config {
+        me,
+        committed: Membership::parse(&text, &Rules::DEFAULT).expect("a good text"),
+        last_seen: None,
+        reconfig: false,
+        multi_address: false,
+        listen_on_all: false,
+        observer_port: None,
+        limits: zab::Limits::default(),
+    };
+    Zab::recover(config, zab::Durable::default(), now, out)
+}
+
+fn raft(me: NodeId, now: Time, out: &mut Vec<Output>) -> Raft {
+    let members = IDS.map(|id| (NodeId(id), [format!("m{id}:2888")].into()));
+    let members = raft::Configuration::new(members, []).expect("three voters");
+    let config = raft::Config::new(me, 1, members);
+    let engine = Raft::recover(config, raft::Durable::default(), Rng::new(me.0), now, out);
+    engine.expect("an empty disk is a good one")
+}
+
+impl<E: Engine> Ensemble<E> {
     /// Members that have found a leader.
-    fn established() -> Ensemble {
-        let text = IDS.map(|id| format!("server.{id}=m{id}:2888:3888:participant\n")).concat();
-        let committed = Membership::parse(&text, &Rules::DEFAULT).expect("a good text");
+    fn established(start: Start<E>) -> Ensemble<E> {
         let mut ensemble = Ensemble {
             now: NOW,
             members: BTreeMap::new(),
@@ -55,33 +85,20 @@ impl Ensemble {
             events: VecDeque::new(),
             outputs: Vec::new(),
         };
-        IDS.into_iter().for_each(|id| ensemble.start(id, &committed));
-        while ensemble.serving() < IDS.len() {
+        IDS.into_iter().for_each(|id| ensemble.start(id, start));
+        while !ensemble.members.values().all(|member| member.serves) {
             ensemble.next_timer();
         }
         ensemble
     }
 
-    fn start(&mut self, id: u64, committed: &Membership) {
-        let config = Config {
-            me: NodeId(id),
-            committed: committed.clone(),
-            last_seen: None,
-            reconfig: false,
-            multi_address: false,
-            listen_on_all: false,
-            observer_port: None,
-            limits: Limits::default(),
-        };
-        let engine = Zab::recover(config, Durable::default(), self.now, &mut self.outputs);
-        let listening = BTreeSet::new();
-        let (leads_from, written, delivered) = (None, Lsn::ZERO, 0);
-        self.members.insert(id, Member { engine, listening, leads_from, written, delivered });
+    fn start(&mut self, id: u64, start: Start<E>) {
+        let engine = start(NodeId(id), self.now, &mut self.outputs);
+        let (listening, written) = Default::default();
+        let (serves, leads_from, delivered) = (false, None, 0);
+        let member = Member { engine, listening, serves, leads_from, written, delivered };
+        self.members.insert(id, member);
         self.perform(id);
-    }
-
-    fn serving(&self) -> usize {
-        self.members.values().filter(|member| member.engine.status().serving).count()
     }
 
     fn next_timer(&mut self) {
@@ -124,7 +141,7 @@ impl Ensemble {
         match output {
             Output::Send { link, frame, .. } => self.send((id, link), frame),
             Output::Deliver { .. } => member.delivered += 1,
-            Output::View(View::Primary { last }) => member.leads_from = Some(last),
+            Output::View(view) => member.told(view),
             Output::Listen { channel, .. } => {
                 member.listening.insert(channel);
             }
@@ -176,35 +193,45 @@ impl Ensemble {
     }
 }
 
+impl<E> Member<E> {
+    fn told(&mut self, view: View) {
+        self.serves = matches!(view, View::Primary { .. } | View::Replica { .. });
+        if let View::Primary { last } = view {
+            self.leads_from = Some(last);
+        }
+    }
+}
+
 /// Rounds of proposals to the one that leads.
-struct Broadcasting {
-    ensemble: Ensemble,
+struct Broadcasting<E> {
+    ensemble: Ensemble<E>,
     leader: u64,
     rounds: Vec<Vec<Proposal>>,
 }
 
-fn broadcasting() -> Box<dyn Batch> {
-    let mut ensemble = Ensemble::established();
+/// Rounds of so many proposals that are made together.
+fn broadcasting<E: Engine + 'static>(start: Start<E>, together: usize) -> Box<dyn Batch> {
+    let mut ensemble = Ensemble::established(start);
     let mut leaders = ensemble.members.iter().filter_map(|(id, m)| Some((*id, m.leads_from?)));
     let (leader, mut at) = leaders.next_back().expect("one leads");
     let mut round = || {
-        let items = Item::from(DATA.repeat(ROUND)); // one buffer, as a primary's batch is
+        let items = Item::from(DATA.repeat(together)); // one buffer, as a primary's batch is
         let next = |number| {
             at = at.next();
             let item = items.slice(number * DATA.len()..(number + 1) * DATA.len());
             Proposal { context: Context(0), at, item }
         };
-        (0..ROUND).map(next).collect()
+        (0..together).map(next).collect()
     };
     let first = round();
-    let rounds = (0..COUNT / ROUND).map(|_| round()).collect();
+    let rounds = (0..COUNT / together).map(|_| round()).collect();
     ensemble.events.push_back((leader, Input::Proposed(first)));
     ensemble.flow(); // buffers have their size
     ensemble.members.values_mut().for_each(|member| member.delivered = 0);
     Box::new(Broadcasting { ensemble, leader, rounds })
 }
 
-impl Batch for Broadcasting {
+impl<E: Engine> Batch for Broadcasting<E> {
     fn run(&mut self) -> usize {
         for round in self.rounds.drain(..) {
             self.ensemble.events.push_back((self.leader, Input::Proposed(round)));

@@ -195,10 +195,10 @@ impl Raft {
 
     /// Whether the election is over by now.
     pub(crate) fn settle_candidate(&mut self, now: Time, out: &mut Vec<Output>) {
+        let Role::Candidate(candidate) = &mut self.role else { return };
         let me = self.core.me();
         let is_durable = self.core.is_hard_durable();
         let configuration = self.core.configuration();
-        let Role::Candidate(candidate) = &mut self.role else { return };
         if candidate.kind != Campaign::Pre && is_durable {
             candidate.votes.insert(me, true);
         }

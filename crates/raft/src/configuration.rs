@@ -243,11 +243,19 @@ impl Configuration {
 
 /// The largest place that a majority of these has reached.
 fn majority(voters: &BTreeSet<NodeId>, place: impl Fn(NodeId) -> u64) -> u64 {
-    let needed = voters.len() / 2 + 1;
-    let is_reached =
-        |at: &u64| voters.iter().filter(|voter| place(**voter) >= *at).count() >= needed;
-    voters.iter().map(|voter| place(*voter)).filter(is_reached).max().unwrap_or(0)
+    let (mut few, mut many) = ([0; FEW], Vec::new());
+    let places = few.get_mut(..voters.len()).unwrap_or_else(|| {
+        many.resize(voters.len(), 0);
+        &mut many
+    });
+    places.iter_mut().zip(voters).for_each(|(at, voter)| *at = place(*voter));
+    // More than half of them have come as far as the one that is so far from the end.
+    places.sort_unstable_by(|a, b| b.cmp(a));
+    places.get(voters.len() / 2).copied().unwrap_or(0)
 }
+
+/// Voters that are counted without allocating: the path of every entry goes there.
+const FEW: usize = 16;
 
 /// Members of a configuration, at the most: what the largest ensembles have, several times.
 pub const MEMBERS_MAX: usize = 255;

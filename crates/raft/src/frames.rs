@@ -5,7 +5,7 @@
 //! the frame.
 
 use crate::configuration::Configuration;
-use crate::log::{Entry, Payload};
+use crate::log::{ENTRY_OVERHEAD, Entry, Payload};
 use base::{Lsn, NodeId, Zxid};
 use broadcast::ReadLevel;
 use bytes::{Buf, BufMut, Bytes};
@@ -184,8 +184,8 @@ impl Message {
         if crc32c(body) != crc {
             return Err("its checksum does not match");
         }
-        let mut body = frame.slice(HEADER..);
-        let message = read(&mut body)?;
+        let mut body = body;
+        let message = read(frame, &mut body)?;
         if body.is_empty() { Ok(message) } else { Err("it is longer than its fields") }
     }
 }
@@ -217,6 +217,7 @@ pub(crate) fn put_append<'e>(
 /// Appends a frame with this body.
 pub(crate) fn frame(out: &mut Vec<u8>, put: impl FnOnce(&mut Vec<u8>)) {
     let start = out.len();
+    out.reserve(SMALL);
     out.put_slice(&[0; HEADER]);
     put(out);
     let body = &out[start + HEADER..];
@@ -292,13 +293,12 @@ fn put_letter(out: &mut Vec<u8>, kind: u8, term: u64, letter: &[u8]) {
     out.put_slice(letter);
 }
 
-fn read(body: &mut Bytes) -> Result<Message, &'static str> {
+/// Reads what is left of a frame: letters and items are slices of it.
+fn read(frame: &Bytes, body: &mut &[u8]) -> Result<Message, &'static str> {
     let kind = byte(body)?;
     Ok(match kind {
         HELLO => {
-            if body.len() < 4 || body.split_to(4)[..] != *b"QRAF" {
-                return Err("it does not begin as Raft's peers do");
-            }
+            *body = body.strip_prefix(b"QRAF").ok_or("it does not begin as Raft's peers do")?;
             let version = body.try_get_u16_le().map_err(short)?;
             let [cluster, history, from, to] = words(body)?;
             let (from, to) = (NodeId(from), NodeId(to));
@@ -322,7 +322,7 @@ fn read(body: &mut Bytes) -> Result<Message, &'static str> {
         }
         APPEND => {
             let [term, prev_index, prev_term, commit] = words(body)?;
-            let entries = entries(body)?;
+            let entries = entries(frame, body)?;
             Message::Append { term, prev_index, prev_term, commit, entries }
         }
         APPEND_RESPONSE => {
@@ -345,7 +345,7 @@ fn read(body: &mut Bytes) -> Result<Message, &'static str> {
         }
         SNAPSHOT => {
             let [term, history, index, index_term, at] = words(body)?;
-            let configuration = configuration(&std::mem::take(body))?;
+            let configuration = configuration(std::mem::take(body))?;
             let at = Zxid(at.cast_signed());
             Message::Snapshot { term, history, index, index_term, at, configuration }
         }
@@ -366,30 +366,33 @@ fn read(body: &mut Bytes) -> Result<Message, &'static str> {
         }
         FORWARD => {
             let [term] = words(body)?;
-            Message::Forward { term, letter: std::mem::take(body) }
+            Message::Forward { term, letter: frame.slice_ref(std::mem::take(body)) }
         }
         ANSWER => {
             let [term, behind] = words(body)?;
-            Message::Answer { term, behind, letter: std::mem::take(body) }
+            Message::Answer { term, behind, letter: frame.slice_ref(std::mem::take(body)) }
         }
         TOUCH => {
             let [term] = words(body)?;
-            Message::Touch { term, letter: std::mem::take(body) }
+            Message::Touch { term, letter: frame.slice_ref(std::mem::take(body)) }
         }
         _ => return Err("it is of no kind that there is"),
     })
 }
 
-fn entries(body: &mut Bytes) -> Result<Vec<Entry>, &'static str> {
+fn entries(frame: &Bytes, body: &mut &[u8]) -> Result<Vec<Entry>, &'static str> {
     let mut entries = Vec::new();
     while !body.is_empty() {
         let [term, at] = words(body)?;
         let kind = byte(body)?;
         let len = body.try_get_u32_le().map_err(short)? as usize;
-        if body.len() < len {
-            return Err(SHORT);
+        let (item, rest) = body.split_at_checked(len).ok_or(SHORT)?;
+        *body = rest;
+        if entries.is_empty() {
+            // Most often all are as long as the first one.
+            entries.reserve(1 + (rest.len() / (ENTRY_OVERHEAD + len)).min(ENTRIES_AT_ONCE));
         }
-        let payload = Payload::read(kind, body.split_to(len))?;
+        let payload = Payload::read(kind, frame.slice_ref(item))?;
         let at = Zxid(at.cast_signed());
         entries.push(Entry { term, at, payload, lsn: Lsn::ZERO, context: None });
     }
@@ -400,16 +403,16 @@ fn configuration(bytes: &[u8]) -> Result<Configuration, &'static str> {
     Configuration::decode(bytes).map_err(|_| "it names no good configuration")
 }
 
-fn byte(body: &mut Bytes) -> Result<u8, &'static str> {
+fn byte(body: &mut &[u8]) -> Result<u8, &'static str> {
     body.try_get_u8().map_err(short)
 }
 
-fn flags(body: &mut Bytes, count: u32) -> Result<u8, &'static str> {
+fn flags(body: &mut &[u8], count: u32) -> Result<u8, &'static str> {
     let flags = byte(body)?;
     if flags >> count == 0 { Ok(flags) } else { Err("it has flags that nobody knows") }
 }
 
-fn words<const N: usize>(body: &mut Bytes) -> Result<[u64; N], &'static str> {
+fn words<const N: usize>(body: &mut &[u8]) -> Result<[u64; N], &'static str> {
     let mut words = [0; N];
     for word in &mut words {
         *word = body.try_get_u64_le().map_err(short)?;
@@ -427,6 +430,10 @@ pub(crate) const VERSION: u16 = 1;
 pub(crate) const HEADER: usize = 8;
 /// What an append takes beside its first item, in bytes.
 pub(crate) const APPEND_OVERHEAD: usize = 1 + 4 * 8 + 2 * 8 + 1 + 4;
+/// What a frame without items takes at the most, header included, in bytes.
+const SMALL: usize = 64;
+/// Entries for which a decoder takes memory before it has seen them.
+const ENTRIES_AT_ONCE: usize = 1024;
 const SHORT: &str = "it is shorter than its fields";
 
 const HELLO: u8 = 1;

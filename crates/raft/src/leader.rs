@@ -43,8 +43,9 @@ pub(crate) struct Leader {
     early: Vec<(NodeId, LinkId, Bytes)>,
     /// A transfer has come to nothing: see there.
     must_part: bool,
-    /// The entry of the configuration that the peers are those of.
-    members: u64,
+    /// The entry of the configuration that the peers are those of, and whether it is known to be
+    /// committed.
+    members: (u64, bool),
 }
 
 impl Raft {
@@ -64,7 +65,7 @@ impl Raft {
         let configuration = core.configuration();
         let others = configuration.members().filter(|node| *node != me);
         let peers = others.map(|node| (node, Progress::new(last, now))).collect();
-        let members = core.log.configuration().0;
+        let members = (core.log.configuration().0, false);
         let leader = Leader {
             peers,
             first: last + 1,
@@ -171,6 +172,9 @@ impl Raft {
     fn commit(&mut self, out: &mut Vec<Output>) {
         let Role::Leader(leader) = &mut self.role else { return };
         let core = &mut self.core;
+        if core.log.committed() == core.log.last_index() {
+            return;
+        }
         let (me, own) = (core.me(), core.log.durable_index(&core.journal));
         let has = |node| match leader.peers.get(&node) {
             _ if node == me => own,

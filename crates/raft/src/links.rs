@@ -64,12 +64,15 @@ pub(crate) struct Links {
     /// When members are dialled again.
     retry: BTreeMap<NodeId, Time>,
     numbers: u64,
+    /// Whether anything may have been said that has not left yet.
+    is_unsent: bool,
 }
 
 impl Links {
     pub(crate) fn new(me: NodeId, cluster: u64, limits: Limits) -> Links {
         let (links, dialled, retry) = Default::default();
-        Links { me, cluster, history: 0, limits, links, dialled, retry, numbers: 0 }
+        let (history, numbers, is_unsent) = (0, 0, false);
+        Links { me, cluster, history, limits, links, dialled, retry, numbers, is_unsent }
     }
 
     /// Nobody is dialled again.
@@ -302,6 +305,7 @@ impl Links {
             flush(id, link, out);
         }
         link.gate = after;
+        self.is_unsent = true;
         message.put(&mut link.outgoing);
     }
 
@@ -327,7 +331,9 @@ impl Links {
 
     /// All that was said leaves.
     pub(crate) fn flush_all(&mut self, out: &mut Vec<Output>) {
-        self.links.iter_mut().for_each(|(id, link)| flush(*id, link, out));
+        if std::mem::take(&mut self.is_unsent) {
+            self.links.iter_mut().for_each(|(id, link)| flush(*id, link, out));
+        }
     }
 
     /// Closes everything.
@@ -340,11 +346,18 @@ impl Links {
 
 fn flush(id: LinkId, link: &mut Link, out: &mut Vec<Output>) {
     if !link.outgoing.is_empty() {
-        let frame = Bytes::from(std::mem::take(&mut link.outgoing));
+        let frame = if link.outgoing.len() <= COPIED_MAX {
+            Bytes::copy_from_slice(&link.outgoing)
+        } else {
+            Bytes::from(std::mem::take(&mut link.outgoing))
+        };
+        link.outgoing.clear();
         out.push(Output::Send { link: id, frame, after: link.gate });
     }
 }
 
+/// So much is copied, in bytes, so that the buffer it was written to is used again.
+const COPIED_MAX: usize = 4096;
 /// Connections of one member: several for each of the most members that there can be.
 const LINKS_MAX: usize = 1024;
 /// A greeting is no longer, in bytes.

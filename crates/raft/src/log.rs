@@ -5,6 +5,10 @@
 //! is committed is never cut; what is not delivered or not durable stays in memory. The
 //! configuration in force is the last one in the log, committed or not (dissertation, section 4.1).
 
+mod in_force;
+
+pub(crate) use in_force::{InForce, in_force};
+
 use crate::configuration::Configuration;
 use base::{Lsn, Zxid};
 use broadcast::{Base, Context, Item, Output, Record, Slot, SlotKind};
@@ -87,6 +91,7 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
+    #[inline]
     pub(crate) fn persist(&mut self, record: Record, out: &mut Vec<Output>) -> Lsn {
         self.lsn = Lsn(self.lsn.0 + 1);
         out.push(Output::Persist { lsn: self.lsn, record });
@@ -209,6 +214,11 @@ impl Log {
         self.uncommitted_bytes
     }
 
+    /// How many entries in memory there are up to this one.
+    fn offset(&self, index: u64) -> usize {
+        (index - self.base.index) as usize
+    }
+
     fn entry(&self, index: u64) -> Option<&Entry> {
         let offset = index.checked_sub(self.base.index + 1)?;
         self.entries.get(usize::try_from(offset).ok()?)
@@ -235,6 +245,9 @@ impl Log {
 
     /// The last entry that is durable here.
     pub(crate) fn durable_index(&self, journal: &Journal) -> u64 {
+        if self.entries.back().is_some_and(|last| last.lsn <= journal.durable) {
+            return self.last_index(); // records are durable in their order
+        }
         let durable = self.entries.partition_point(|entry| entry.lsn <= journal.durable);
         self.base.index + durable as u64
     }
@@ -300,6 +313,7 @@ impl Log {
         self.push(entry);
     }
 
+    #[inline(always)] // it would be copied once more, and this is the path of every entry
     fn push(&mut self, entry: Entry) {
         let index = self.last_index() + 1;
         match &entry.payload {
@@ -333,19 +347,21 @@ impl Log {
     /// Commits everything up to this entry, which the log holds.
     pub(crate) fn commit(&mut self, upto: u64) {
         assert!(upto <= self.last_index(), "only what is there is committed");
-        while self.committed < upto {
-            self.committed += 1;
-            let entry = self.entry(self.committed).expect("it is in memory until it is delivered");
-            self.uncommitted_bytes -= entry.payload.len();
+        if self.committed < upto {
+            // They are in memory until they are delivered.
+            let newly = self.offset(self.committed)..self.offset(upto);
+            let bytes: usize = self.entries.range(newly).map(|entry| entry.payload.len()).sum();
+            self.uncommitted_bytes -= bytes;
+            self.committed = upto;
         }
     }
 
     /// Gives what is committed to the service.
     pub(crate) fn deliver(&mut self, journal: &Journal, out: &mut Vec<Output>) {
-        while self.delivered < self.committed {
-            self.delivered += 1;
-            let offset = (self.delivered - self.base.index - 1) as usize;
-            let entry = &mut self.entries[offset];
+        let due = self.offset(self.delivered)..self.offset(self.committed);
+        self.delivered = self.committed;
+        out.reserve(due.len());
+        for entry in self.entries.range_mut(due) {
             let context = entry.context.take();
             self.delivered_bytes += entry.payload.len();
             if let Payload::Item(item) = &entry.payload {
@@ -461,36 +477,8 @@ fn base_of(mark: Mark, configuration: &Configuration) -> Base {
     Base { index, period, at, configuration: bytes.into() }
 }
 
-/// Of what a disk holds, the log that is in force.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct InForce {
-    /// Where it begins; `None` if it began with nothing.
-    pub(crate) base: Option<Base>,
-    /// What is behind that.
-    pub(crate) slots: Vec<Slot>,
-    /// From this index on all slots are of another history than the base, which holds all that
-    /// was committed of theirs.
-    pub(crate) void: Option<u64>,
-}
-
-/// Finds the log that is in force for a state that has reached this place.
-pub(crate) fn in_force(bases: Vec<Base>, slots: Vec<Slot>, applied: Zxid) -> InForce {
-    let reached = bases.into_iter().filter(|base| base.at <= applied);
-    let Some(base) = reached.max_by_key(|base| base.index) else {
-        return InForce { base: None, slots, void: None };
-    };
-    let holds = |slot: &Slot| slot.index == base.index && slot.period == base.period;
-    let first = slots.first().map(|slot| slot.index);
-    let void = first.filter(|first| *first <= base.index && !slots.iter().any(holds));
-    if void.is_some() {
-        return InForce { base: Some(base), slots: Vec::new(), void };
-    }
-    let behind = slots.into_iter().filter(|slot| slot.index > base.index).collect();
-    InForce { base: Some(base), slots: behind, void }
-}
-
 /// What an entry takes beside its payload in a frame, in bytes.
-const ENTRY_OVERHEAD: usize = 2 * 8 + 1 + 4;
+pub(crate) const ENTRY_OVERHEAD: usize = 2 * 8 + 1 + 4;
 /// The log on the disk may begin at every so many entries.
 const MARK_EVERY: u64 = 1024;
 /// So many marks are kept; of more, every other one.

@@ -88,7 +88,10 @@ pub(crate) const LAYERS: &[(&str, &[&str])] = &[
         &["bench", "server", "config", "words", "base", "trace", "inspect", "shell", "sim"],
     ),
     ("e2e", &["base", "jute", "wire", "storage", "tree", "node", "auth", "check", "config"]),
-    ("counts", &["base", "jute", "wire", "broadcast", "zab", "tree", "storage", "keeper", "node"]),
+    (
+        "counts",
+        &["base", "jute", "wire", "broadcast", "zab", "raft", "tree", "storage", "keeper", "node"],
+    ),
     ("xtask", &["config", "wire", "words"]),
 ];
 

@@ -21,7 +21,6 @@ impl Raft {
         let Role::Leader(leader) = &mut self.role else { return };
         let core = &mut self.core;
         let (index, configuration) = core.log.configuration();
-        let configuration = Arc::clone(configuration);
         let is_committed = index <= core.log.committed();
         if configuration.is_joint() && is_committed && core.log.committed() >= leader.first {
             let next = Payload::Configuration(Arc::new(configuration.leave()));
@@ -52,15 +51,20 @@ impl Raft {
 impl Leader {
     fn follow_members(&mut self, core: &mut Core, now: Time, out: &mut Vec<Output>) {
         let (index, configuration) = core.log.configuration();
+        let is_committed = index <= core.log.committed();
+        let (known, is_settled) = self.members;
+        if (known, is_settled) == (index, is_committed) {
+            return;
+        }
+        self.members = (index, is_committed);
         let configuration = Arc::clone(configuration);
         let (me, last) = (core.me(), core.log.last_index());
-        if self.members != index {
-            self.members = index;
+        if known != index {
             for node in configuration.members().filter(|node| *node != me) {
                 self.peers.entry(node).or_insert_with(|| Progress::new(last, now));
             }
         }
-        if index <= core.log.committed() {
+        if is_committed {
             let is_gone = |node: &NodeId| !configuration.is_member(*node);
             let gone: Vec<NodeId> = self.peers.keys().copied().filter(is_gone).collect();
             for node in gone {

@@ -125,6 +125,9 @@ impl Leader {
 
     fn answer_rounds(&mut self, core: &mut Core, out: &mut Vec<Output>) {
         let (me, reads) = (core.me(), &mut self.reads);
+        if reads.began.is_empty() && reads.rounds.is_empty() {
+            return; // nobody asked
+        }
         let round = reads.round;
         let answered = core.log.configuration().1.reached(|node| match self.peers.get(&node) {
             _ if node == me => round,

@@ -21,74 +21,12 @@ struct Shared {
 impl Leader {
     /// Sends every follower what it may have by now.
     pub(super) fn replicate(&mut self, core: &mut Core, out: &mut Vec<Output>) {
-        let nodes: Vec<NodeId> = self.peers.keys().copied().collect();
         let mut shared = None;
-        for node in nodes {
-            if let Some(link) = core.links.to(node) {
-                self.replicate_to(core, node, link, &mut shared, out);
+        for (node, progress) in &mut self.peers {
+            if may_append(core, progress) || commit_due(core, progress).is_some() {
+                replicate_to(core, *node, progress, &mut shared, out);
             }
         }
-    }
-
-    fn replicate_to(
-        &mut self,
-        core: &mut Core,
-        node: NodeId,
-        link: LinkId,
-        shared: &mut Option<Shared>,
-        out: &mut Vec<Output>,
-    ) {
-        let Some(progress) = self.peers.get_mut(&node) else { return };
-        let limits = &core.config.limits;
-        let window = (limits.inflight_max, limits.inflight_bytes_max);
-        let (last, committed) = (core.log.last_index(), core.log.committed());
-        while progress.may_append(last, window) {
-            let prev = progress.next - 1;
-            let Some(prev_term) = core.log.term(prev) else {
-                return self.send_snapshot(core, node, link, out);
-            };
-            if !progress.holds_entries() {
-                let (term, entries) = (core.term, Vec::new());
-                let (prev_index, commit) = (prev, committed);
-                let probe = Message::Append { term, prev_index, prev_term, commit, entries };
-                core.links.send(link, &probe, Lsn::ZERO, out);
-                progress.sent(prev, 0);
-                break;
-            }
-            let again = shared.take().filter(|shared| shared.prev == prev);
-            let append = again.unwrap_or_else(|| encode(core, prev, prev_term));
-            progress.sent(append.last, append.size);
-            progress.told = progress.told.max(committed.min(append.last));
-            core.links.send_frame(link, append.frame.clone(), Lsn::ZERO, out);
-            *shared = Some(append);
-        }
-        let upto = committed.min(progress.next - 1);
-        if progress.state == Replication::Replicate && progress.told < upto {
-            progress.told = upto;
-            let message = Message::Commit { term: core.term, commit: upto };
-            core.links.send(link, &message, Lsn::ZERO, out);
-        }
-    }
-
-    /// What a follower needs is compacted away: it gets the state.
-    fn send_snapshot(
-        &mut self,
-        core: &mut Core,
-        node: NodeId,
-        link: LinkId,
-        out: &mut Vec<Output>,
-    ) {
-        let Some(progress) = self.peers.get_mut(&node) else { return };
-        let (index, index_term, at, configuration) = core.log.sendable(&core.journal);
-        let configuration = (*configuration).clone();
-        let (term, history) = (core.term, core.history());
-        let message = Message::Snapshot { term, history, index, index_term, at, configuration };
-        core.links.send(link, &message, Lsn::ZERO, out);
-        core.links.flush(link, out);
-        out.push(Output::SendSnapshot { link });
-        progress.sent_snapshot(index);
-        let (learner, method, upto) = (node, SyncMethod::Snap, at);
-        tell(Event::LearnerSynced { learner, method, from: base::Zxid::ZERO, upto }, out);
     }
 
     /// Asks everybody whether this member still leads.
@@ -109,6 +47,74 @@ impl Leader {
             core.links.send(link, &message, Lsn::ZERO, out);
         }
     }
+}
+
+fn may_append(core: &Core, progress: &Progress) -> bool {
+    let limits = &core.config.limits;
+    let window = (limits.inflight_max, limits.inflight_bytes_max);
+    progress.may_append(core.log.last_index(), window)
+}
+
+/// The commit index that a follower is to be told: it has all up to there, and does not know.
+fn commit_due(core: &Core, progress: &Progress) -> Option<u64> {
+    let upto = core.log.committed().min(progress.next - 1);
+    (progress.state == Replication::Replicate && progress.told < upto).then_some(upto)
+}
+
+fn replicate_to(
+    core: &mut Core,
+    node: NodeId,
+    progress: &mut Progress,
+    shared: &mut Option<Shared>,
+    out: &mut Vec<Output>,
+) {
+    let Some(link) = core.links.to(node) else { return };
+    let committed = core.log.committed();
+    while may_append(core, progress) {
+        let prev = progress.next - 1;
+        let Some(prev_term) = core.log.term(prev) else {
+            return send_snapshot(core, node, progress, link, out);
+        };
+        if !progress.holds_entries() {
+            let (term, entries) = (core.term, Vec::new());
+            let (prev_index, commit) = (prev, committed);
+            let probe = Message::Append { term, prev_index, prev_term, commit, entries };
+            core.links.send(link, &probe, Lsn::ZERO, out);
+            progress.sent(prev, 0);
+            break;
+        }
+        let again = shared.take().filter(|shared| shared.prev == prev);
+        let append = again.unwrap_or_else(|| encode(core, prev, prev_term));
+        progress.sent(append.last, append.size);
+        progress.told = progress.told.max(committed.min(append.last));
+        core.links.send_frame(link, append.frame.clone(), Lsn::ZERO, out);
+        *shared = Some(append);
+    }
+    if let Some(commit) = commit_due(core, progress) {
+        progress.told = commit;
+        let message = Message::Commit { term: core.term, commit };
+        core.links.send(link, &message, Lsn::ZERO, out);
+    }
+}
+
+/// What a follower needs is compacted away: it gets the state.
+fn send_snapshot(
+    core: &mut Core,
+    node: NodeId,
+    progress: &mut Progress,
+    link: LinkId,
+    out: &mut Vec<Output>,
+) {
+    let (index, index_term, at, configuration) = core.log.sendable(&core.journal);
+    let configuration = (*configuration).clone();
+    let (term, history) = (core.term, core.history());
+    let message = Message::Snapshot { term, history, index, index_term, at, configuration };
+    core.links.send(link, &message, Lsn::ZERO, out);
+    core.links.flush(link, out);
+    out.push(Output::SendSnapshot { link });
+    progress.sent_snapshot(index);
+    let (learner, method, upto) = (node, SyncMethod::Snap, at);
+    tell(Event::LearnerSynced { learner, method, from: base::Zxid::ZERO, upto }, out);
 }
 
 /// Says how a follower that was in this state is brought to the leader's log, and when it is there.
