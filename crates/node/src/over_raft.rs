@@ -182,7 +182,7 @@ impl Machine for OverRaft {
 }
 
 /// The configuration of a membership.
-fn configuration(membership: &Membership) -> Result<Configuration, ConfigurationError> {
+pub(crate) fn configuration(membership: &Membership) -> Result<Configuration, ConfigurationError> {
     let member = |id: i64| {
         let server = membership.server(id).expect("it was listed");
         (NodeId(id.cast_unsigned()), addresses(server))
@@ -213,7 +213,7 @@ fn membership_of(item: &[u8]) -> Option<Membership> {
 }
 
 /// The membership that a tree shows, if an entry has brought one.
-fn shown(tree: &Tree) -> Option<Membership> {
+pub(crate) fn shown(tree: &Tree) -> Option<Membership> {
     let membership = parse(tree.data(tree.find(CONFIG_PATH)?)?)?;
     (membership.version() > 0).then_some(membership)
 }
