@@ -214,11 +214,13 @@ impl<'a> Judge<'a> {
     }
 
     /// Whether the session may have gone on on another connection when this was logged: then this
-    /// one's writes may be refused.
+    /// one's writes may be refused. A call that was never answered may be heard at any time later.
     fn has_moved(&self, commit: &Commit, lane: usize) -> bool {
-        let moves =
-            |later: &Connection| later.session == commit.session && later.began < commit.zxid;
-        self.history.connections[lane + 1..].iter().any(moves)
+        let is_same = |other: &Connection| other.session == commit.session;
+        let moves = |later: &Connection| is_same(later) && later.began < commit.zxid;
+        let is_unheard = |earlier: &Connection| is_same(earlier) && earlier.frames.is_empty();
+        let connections = &self.history.connections;
+        connections[lane + 1..].iter().any(moves) || connections[..lane].iter().any(is_unheard)
     }
 
     /// Sequence numbers of a parent only rise.

@@ -152,15 +152,19 @@ pub enum Output {
         /// The first that is void.
         from: u64,
     },
-    /// The engine's own log begins behind this: from now on if a snapshot of its place is durable,
-    /// else as soon as the state of its place is installed.
+    /// The engine's own log begins behind this, whose place a durable snapshot covers.
     Base {
         /// The record's number.
         lsn: Lsn,
         /// Where.
         base: Base,
-        /// Whether there is such a snapshot.
-        is_durable: bool,
+    },
+    /// The engine's own log begins behind this as soon as the state of its place is installed.
+    Announced {
+        /// The record's number.
+        lsn: Lsn,
+        /// Where.
+        base: Base,
     },
     /// Begin a new log file with the next record.
     Roll,

@@ -11,6 +11,7 @@ mod checkpoint;
 mod contract;
 mod engine;
 mod journal;
+mod letters;
 mod member;
 mod migration;
 mod over_raft;

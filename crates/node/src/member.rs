@@ -12,7 +12,7 @@ use crate::checkpoint::{Checkpoint, CheckpointConfig, Snapshots};
 use crate::contract::{Input, Output};
 use crate::engine::{Durable, Engine, EngineConfig};
 use crate::recovery::RecoverError;
-use crate::sends::Sends;
+use crate::sends::{Sends, Sent};
 use crate::shared::Shared;
 use crate::status::Status;
 use base::{Lsn, Machine, NodeId, Rng, Time, WallTime, Zxid};
@@ -116,8 +116,6 @@ pub struct Member<S> {
     transfer: Transfer,
     /// The last record that the engine persisted.
     persisted: Lsn,
-    /// The place of the newest durable snapshot, as far as this run knows.
-    snapshot_at: Zxid,
     /// The wall time that was heard last.
     wall: WallTime,
     /// No session expires before this.
@@ -170,7 +168,6 @@ impl<S: Shared> Member<S> {
             settled: false,
             transfer: Transfer::new(config.tree, config.field_size_max),
             persisted: Lsn::ZERO,
-            snapshot_at: last,
             wall,
             expiry_not_before: Time::ZERO,
             follow_up: Submissions::default(),
@@ -308,7 +305,12 @@ impl<S: Shared> Member<S> {
     /// What waits for the journal goes on.
     fn durable(&mut self, now: Time, upto: Lsn, wall: WallTime, out: &mut Vec<Output>) {
         self.durable = self.durable.max(upto);
-        let leave = |link, frame| out.push(Output::Send { link, frame });
+        let leave = |link, sent| {
+            out.push(match sent {
+                Sent::Frame(frame) => Output::Send { link, frame },
+                Sent::State => Output::SendSnapshot { link },
+            });
+        };
         self.sends.release(self.durable, leave);
         self.told(now, wall, broadcast::Input::Durable { upto }, out);
     }

@@ -23,17 +23,18 @@ pub struct RaftConfig {
 }
 
 impl RaftConfig {
-    /// The defaults, for this member of these.
+    /// The defaults, for the member of this line. It need not be one of these members yet.
     ///
     /// # Errors
     /// If these members make no configuration.
     pub fn new(
-        me: NodeId,
+        own: &Server,
         cluster: u64,
         membership: Membership,
     ) -> Result<RaftConfig, ConfigurationError> {
+        let me = NodeId(own.id().cast_unsigned());
         let mut engine = Config::new(me, cluster, configuration(&membership)?);
-        engine.names = named;
+        (engine.names, engine.listen) = (named, addresses(own));
         Ok(RaftConfig { engine, membership })
     }
 }
@@ -197,7 +198,7 @@ fn addresses(server: &Server) -> Addresses {
 }
 
 /// The members that an entry names, if it changes them.
-fn named(item: &[u8]) -> Option<Configuration> {
+pub(crate) fn named(item: &[u8]) -> Option<Configuration> {
     // Who proposed it has seen that it makes one.
     configuration(&membership_of(item)?).ok()
 }

@@ -39,6 +39,8 @@ pub(crate) struct Core {
     pub(crate) links: Links,
     pub(crate) rng: Rng,
     pub(crate) timers: Timers<Timer>,
+    /// The log is that of the term's leader up to here, whatever this member does meanwhile.
+    pub(crate) matched: u64,
     /// When a leader was heard last.
     pub(crate) heard: Option<Time>,
     /// A state on its way in.
@@ -98,6 +100,7 @@ impl Core {
             links,
             rng,
             timers: Timers::default(),
+            matched: 0,
             heard,
             fetching: None,
             is_lost,
@@ -148,7 +151,7 @@ impl Core {
     /// Goes to a later term, in which it has not voted.
     pub(crate) fn enter_term(&mut self, term: u64, out: &mut Vec<Output>) {
         assert!(term > self.term, "terms only grow");
-        (self.term, self.vote) = (term, None);
+        (self.term, self.vote, self.matched) = (term, None, 0);
         let record = Record::Register { name: TERM, value: term.cast_signed() };
         self.hard = self.journal.persist(record, out);
     }
@@ -212,7 +215,7 @@ impl Core {
             tell(trace::Ensemble::ConfigurationChanged { version }, out);
         }
         self.followed = (index, is_committed);
-        self.links.dial(&members, now, out);
+        self.dial(&members, now, out);
         if is_committed {
             self.links.leave(&members, out);
         }
@@ -221,7 +224,20 @@ impl Core {
     /// Dials those again that are due.
     pub(crate) fn redial(&mut self, now: Time, out: &mut Vec<Output>) {
         let members = self.configuration();
-        self.links.dial(&members, now, out);
+        self.dial(&members, now, out);
+    }
+
+    /// Only who belongs to them dials: others are found by those that they are to belong to. Who is
+    /// removed belongs to them until that is known to be committed.
+    fn dial(&mut self, members: &Configuration, now: Time, out: &mut Vec<Output>) {
+        let (log, me) = (&self.log, self.config.me);
+        let index = log.configuration().0;
+        let belonged = || index > log.committed() && log.configuration_at(index - 1).is_member(me);
+        if members.is_member(me) || belonged() {
+            self.links.dial(members, now, out);
+        } else {
+            self.links.forget_retries();
+        }
     }
 }
 

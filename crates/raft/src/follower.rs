@@ -9,7 +9,7 @@ use crate::core::{Core, tell};
 use crate::engine::{Raft, Role};
 use crate::frames::Message;
 use crate::log::{Entry, Payload};
-use base::{NodeId, Time};
+use base::{NodeId, Time, Zxid};
 use broadcast::{Context, Decision, LinkId, Output, ReadLevel, Refusal, View};
 use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
@@ -20,8 +20,6 @@ use trace::{Ensemble as Event, SyncMethod};
 pub(crate) struct Follower {
     /// The leader of this term, and the connection that it speaks on.
     pub(crate) leader: Option<(NodeId, LinkId)>,
-    /// The log is the leader's up to here.
-    matched: u64,
     acknowledged: u64,
     /// An append is not answered yet.
     owes: bool,
@@ -32,6 +30,28 @@ pub(crate) struct Follower {
     letters: VecDeque<(u64, Bytes)>,
     /// Whether a state came from the leader in place of the log.
     has_fetched: bool,
+    /// From where on the service may show what it has.
+    whole: Whole,
+}
+
+/// From where on a member's state is whole: one that was taken or sent while others were applied
+/// holds some of those as well.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Whole {
+    /// Its own state holds nothing that the leader has not committed: what that says first tells.
+    #[default]
+    Unheard,
+    /// From this entry on.
+    From(u64),
+    /// A state came, and the leader is to be asked what is committed now that all of it is here:
+    /// what it has said until now may have been written before.
+    Fetched,
+    /// It was asked.
+    Asked(u64),
+    /// It could not say.
+    Refused,
+    /// From this place on.
+    At(Zxid),
 }
 
 /// An append, as it came.
@@ -51,17 +71,26 @@ impl Follower {
         *self = Follower { numbers: self.numbers, ..Follower::default() };
     }
 
+    /// The leader says what it has committed.
+    fn says(&mut self, commit: u64) {
+        if self.whole == Whole::Unheard {
+            self.whole = Whole::From(commit);
+        }
+    }
+
     /// A state is to come in place of the log: what was written behind that is nothing to it.
     pub(crate) fn forget_letters(&mut self) {
         self.letters.clear();
     }
 
-    /// A state came in place of the log, up to this entry.
-    pub(crate) fn installed(&mut self, link: LinkId, index: u64) {
-        if self.leader.is_some_and(|(_, on)| on == link) {
-            (self.matched, self.acknowledged, self.owes) = (index, 0, true);
-            self.has_fetched = true;
+    /// A state came in place of the log: says whether it is that of its leader.
+    pub(crate) fn installed(&mut self, link: LinkId) -> bool {
+        let is_leaders = self.leader.is_some_and(|(_, on)| on == link);
+        if is_leaders {
+            (self.acknowledged, self.owes, self.has_fetched) = (0, true, true);
+            self.whole = Whole::Fetched;
         }
+        is_leaders
     }
 }
 
@@ -84,8 +113,13 @@ impl Raft {
                     return Err(format!("{leader} leads term {term}, {from} says that it does"));
                 }
                 Some((_, on)) if on == link => {}
-                // On a new connection the leader has forgotten what was acknowledged.
-                Some(_) => (follower.leader, follower.acknowledged) = (Some((from, link)), 0),
+                Some(_) => {
+                    // On a new connection the leader has forgotten what was acknowledged, and
+                    // letters and reads of the old one are lost: the service is told.
+                    let (leader, numbers) = (Some((from, link)), follower.numbers);
+                    *follower = Follower { leader, numbers, ..Follower::default() };
+                    self.core.say(View::Apart, out);
+                }
                 None => follower.leader = Some((from, link)),
             },
             Role::Candidate(_) => {
@@ -125,6 +159,7 @@ impl Raft {
             return Ok(()); // nothing is logged behind a state that is to come
         }
         let Append { prev_index, prev_term, commit, entries } = append;
+        follower.says(commit);
         let committed = core.log.committed();
         let agrees =
             prev_index <= committed || core.log.term(prev_index).is_some_and(|t| t == prev_term);
@@ -140,7 +175,7 @@ impl Raft {
             take(core, index, entry, out)?;
         }
         // What is committed is in every later leader's log.
-        follower.matched = follower.matched.max(end).max(core.log.committed());
+        core.matched = core.matched.max(end).max(core.log.committed());
         follower.owes = true;
         self.commit_upto(commit, out);
         Ok(())
@@ -148,8 +183,8 @@ impl Raft {
 
     /// The leader has committed up to here.
     pub(crate) fn commit_upto(&mut self, commit: u64, out: &mut Vec<Output>) {
-        let Role::Follower(follower) = &self.role else { return };
-        let upto = commit.min(follower.matched);
+        let Role::Follower(_) = &self.role else { return };
+        let upto = commit.min(self.core.matched);
         if self.core.fetching.is_none() && upto > self.core.log.committed() {
             self.core.log.commit(upto);
             self.core.log.deliver(&self.core.journal, out);
@@ -184,6 +219,12 @@ impl Raft {
         beat: bool,
         out: &mut Vec<Output>,
     ) {
+        if let Role::Follower(follower) = &mut self.role {
+            follower.says(commit);
+            if follower.whole == Whole::Refused {
+                follower.whole = Whole::Fetched;
+            }
+        }
         self.commit_upto(commit, out);
         let core = &mut self.core;
         let message = Message::HeartbeatResponse { term: core.term, round };
@@ -194,7 +235,7 @@ impl Raft {
     }
 
     /// Acknowledges what is durable by now, and says that this member serves once it has all that
-    /// was committed before its leader's term.
+    /// was committed before its leader's term, and before its leader was heard.
     pub(crate) fn settle_follower(&mut self, out: &mut Vec<Output>) {
         let Role::Follower(follower) = &mut self.role else { return };
         let core = &mut self.core;
@@ -202,16 +243,27 @@ impl Raft {
         if core.fetching.is_some() {
             return;
         }
-        let upto = follower.matched.min(core.log.durable_index(&core.journal));
-        let is_new = upto > follower.acknowledged || (follower.owes && upto == follower.matched);
+        let upto = core.matched.min(core.log.durable_index(&core.journal));
+        let is_new = upto > follower.acknowledged || (follower.owes && upto == core.matched);
         if is_new && core.is_hard_durable() {
-            follower.owes = upto < follower.matched;
+            follower.owes = upto < core.matched;
             follower.acknowledged = upto;
             let message = Message::AppendResponse { term: core.term, index: upto, hint: None };
             core.links.send(link, &message, core.journal.durable, out);
         }
-        let view = View::Replica { primary: leader };
-        if core.log.term(core.log.committed()) == Some(core.term) && core.view() != view {
+        if follower.whole == Whole::Fetched {
+            follower.numbers += 1;
+            let (number, level) = (follower.numbers, ReadLevel::Linearizable);
+            core.links.send(link, &Message::Read { number, level }, core.hard, out);
+            follower.whole = Whole::Asked(number);
+        }
+        let (view, committed) = (View::Replica { primary: leader }, core.log.committed());
+        let is_whole = match follower.whole {
+            Whole::From(from) => from <= committed,
+            Whole::At(place) => place <= core.log.committed_at(),
+            Whole::Unheard | Whole::Fetched | Whole::Asked(_) | Whole::Refused => false,
+        };
+        if is_whole && core.log.term(committed) == Some(core.term) && core.view() != view {
             let epoch = core.term.cast_signed();
             let method = if follower.has_fetched { SyncMethod::Snap } else { SyncMethod::Diff };
             tell(Event::Joined { leader, epoch, method }, out);
@@ -234,7 +286,8 @@ impl Raft {
 
     /// A letter for the primary's service.
     pub(crate) fn forward(&mut self, letter: Bytes, out: &mut Vec<Output>) {
-        self.write(&Message::Forward(letter), out);
+        let term = self.core.term;
+        self.write(&Message::Forward { term, letter }, out);
     }
 
     /// What the service has heard, for the primary's.
@@ -242,7 +295,8 @@ impl Raft {
         if let Role::Follower(Follower { leader: Some((_, on)), .. }) = &self.role
             && *on == link
         {
-            self.write(&Message::Touch(letter), out);
+            let term = self.core.term;
+            self.write(&Message::Touch { term, letter }, out);
         }
     }
 
@@ -271,13 +325,12 @@ impl Raft {
     }
 
     /// The leader's answer to that.
-    pub(crate) fn read_answered(
-        &mut self,
-        number: u64,
-        at: Option<base::Zxid>,
-        out: &mut Vec<Output>,
-    ) {
+    pub(crate) fn read_answered(&mut self, number: u64, at: Option<Zxid>, out: &mut Vec<Output>) {
         let Role::Follower(follower) = &mut self.role else { return };
+        if follower.whole == Whole::Asked(number) {
+            follower.whole = at.map_or(Whole::Refused, Whole::At);
+            return;
+        }
         let Some(context) = follower.reads.remove(&number) else { return };
         out.push(match at {
             Some(at_least) => Output::ReadReady { context, at_least },

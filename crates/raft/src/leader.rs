@@ -36,6 +36,10 @@ pub(crate) struct Leader {
     is_primary: bool,
     /// Who voted for it.
     supporters: Vec<NodeId>,
+    /// Letters that came before it was.
+    early: Vec<(NodeId, LinkId, Bytes)>,
+    /// A transfer has come to nothing: see there.
+    must_part: bool,
     /// The entry of the configuration that the peers are those of.
     members: u64,
 }
@@ -65,6 +69,8 @@ impl Raft {
             transfer: None,
             is_primary: false,
             supporters,
+            early: Vec::new(),
+            must_part: false,
             members,
         };
         self.role = Role::Leader(Box::new(leader));
@@ -146,6 +152,7 @@ impl Raft {
         if !matches!(self.role, Role::Leader(_)) {
             return;
         }
+        self.part_if_must(now, out);
         self.commit(out);
         self.settle_membership(now, out);
         let Role::Leader(leader) = &mut self.role else { return };
@@ -231,16 +238,20 @@ impl Raft {
         }
     }
 
-    /// A letter of a replica's service came: only a primary reads it.
+    /// A letter of a replica's service came: only a primary reads it. One that comes before this
+    /// member is that waits; while it hands over, all that comes is lost with the links or the term.
     pub(crate) fn letter_came(
-        &self,
+        &mut self,
         node: NodeId,
         from: LinkId,
         letter: Bytes,
         out: &mut Vec<Output>,
     ) {
-        if self.is_primary() {
+        let Role::Leader(leader) = &mut self.role else { return };
+        if leader.is_primary {
             out.push(Output::Forwarded { from, node, letter });
+        } else if leader.transfer.is_none() {
+            leader.early.push((node, from, letter));
         }
     }
 
@@ -255,7 +266,8 @@ impl Raft {
     /// perhaps not yet on its way to the other one.
     pub(crate) fn answer(&mut self, to: LinkId, letter: Bytes, out: &mut Vec<Output>) {
         if self.is_primary() && self.core.links.is_ready(to) {
-            let message = Message::Answer { behind: self.core.log.committed(), letter };
+            let (term, behind) = (self.core.term, self.core.log.committed());
+            let message = Message::Answer { term, behind, letter };
             self.core.links.send(to, &message, base::Lsn::ZERO, out);
         }
     }
@@ -276,6 +288,11 @@ impl Leader {
             let (epoch, supporters) = (core.term.cast_signed(), self.supporters.clone());
             tell(Event::Established { epoch, supporters }, out);
             core.say(View::Primary { last }, out);
+            for (node, from, letter) in self.early.drain(..) {
+                if core.links.is_ready(from) {
+                    out.push(Output::Forwarded { from, node, letter });
+                }
+            }
         }
     }
 }

@@ -244,7 +244,7 @@ impl Log {
         (*index, configuration)
     }
 
-    fn configuration_at(&self, index: u64) -> &Arc<Configuration> {
+    pub(crate) fn configuration_at(&self, index: u64) -> &Arc<Configuration> {
         let behind = self.configurations.partition_point(|(from, _)| *from <= index);
         &self.configurations[behind - 1].1
     }
@@ -425,7 +425,7 @@ impl Log {
         journal: &mut Journal,
         out: &mut Vec<Output>,
     ) {
-        persist_base(Mark { index, term, at }, configuration, journal, out);
+        journal.persist(Record::Announced(base_of(Mark { index, term, at }, configuration)), out);
     }
 
     /// The state came: the log is empty behind it.
@@ -450,11 +450,14 @@ fn persist_base(
     journal: &mut Journal,
     out: &mut Vec<Output>,
 ) {
+    journal.persist(Record::Base(base_of(mark, configuration)), out);
+}
+
+fn base_of(mark: Mark, configuration: &Configuration) -> Base {
     let mut bytes = Vec::new();
     configuration.encode(&mut bytes);
     let Mark { index, term: period, at } = mark;
-    let base = Base { index, period, at, configuration: bytes.into() };
-    journal.persist(Record::Base(base), out);
+    Base { index, period, at, configuration: bytes.into() }
 }
 
 /// Of what a disk holds, the log that is in force.

@@ -295,6 +295,7 @@ impl Driver {
                 | Output::Slot { .. }
                 | Output::Cut { .. }
                 | Output::Base { .. }
+                | Output::Announced { .. }
                 | Output::BeginInstall { .. }
                 | Output::Install { .. }
                 | Output::Roll => {

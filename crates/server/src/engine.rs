@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use storage::journal::Identity;
 use storage::{Dirs, Disk};
+use wire::quorum::{Membership, Rules};
 
 /// The data of one engine where another is to run.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +31,9 @@ pub enum EngineError {
     /// These members are none for Raft.
     #[error("the server lines make no configuration for engine=raft: {0}")]
     Members(#[from] raft::ConfigurationError),
+    /// Nobody is there whom it could join.
+    #[error("quorate.join=true, and without this server the server lines make no ensemble: {0}")]
+    Alone(String),
     /// Nothing tells which engine's data counts, or a directory cannot be read.
     #[error(transparent)]
     Data(#[from] MigrateError),
@@ -81,9 +85,11 @@ pub(crate) fn check_data<D: Disk>(disk: &D, settings: &Settings) -> Result<(), E
 /// If the members make no configuration.
 pub(crate) fn raft(settings: &Settings) -> Result<Option<RaftConfig>, EngineError> {
     let Some(ensemble) = &settings.config.ensemble else { return Ok(None) };
-    let Engine::Raft { cluster, lease_drift_percent } = &ensemble.engine else { return Ok(None) };
-    let membership = ensemble.committed.clone();
-    let mut config = RaftConfig::new(ensemble.me, cluster_id(cluster), membership)?;
+    let Engine::Raft { cluster, joins, lease_drift_percent } = &ensemble.engine else {
+        return Ok(None);
+    };
+    let membership = if *joins { others(ensemble)? } else { ensemble.committed.clone() };
+    let mut config = RaftConfig::new(ensemble.own(), cluster_id(cluster), membership)?;
     if ensemble.listen_on_all_addresses {
         let ports = ensemble.own().addresses().iter().map(|address| address.quorum_port);
         config.engine.listen = ports.map(|port| format!("0.0.0.0:{port}")).collect();
@@ -91,6 +97,14 @@ pub(crate) fn raft(settings: &Settings) -> Result<Option<RaftConfig>, EngineErro
     config.engine.lease = lease_drift_percent.map(|drift_percent| Lease { drift_percent });
     config.engine.limits = limits(settings, ensemble);
     Ok(Some(config))
+}
+
+/// The members without this one: it is to be added.
+fn others(ensemble: &Ensemble) -> Result<Membership, EngineError> {
+    let me = ensemble.me.0.to_string();
+    let rules = Rules { standalone: false, ..ensemble.rules };
+    let others = ensemble.committed.with_joiners_leavers(None, Some(&me), &rules);
+    others.map_err(|error| EngineError::Alone(error.to_string()))
 }
 
 fn limits(settings: &Settings, ensemble: &Ensemble) -> Limits {

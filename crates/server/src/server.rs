@@ -92,7 +92,7 @@ impl StartError {
     pub fn exit_code(&self) -> u8 {
         match self {
             StartError::Auth(_) => 2,
-            StartError::Engine(EngineError::Members(_)) => 2,
+            StartError::Engine(EngineError::Members(_) | EngineError::Alone(_)) => 2,
             StartError::Engine(
                 EngineError::OtherData { .. } | EngineError::Data(MigrateError::TwoData { .. }),
             )

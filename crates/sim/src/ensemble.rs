@@ -8,7 +8,7 @@ use crate::reconfigure::operator_id;
 use crate::strikes::{self, Strike};
 use base::{NodeId, Rng};
 use check::Configuration;
-use node::{EngineConfig, RecentLimits};
+use node::{EngineConfig, RaftConfig, RecentLimits};
 use std::time::Duration;
 use wire::quorum::Membership;
 use zab::Limits;
@@ -20,6 +20,8 @@ pub struct Ensemble {
     pub setup: Setup,
     /// The engine's times and sizes.
     pub limits: Limits,
+    /// Those of Raft, if that is the engine.
+    pub raft: Option<raft::Limits>,
     /// The faults, by time.
     pub strikes: Vec<Strike<Fault>>,
     /// Mean time on a link between members.
@@ -61,6 +63,7 @@ impl Ensemble {
             reconfig: changes || rng.one_in(8),
             setup,
             limits,
+            raft: None,
             strikes,
             latency: Duration::from_nanos(log_uniform(rng, 20_000, unit / 40)),
             cuts: *rng.pick(&[0, 5, 50]),
@@ -130,6 +133,21 @@ impl Options {
         }
     }
 
+    /// The same over Raft.
+    #[must_use]
+    pub fn draw_over_raft(rng: &mut Rng) -> Options {
+        let mut options = Options::draw_ensemble(rng);
+        if let Some(ensemble) = &mut options.ensemble {
+            ensemble.raft = Some(draw_raft(ensemble.limits.tick, rng));
+        }
+        options
+    }
+
+    /// Whether the engine is Raft.
+    pub(crate) fn over_raft(&self) -> bool {
+        self.ensemble.as_ref().is_some_and(|ensemble| ensemble.raft.is_some())
+    }
+
     /// A member's service.
     pub(crate) fn keeper(&self, node: NodeId) -> keeper::Config {
         let mut config = keeper::Config::standalone();
@@ -151,6 +169,15 @@ impl Options {
     /// they are not the first.
     pub(crate) fn engine(&self, node: NodeId, kept: [Option<Membership>; 2]) -> EngineConfig {
         let Some(ensemble) = &self.ensemble else { return EngineConfig::Solo };
+        if let Some(limits) = ensemble.raft {
+            // Who may join begins without a part in it.
+            let first = membership(&ensemble.setup);
+            let known = ensemble.membership(node);
+            let own = known.server(node.0.cast_signed()).expect("it knows itself");
+            let mut config = RaftConfig::new(own, 1, first).expect("there are voters");
+            config.engine.limits = limits;
+            return EngineConfig::Raft(Box::new(config));
+        }
         let [committed, last_seen] = kept;
         EngineConfig::Zab(Box::new(zab::Config {
             me: node,
@@ -197,6 +224,27 @@ impl Options {
     pub(crate) fn settles_within(&self) -> Duration {
         let alone = Duration::from_secs(60);
         let members = self.ensemble.as_ref();
-        members.map_or(alone, |ensemble| crate::engines::settles_within(&ensemble.limits) + alone)
+        let patience = |ensemble: &Ensemble| match &ensemble.raft {
+            Some(limits) => limits.election_timeout * 100,
+            None => crate::engines::settles_within(&ensemble.limits),
+        };
+        members.map_or(alone, |ensemble| patience(ensemble) + alone)
+    }
+}
+
+/// Raft's times and sizes, where a tick is the time of a session's.
+fn draw_raft(tick: Duration, rng: &mut Rng) -> raft::Limits {
+    let election_timeout = tick * *rng.pick(&[2, 4, 10]);
+    raft::Limits {
+        election_timeout,
+        // What replicas hear of sessions comes with it.
+        heartbeat: (election_timeout / *rng.pick(&[4, 10])).min(tick / 2),
+        connect_retry: election_timeout / 10,
+        opening: election_timeout * 4,
+        snapshot_patience: election_timeout * 10,
+        append_size_max: *rng.pick(&[300, 5000, 1 << 20]),
+        inflight_max: *rng.pick(&[3, 256]),
+        recent_entries: *rng.pick(&[1, 20, 500]),
+        ..raft::Limits::default()
     }
 }

@@ -1,6 +1,7 @@
 //! The order as the world knows it: what any member has logged, and what of it is decided.
 //!
-//! A place names one transaction with one predecessor, whoever logs it. What a member has applied
+//! A place names one transaction with one predecessor, whoever logs it. Over Raft it does so within
+//! a term: there an entry is known by both, the term in the upper half. What a member has applied
 //! while it serves is decided: every other one that serves must have a beginning of that, and who
 //! leads all of it. At one place all have the same digest.
 
@@ -34,9 +35,30 @@ pub struct Ledger {
     digests: BTreeMap<i64, u64>,
     /// Where each session began.
     opened: BTreeMap<i64, i64>,
+    /// Whether an entry is known by its term and its place.
+    by_terms: bool,
+    /// Of such entries: the decided one at each place.
+    placed: BTreeMap<i64, i64>,
+    /// The last place that anybody has logged and that may be another entry's by no means.
+    logged: i64,
 }
 
 impl Ledger {
+    /// The order of members over Raft, where an undecided place may be given again.
+    pub(crate) fn by_terms() -> Ledger {
+        Ledger { by_terms: true, ..Ledger::default() }
+    }
+
+    /// How an entry is known.
+    pub(crate) fn key(&self, term: u64, at: Zxid) -> i64 {
+        if self.by_terms { term.cast_signed() << 32 | at.0 } else { at.0 }
+    }
+
+    /// The place of an entry.
+    fn place(&self, key: i64) -> i64 {
+        if self.by_terms { key & 0xffff_ffff } else { key }
+    }
+
     /// The last place that anybody who served had applied.
     pub fn decided(&self) -> i64 {
         self.decided
@@ -44,7 +66,8 @@ impl Ledger {
 
     /// The last place that anybody has logged.
     pub(crate) fn logged(&self) -> i64 {
-        self.entries.last_key_value().map_or(0, |(place, _)| *place)
+        // Over Raft what is not decided may be void, and its place another's later.
+        if self.by_terms { self.place(self.decided) } else { self.logged }
     }
 
     /// How many leaders were established.
@@ -59,8 +82,20 @@ impl Ledger {
         at: Zxid,
         record: &[u8],
     ) -> Result<Option<&Commit>, Violation> {
-        let hash = hash_bytes(record);
-        if let Some(known) = self.entries.get(&at.0) {
+        self.append_in(0, tip, at, record)
+    }
+
+    /// The same over Raft, of an entry of this term.
+    pub(crate) fn append_in(
+        &mut self,
+        term: u64,
+        tip: i64,
+        at: Zxid,
+        record: &[u8],
+    ) -> Result<Option<&Commit>, Violation> {
+        let (hash, key) = (hash_bytes(record), self.key(term, at));
+        self.logged = self.logged.max(at.0);
+        if let Some(known) = self.entries.get(&key) {
             if (known.before, known.record) == (tip, hash) {
                 return Ok(None);
             }
@@ -72,7 +107,7 @@ impl Ledger {
             );
             return Err(Violation::new("order.places", what));
         }
-        if at.0 <= tip {
+        if key <= tip || at.0 <= self.place(tip) {
             return Err(Violation::new("order.back", format!("{at} was logged behind {tip:#x}")));
         }
         let commit = observe::commit(at, record)?;
@@ -81,7 +116,7 @@ impl Ledger {
         }
         let configuration = observe::configuration(record);
         let entry = Entry { before: tip, record: hash, commit, configuration };
-        Ok(Some(&self.entries.entry(at.0).or_insert(entry).commit))
+        Ok(Some(&self.entries.entry(key).or_insert(entry).commit))
     }
 
     /// The changes of the configuration behind `place` in the history that ends with `tip`, the
@@ -105,7 +140,36 @@ impl Ledger {
 
     /// The last entry up to a place at which a leader may have begun.
     pub(crate) fn entry_at(&self, place: i64) -> i64 {
-        self.epochs.get(&place).copied().unwrap_or(place)
+        let known = if self.by_terms { &self.placed } else { &self.epochs };
+        known.get(&place).copied().unwrap_or(place)
+    }
+
+    /// The same in the history that ends with `tip`, where it may not be decided.
+    pub(crate) fn entry_in(&self, place: i64, tip: i64) -> i64 {
+        if !self.by_terms {
+            return self.entry_at(place);
+        }
+        let history = std::iter::successors(Some(tip), |at| Some(self.entries.get(at)?.before));
+        let found = history.take_while(|at| *at > 0).find(|at| self.place(*at) <= place);
+        let is_it = |at: &i64| self.place(*at) == place;
+        found.filter(is_it).unwrap_or_else(|| self.entry_at(place))
+    }
+
+    /// What a client that is told of this place is to see.
+    pub(crate) fn told(&self, place: i64) -> i64 {
+        if self.by_terms { place } else { self.entry_at(place) }
+    }
+
+    /// A leader of this term serves, whose log ends with `tip`: what earlier terms have decided is
+    /// in it.
+    pub(crate) fn leads_in(&mut self, term: i64, tip: i64) -> Result<(), Violation> {
+        let due = self.order.range(..term << 32).next_back().copied().unwrap_or(0);
+        self.epochs.insert(term, tip);
+        if self.leads_to(due, tip) {
+            return Ok(());
+        }
+        let what = format!("who leads in term {term} has {tip:#x}, not {due:#x}");
+        Err(Violation::new("order.lost", what))
     }
 
     /// Whether `place` is `tip` or comes before it.
@@ -176,6 +240,10 @@ impl Ledger {
                 self.changed.insert(*place, change);
             }
         }
+        if self.by_terms {
+            let placed: Vec<_> = places.iter().map(|key| (self.place(*key), *key)).collect();
+            self.placed.extend(placed);
+        }
         self.order.extend(places);
         self.decided = last;
         Ok(())
@@ -204,7 +272,8 @@ impl Ledger {
             let work = Work::Lead;
             (*place, Commit { zxid: *place, session: 0, xid: 0, time: 0, work })
         };
-        let mut all: BTreeMap<i64, Commit> = self.epochs.keys().map(began).collect();
+        let epochs = self.epochs.keys().filter(|_| !self.by_terms);
+        let mut all: BTreeMap<i64, Commit> = epochs.map(began).collect();
         let decided = self.order.iter().filter_map(|place| {
             self.entries.get(place).map(|entry| (*place, entry.commit.clone()))
         });
@@ -214,6 +283,9 @@ impl Ledger {
 
     /// Whether a tree of this place can be held against the order.
     pub(crate) fn is_known(&self, place: i64) -> bool {
+        if self.by_terms {
+            return place == 0 || self.placed.contains_key(&place);
+        }
         place == 0 || self.order.contains(&place) || self.epochs.contains_key(&place)
     }
 }

@@ -71,6 +71,12 @@ pub fn members(seed: u64) -> Options {
     Options::draw_ensemble(&mut Rng::new(seed))
 }
 
+/// The options that a seed draws for an ensemble over Raft.
+#[must_use]
+pub fn members_over_raft(seed: u64) -> Options {
+    Options::draw_over_raft(&mut Rng::new(seed))
+}
+
 /// Runs one seed.
 #[must_use]
 pub fn run(seed: u64, options: Options) -> Report {

@@ -201,6 +201,11 @@ impl Options {
         }
     }
 
+    /// How long the segments of a journal are: shorter than a few snapshots' worth of log.
+    pub(crate) fn segments(&self) -> storage::journal::Options {
+        storage::journal::Options { segment_size: 4096.max(self.preallocation) }
+    }
+
     /// Whether there is such a fault.
     #[must_use]
     pub fn has(&self, fault: Fault) -> bool {

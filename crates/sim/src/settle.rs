@@ -117,7 +117,7 @@ impl World {
         let has_all = |member: &usize| {
             let site = &self.sites[*member];
             let last = site.host.as_ref().map_or(0, Host::last);
-            self.ledger.entry_at(last) == decided && site.tip == decided
+            self.ledger.entry_in(last, site.tip) == decided && site.tip == decided
         };
         self.options.ensemble.is_none() || self.required().iter().all(has_all)
     }

@@ -7,6 +7,7 @@ use crate::power::PoweredDisk;
 use crate::server::Host;
 use base::{NodeId, Time};
 use node::Output;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use storage::Dirs;
 use storage::simulated::MetadataMode;
@@ -33,6 +34,8 @@ pub(crate) struct Site {
     pub(crate) installing: Option<i64>,
     /// What was durable before that.
     replaced: i64,
+    /// Of a member over Raft.
+    pub(crate) slots: Option<Box<Slots>>,
     /// What it has promised and begun.
     pub(crate) epochs: Epochs,
     pub(crate) paused_until: Time,
@@ -63,6 +66,7 @@ impl Site {
             uncut: None,
             installing: None,
             replaced: 0,
+            slots: None,
             epochs: Epochs::default(),
             paused_until: Time::ZERO,
             slow_sync_until: Time::ZERO,
@@ -93,7 +97,28 @@ impl Site {
             Output::BeginInstall { at } => {
                 self.replaced = self.durable;
                 (self.durable, self.epochs.written.1) = (0, 0);
-                self.installing = Some(ledger.entry_at(at.0));
+                let coming = self.slots.as_ref().map(|slots| slots.coming);
+                self.installing = coming.or_else(|| Some(ledger.entry_at(at.0)));
+            }
+            Output::Cut { from, .. } => {
+                let to = self.slots.as_mut().map_or(0, |slots| slots.cut(*from));
+                self.uncut.get_or_insert(self.tip);
+                (self.tip, self.durable) = (to, self.durable.min(to));
+            }
+            Output::Slot { slot, .. } => {
+                if let Some(slots) = &mut self.slots {
+                    slots.ends.insert(slot.index, self.tip);
+                }
+            }
+            Output::Announced { base, .. } => {
+                if let Some(slots) = &mut self.slots {
+                    slots.announced = base.index;
+                }
+            }
+            Output::Register { name: raft::TERM, value, .. } => {
+                if let Some(slots) = &mut self.slots {
+                    slots.term = *value;
+                }
             }
             Output::Register { name: CURRENT_EPOCH, value, .. }
                 if *value > self.epochs.written.0 =>
@@ -110,8 +135,11 @@ impl Site {
         match done {
             Done::Truncated(to) => self.tip = ledger.back_to(ledger.entry_at(to), self.tip),
             Done::Installed(at) => {
-                self.tip = ledger.entry_at(at);
+                self.tip = self.installing.unwrap_or_else(|| ledger.entry_at(at));
                 (self.installing, self.uncut) = (None, None);
+                if let Some(slots) = &mut self.slots {
+                    slots.ends = BTreeMap::from([(slots.announced, self.tip)]);
+                }
             }
             Done::Promised(epoch) => self.epochs.held.0 = epoch,
             Done::Begun(epoch) => self.epochs.held.1 = epoch,
@@ -121,9 +149,28 @@ impl Site {
         self.durable = self.tip;
     }
 
+    /// All that was appended is durable.
+    pub(crate) fn synced(&mut self) {
+        if self.installing.is_none() {
+            self.durable = self.tip;
+        }
+        if let Some(slots) = &self.slots {
+            (self.epochs.held.0, self.uncut) = (slots.term, None);
+        }
+    }
+
+    /// A state whose snapshot is complete counts as durable in the very step that says so.
+    pub(crate) fn installs(&mut self, out: &[Output]) {
+        if let Some(entry) = self.installing
+            && out.iter().any(|output| matches!(output, Output::Install { .. }))
+        {
+            (self.tip, self.durable) = (entry, entry);
+        }
+    }
+
     /// Whether a start may find this as the end of the log.
     pub(crate) fn may_find(&self, ledger: &Ledger, last: i64) -> Result<(), String> {
-        let last = ledger.entry_at(last);
+        let last = if self.slots.is_some() { last } else { ledger.entry_at(last) };
         if self.installing == Some(last) {
             return Ok(());
         }
@@ -179,6 +226,27 @@ impl Site {
     }
 }
 
+/// What a member over Raft has logged, beside transactions.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Slots {
+    /// The last transaction up to each slot.
+    pub(crate) ends: BTreeMap<u64, i64>,
+    /// Where the log begins with the state that is to come.
+    pub(crate) announced: u64,
+    /// The last transaction of that state.
+    pub(crate) coming: i64,
+    /// The term that was written last.
+    pub(crate) term: i64,
+}
+
+impl Slots {
+    /// Every slot from this one on is void; gives the last transaction that is left.
+    fn cut(&mut self, from: u64) -> i64 {
+        self.ends.split_off(&from);
+        self.ends.last_key_value().map_or(0, |(_, end)| *end)
+    }
+}
+
 /// What is certain once the journal has performed an output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Done {
@@ -197,8 +265,9 @@ pub(crate) enum Done {
 
 impl Done {
     #[allow(clippy::wildcard_enum_match_arm)] // the rest waits for a sync, or is not the journal's
-    pub(crate) fn of(output: &Output) -> Done {
+    pub(crate) fn of(output: &Output, over_raft: bool) -> Done {
         match output {
+            Output::Register { .. } | Output::Text { .. } if over_raft => Done::Nothing,
             Output::Truncate { to, .. } => Done::Truncated(to.0),
             Output::Install { at } => Done::Installed(at.0),
             Output::Register { name: "acceptedEpoch", value, .. } => Done::Promised(*value),

@@ -41,7 +41,9 @@ pub(crate) struct Leading {
     promised: BTreeSet<NodeId>,
     /// Voters that have the initial history and the epoch on their disks.
     installed: BTreeSet<NodeId>,
-    /// When the phase is to be over.
+    /// Voters that came as observers and are awaited as what they are: they knew no better.
+    returning: BTreeSet<NodeId>,
+    /// When the phase is to be over; of the last one, when it is no more waited for these.
     until: Time,
     tick_at: Time,
     ticks: u64,
@@ -87,6 +89,7 @@ impl Leading {
             connected: BTreeMap::from([(core.me, core.accepted_epoch)]),
             promised: BTreeSet::new(),
             installed: BTreeSet::new(),
+            returning: BTreeSet::new(),
             until: now + core.limits.init_time(),
             tick_at: now + core.limits.tick / 2,
             ticks: 0,

@@ -8,7 +8,7 @@ use crate::settings::Settings;
 /// The engine that the keys choose; what it cannot do is an error.
 pub(super) fn engine(settings: &mut Settings, committed: &Membership) -> Engine {
     if !is_raft(settings) {
-        for key in ["quorate.cluster", "quorate.leaseDriftPercent"] {
+        for key in ["quorate.cluster", "quorate.join", "quorate.leaseDriftPercent"] {
             warn(settings, key, "engine is zab");
         }
         return Engine::Zab;
@@ -25,7 +25,7 @@ pub(super) fn engine(settings: &mut Settings, committed: &Membership) -> Engine 
         .int_if_set("quorate.leaseDriftPercent")
         .and_then(|percent| percent.try_into().ok());
     let cluster = settings.text("quorate.cluster").unwrap_or_default();
-    Engine::Raft { cluster, lease_drift_percent }
+    Engine::Raft { cluster, joins: settings.bool("quorate.join"), lease_drift_percent }
 }
 
 /// A server that runs alone has no engine of an ensemble.

@@ -70,6 +70,8 @@ pub enum Engine {
     Raft {
         /// The cluster's name: members and data of another are refused.
         cluster: String,
+        /// Whether the server begins without a part in the ensemble, until the others add it.
+        joins: bool,
         /// Whether a leader answers linearizable reads by its lease, and by how many percent one
         /// member's clock may be faster than another's; `None` is a round for each.
         lease_drift_percent: Option<u32>,

@@ -40,7 +40,7 @@ fn is_of_ensembles(key: &Key) -> bool {
 /// The base on which samples are tried: with what some keys need in order to matter.
 fn base(key: &Key, line: &str) -> Vec<u8> {
     let needs = match key.name {
-        "quorate.cluster" | "quorate.leaseDriftPercent" => RAFT,
+        "quorate.cluster" | "quorate.join" | "quorate.leaseDriftPercent" => RAFT,
         _ if is_of_ensembles(key) => SERVERS,
         "enforce.auth.enabled" => "enforce.auth.schemes=ip\n",
         "enforce.auth.schemes" => "enforce.auth.enabled=true\nenforce.auth.schemes=ip\n",

@@ -57,13 +57,13 @@ impl<D: Disk> Slots<D> {
                 self.append(&Record::Truncate { to: place(from - 1) })?;
                 lsn
             }
-            Output::Base { lsn, base, is_durable: true } => {
+            Output::Base { lsn, base } => {
                 let (at, state) = (place(base.index), base.encode());
                 self.append(&Record::Checkpoint { at, state: &state })?;
                 self.compact()?;
                 lsn
             }
-            Output::Base { lsn, base, is_durable: false } => {
+            Output::Announced { lsn, base } => {
                 let text = base.to_text();
                 self.append(&Record::Text { name: ANNOUNCED, text: Some(&text) })?;
                 self.announced = Some(base);

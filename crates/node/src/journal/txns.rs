@@ -53,7 +53,10 @@ impl<D: Disk> Txns<D> {
                 self.kept(|log, files| log.begin_install(&files.dirs, at, files.read))
             }
             Output::Install { at } => self.kept(|log, files| log.installed(&files.dirs, at)),
-            Output::Slot { .. } | Output::Cut { .. } | Output::Base { .. } => {
+            Output::Slot { .. }
+            | Output::Cut { .. }
+            | Output::Base { .. }
+            | Output::Announced { .. } => {
                 unreachable!("the log of this engine is the order itself")
             }
             other => Ok(Performed::NotOurs(other)),

@@ -2,6 +2,7 @@
 
 use super::{Gated, Member};
 use crate::contract::Output;
+use crate::letters::packets;
 use crate::shared::Shared;
 use base::{Lsn, Machine, Time, Zxid};
 use broadcast::{Decision, LinkId, Record, View};
@@ -62,10 +63,13 @@ impl<S: Shared> Member<S> {
             broadcast::Output::ReadReady { context, at_least } => {
                 self.gated.push_back(Gated::Read { context, at_least });
             }
-            broadcast::Output::Forwarded { from, node, letter } => {
-                self.letters.push(Letter { from, node, bytes: letter });
+            broadcast::Output::Forwarded { from, node, letter: bytes } => {
+                let letter = |bytes| Letter { from, node, bytes };
+                self.letters.extend(packets(bytes).map(letter));
             }
-            broadcast::Output::Answered { letter } => self.gated.push_back(Gated::Letter(letter)),
+            broadcast::Output::Answered { letter } => {
+                self.gated.extend(packets(letter).map(Gated::Letter));
+            }
             broadcast::Output::HeartbeatDue { link } => self.heartbeat(now, link),
             broadcast::Output::HeartbeatHeard { from, letter, .. } => {
                 self.keeper.heard(from, &letter, now, &mut self.outgoing);
@@ -155,10 +159,8 @@ impl<S: Shared> Member<S> {
             Record::Text { name, text } => Output::Text { lsn, name, text },
             Record::Slot(slot) => Output::Slot { lsn, slot },
             Record::Cut { from } => Output::Cut { lsn, from },
-            Record::Base(base) => {
-                let is_durable = base.at <= self.snapshot_at;
-                Output::Base { lsn, base, is_durable }
-            }
+            Record::Base(base) => Output::Base { lsn, base },
+            Record::Announced(base) => Output::Announced { lsn, base },
         });
         if size.is_some_and(|size| self.checkpoint.logged(size)) {
             out.push(Output::Roll);

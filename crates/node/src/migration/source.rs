@@ -3,12 +3,13 @@
 use super::frozen::Frozen;
 use super::note::has_data;
 use super::{EngineKind, MigrateError, Migration};
-use crate::over_raft::{OverRaft, RaftConfig, shown};
+use crate::over_raft::{configuration, named, shown};
 use crate::recent::RecentLimits;
 use crate::recovery::{
     RecoverError, RecoveredMember, RecoveredSlots, recover_member, recover_slots,
 };
 use base::{Rng, Time, Zxid};
+use raft::Raft;
 use std::fmt;
 use storage::journal::{Identity, read_journal};
 use storage::{Dirs, Disk, Outcome, has_unfinished_install};
@@ -144,10 +145,10 @@ impl Migration {
             return Err(MigrateError::Lost(dir));
         }
         // Whether the engine could go on with it.
-        let me = identity.member;
-        let config = RaftConfig::new(me, 0, self.initial.clone())?;
+        let mut config = raft::Config::new(identity.member, 0, configuration(&self.initial)?);
+        config.names = named;
         let (rng, now) = (Rng::new(0), Time::ZERO);
-        OverRaft::recover(config, durable.clone(), &tree, rng, now, &mut Vec::new())
+        Raft::recover(config, durable.clone(), rng, now, &mut Vec::new())
             .map_err(RecoverError::Raft)?;
         let last = durable.slots.last().map(|slot| (slot.period, slot.index));
         let base = durable.bases.first().map(|base| (base.period, base.index));

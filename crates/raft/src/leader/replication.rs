@@ -49,7 +49,7 @@ impl Leader {
             };
             if !progress.holds_entries() {
                 let (term, entries) = (core.term, Vec::new());
-                let (prev_index, commit) = (prev, committed.min(prev));
+                let (prev_index, commit) = (prev, committed);
                 let probe = Message::Append { term, prev_index, prev_term, commit, entries };
                 core.links.send(link, &probe, Lsn::ZERO, out);
                 progress.sent(prev, 0);
@@ -104,9 +104,8 @@ impl Leader {
         for (node, progress) in &mut self.peers {
             let Some(link) = core.links.to(*node) else { continue };
             // A follower may differ behind what it is known to share.
-            let commit = committed.min(progress.matched);
-            progress.told = progress.told.max(commit);
-            let message = Message::Heartbeat { term: core.term, commit, round, beat };
+            progress.told = progress.told.max(committed.min(progress.matched));
+            let message = Message::Heartbeat { term: core.term, commit: committed, round, beat };
             core.links.send(link, &message, Lsn::ZERO, out);
         }
     }

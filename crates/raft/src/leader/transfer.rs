@@ -49,9 +49,27 @@ impl Raft {
     }
 }
 
+impl Raft {
+    /// Behind a transfer that came to nothing: letters that came meanwhile are lost, and those who
+    /// wrote them learn it by the loss of their links.
+    pub(super) fn part_if_must(&mut self, now: Time, out: &mut Vec<Output>) {
+        let Role::Leader(leader) = &mut self.role else { return };
+        if !std::mem::take(&mut leader.must_part) {
+            return;
+        }
+        let nodes: Vec<NodeId> = leader.peers.keys().copied().collect();
+        for node in nodes {
+            if let Some(link) = self.core.links.to(node) {
+                self.refuse(link, "leadership was not handed over".to_owned(), now, out);
+            }
+        }
+    }
+}
+
 impl Leader {
     pub(super) fn end_transfer(&mut self, core: &mut Core) {
         self.transfer = None;
+        self.must_part = true;
         core.timers.clear(Timer::Transfer);
     }
 

@@ -205,7 +205,7 @@ fn over_raft_members_join_leave_and_change_as_well() {
     let mut ensemble = Ensemble::start(keys);
     let first = format!("{}\nversion=0", ensemble.lines[..3].join("\n"));
     ensemble.have(&[1, 2, 3], &first);
-    ensemble.write(4, &ensemble.lines.join("\n"), keys);
+    ensemble.write(4, &ensemble.lines.join("\n"), &format!("{keys}\nquorate.join=true"));
     ensemble.run(4);
     let joiner = ensemble.lines[3].clone();
     let joined = change(&mut ensemble.client(1), Some(&joiner), None).unwrap();

@@ -33,6 +33,7 @@ impl Subject for RaftSubject {
             append_size_max: *rng.pick(&[1, 300, 1 << 20]),
             inflight_max: *rng.pick(&[1, 3, 256]),
             inflight_bytes_max: *rng.pick(&[100, 64 << 20]),
+            uncommitted_bytes_max: *rng.pick(&[300, 5000, usize::MAX]),
             recent_entries: *rng.pick(&[1, 3, 20, 500]),
             ..Limits::default()
         };

@@ -9,7 +9,7 @@ use super::vote::{Heard, State, Vote, notification};
 use crate::core::{Core, NOT_INITIALISED, millis, tell};
 use base::{NodeId, Time};
 use broadcast::Output;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use trace::Ensemble as Event;
 use wire::quorum::ServerState;
@@ -24,6 +24,8 @@ pub(crate) struct Looking {
     received: Votes,
     /// Those of settled members, of any round.
     settled: Votes,
+    /// Of a member without a vote of its own: what each voter that looks said last, and when.
+    joinable: BTreeMap<NodeId, (Heard, Time)>,
     interval: Duration,
     /// When everybody is told again.
     resend_at: Time,
@@ -55,6 +57,7 @@ impl Looking {
             began: now,
             received: Votes::new(),
             settled: Votes::new(),
+            joinable: BTreeMap::new(),
             interval,
             resend_at: now + interval,
             decide_at: None,
@@ -104,6 +107,7 @@ impl Looking {
         now: Time,
         out: &mut Vec<Output>,
     ) -> Option<Decided> {
+        self.join_voters(core, mesh, now, out);
         self.weigh(core, mesh, now);
         if let Some(decided) = self.decided(core, now) {
             return Some(decided);
@@ -136,8 +140,9 @@ impl Looking {
         now: Time,
         out: &mut Vec<Output>,
     ) -> Option<Decided> {
+        self.joinable.remove(&from);
         match heard.state {
-            State::Looking => self.heard_looking(core, mesh, from, heard, out),
+            State::Looking => self.heard_looking(core, mesh, from, heard, now, out),
             State::Following | State::Leading => {
                 if let Some(decided) = self.heard_settled(core, from, heard) {
                     return Some(decided);
@@ -155,8 +160,15 @@ impl Looking {
         mesh: &mut Mesh,
         from: NodeId,
         heard: Heard,
+        now: Time,
         out: &mut Vec<Output>,
     ) {
+        let names_a_voter =
+            heard.vote.zxid != NOT_INITIALISED && core.ensemble.is_voter(heard.vote.leader);
+        if names_a_voter && Vote::own(core) == Vote::NONE {
+            self.joinable.insert(from, (heard, now));
+            self.join_voters(core, mesh, now, out);
+        }
         if heard.round < core.round {
             // It is behind: it is told where we are, unless our round does not count.
             if !core.ensemble.is_voter(core.me) {
@@ -165,7 +177,7 @@ impl Looking {
             let message = notification(core, &self.proposal, core.round, ServerState::Looking);
             return mesh.send(core, from, message, out);
         }
-        if heard.vote.zxid == NOT_INITIALISED || !core.ensemble.is_voter(heard.vote.leader) {
+        if !names_a_voter {
             return;
         }
         if heard.round > core.round {
@@ -179,6 +191,26 @@ impl Looking {
             self.changed(core, mesh, out);
         }
         self.received.insert(from, heard);
+    }
+
+    /// A member without a vote of its own has no round of its own either: it is in the latest of
+    /// those that voters are in from whom it hears, and says what they say. A voter may count it
+    /// that knows of a later configuration, and would wait for it for ever. Of the voters' last words and not of each word as it comes: two that do not hear each other
+    /// would drag it to and fro. Deviation: the reference never goes back to an earlier round.
+    fn join_voters(&mut self, core: &mut Core, mesh: &mut Mesh, now: Time, out: &mut Vec<Output>) {
+        let lasts = core.limits.notify_max * 2;
+        self.joinable.retain(|voter, (_, at)| mesh.is_linked(*voter) && now.since(*at) <= lasts);
+        let words = self.joinable.iter().map(|(voter, (heard, _))| (*voter, *heard));
+        let Some(round) = words.clone().map(|(_, heard)| heard.round).max() else { return };
+        if round == core.round {
+            return;
+        }
+        core.round = round;
+        self.received = words.filter(|(_, heard)| heard.round == round).collect();
+        let votes = self.received.values().map(|heard| heard.vote);
+        let better = |best: Vote, vote: Vote| if vote.beats(&best, core) { vote } else { best };
+        self.proposal = votes.fold(Vote::NONE, better);
+        self.changed(core, mesh, out);
     }
 
     fn changed(&mut self, core: &mut Core, mesh: &mut Mesh, out: &mut Vec<Output>) {

@@ -131,6 +131,11 @@ impl Mesh {
             .is_some_and(|peer| peer.ready.is_none() && peer.dialled.is_none() && peer.failed)
     }
 
+    /// Whether there is a link to this member.
+    pub(crate) fn is_linked(&self, node: NodeId) -> bool {
+        self.peers.get(&node).is_some_and(|peer| peer.ready.is_some())
+    }
+
     /// Says something to a member: now, or when there is a link.
     pub(crate) fn send(
         &mut self,

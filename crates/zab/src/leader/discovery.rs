@@ -34,6 +34,9 @@ impl Leading {
         self.take_over(core, who, now, out)?;
         let Some(learner) = self.learners.get_mut(&link) else { return Ok(()) };
         (learner.node, learner.observes, learner.stage) = (who, observes, Stage::Registered);
+        if !observes {
+            self.returning.remove(&who);
+        }
         if core.ensemble.is_voter(who) {
             core.foreseen = core.foreseen.max(accepted);
         }
@@ -45,7 +48,8 @@ impl Leading {
             self.offer(core, link, out);
             return Ok(());
         }
-        if !observes && core.ensemble.is_voter(who) {
+        // Also if it came as an observer: it may not know yet of a configuration by which it votes.
+        if core.ensemble.is_voter(who) {
             self.connected.insert(who, accepted);
         }
         self.discover(core, now, out);
@@ -133,7 +137,7 @@ impl Leading {
         let last = Zxid(packet.zxid);
         let Some(learner) = self.learners.get_mut(&link) else { return Ok(()) };
         learner.stage = Stage::Promised(last);
-        let (who, observes) = (learner.node, learner.observes);
+        let who = learner.node;
         if let Some(epoch) = epoch {
             let standing = (i64::from(epoch), last);
             // Where this member's epoch begins is the end of its initial history, which this has.
@@ -144,7 +148,7 @@ impl Leading {
                     "it is ahead: {epoch:#x} and {last} against {own_epoch:#x} and {own_last}"
                 ));
             }
-            if !observes && core.ensemble.is_voter(who) && last != NOT_INITIALISED {
+            if core.ensemble.is_voter(who) && last != NOT_INITIALISED {
                 self.promised.insert(who);
             }
         }

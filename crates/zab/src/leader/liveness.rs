@@ -3,9 +3,8 @@
 use super::peers::Stage;
 use super::{Leading, Lost, Phase};
 use crate::core::Core;
-use base::{NodeId, Time};
+use base::Time;
 use broadcast::{LinkId, Output};
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 impl Leading {
@@ -39,6 +38,9 @@ impl Leading {
         }
         if self.tick_at > now {
             return Ok(());
+        }
+        if self.until <= now {
+            self.returning.clear();
         }
         self.tick_at = now + core.limits.tick / 2;
         self.ticks += 1;
@@ -101,7 +103,8 @@ impl Leading {
         if self.phase != Phase::Broadcast {
             return Ok(());
         }
-        let mut alive: BTreeSet<NodeId> = BTreeSet::from([core.me]);
+        let mut alive = self.returning.clone();
+        alive.insert(core.me);
         let learners = self.learners.values().filter(|learner| learner.counts());
         alive.extend(learners.map(|learner| learner.node));
         if core.ensemble.is_quorum(&alive) {

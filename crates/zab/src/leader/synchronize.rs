@@ -4,7 +4,7 @@
 //! In one step: the choice, all that is decided, all that is not, and from then on all that comes.
 //! So nothing is missed, whenever a learner comes.
 
-use super::peers::{Stage, is_full};
+use super::peers::{Learner, Stage, is_full};
 use super::sync::{Plan, choose};
 use super::{Leading, Phase};
 use crate::config::ReadLogLimit;
@@ -20,10 +20,13 @@ impl Leading {
         let stage = self.learners.get(&link).map(|learner| learner.stage);
         let Some(Stage::Promised(p)) = stage else { return };
         let (last, decided) = decided(core, self.phase);
-        let plan = if core.limits.force_snapshot && !self.voids(core, p) {
+        let plan = choose_in_memory(core, p, (last, decided));
+        let plan = if (core.limits.force_snapshot && !self.voids(core, p))
+            || (self.is_early(core, link) && !is_safe_for_observers(plan, decided))
+        {
             Plan::Snap
         } else {
-            choose_in_memory(core, p, (last, decided))
+            plan
         };
         if self.must_wait(core, p, plan) || self.waits_its_turn(core, link, plan) {
             return;
@@ -35,6 +38,12 @@ impl Leading {
             return out.push(Output::ReadLog { link, from: p });
         }
         self.send_difference(core, link, (p, plan), &[], out);
+    }
+
+    /// Whether a learner came as an observer and counts towards this member's quorum as a voter.
+    fn is_early(&self, core: &Core, link: LinkId) -> bool {
+        let votes = |learner: &Learner| learner.observes && core.ensemble.is_voter(learner.node);
+        self.learners.get(&link).is_some_and(votes) && !self.is_established()
     }
 
     /// Whether the state would void what a learner's disk holds behind the place of the state, and
@@ -52,7 +61,7 @@ impl Leading {
     /// Whether too many are sent what they lack for one whose vote does not count.
     fn waits_its_turn(&self, core: &Core, link: LinkId, plan: Plan) -> bool {
         let observes = self.learners.get(&link).is_some_and(|learner| learner.observes);
-        observes && is_full(core, &self.learners, plan)
+        observes && !self.is_early(core, link) && is_full(core, &self.learners, plan)
     }
 
     /// Learners that waited are sent the state.
@@ -121,13 +130,13 @@ impl Leading {
         }
         learner.stage = Stage::Installed;
         learner.acknowledged = learner.acknowledged.max(learner.synced_upto);
-        let (who, observes) = (learner.node, learner.observes);
+        let who = learner.node;
         if self.is_established() {
             self.up_to_date(link, out);
             self.synchronize_all(core, out);
             return Ok(());
         }
-        if !observes && core.ensemble.is_voter(who) {
+        if core.ensemble.is_voter(who) {
             self.installed.insert(who);
         }
         self.establish(core, out);
@@ -145,6 +154,9 @@ impl Leading {
             return;
         }
         self.phase = Phase::Broadcast;
+        let early = self.learners.values().filter(|learner| learner.observes);
+        let early = early.map(|learner| learner.node);
+        self.returning = early.filter(|node| self.installed.contains(node)).collect();
         core.history.commit(core.history.last(), out);
         core.history.begin_epoch(self.start());
         core.elected.epoch = self.epoch;
@@ -179,6 +191,17 @@ pub(crate) struct ForWhom {
     pub(crate) observes: bool,
     /// The epoch that it is to have.
     pub(crate) epoch: i64,
+}
+
+/// Whether an observer's acknowledgement of NEWLEADER says that all is on its disk. One of the
+/// reference acknowledges a difference before it has logged it, and a state or a cut when it has a
+/// snapshot of all that came with them.
+fn is_safe_for_observers(plan: Plan, count: usize) -> bool {
+    match plan {
+        Plan::Diff { from, .. } => from >= count,
+        Plan::Trunc { .. } | Plan::Snap => true,
+        Plan::ReadLog => false, // what it holds is a difference
+    }
 }
 
 /// The choice with what is in memory alone.

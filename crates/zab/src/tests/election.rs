@@ -161,6 +161,57 @@ fn scenario_13_a_better_vote_may_come_while_the_election_settles() {
     assert_eq!((status.role, status.leader), (Role::Following, Some(base::NodeId(3))));
 }
 
+/// A real observer 3 among participants 1 and 2 that the test plays, and its links to them.
+fn observing() -> (Room, [broadcast::LinkId; 2]) {
+    let mut room = Room::empty(&ensemble_text(2, 1));
+    [1, 2].into_iter().for_each(|id| room.play(id));
+    room.start_all();
+    room.flow();
+    let links = [1, 2].map(|id| room.link_to(id, ELECTION));
+    (room, links)
+}
+
+#[test]
+fn who_has_no_vote_is_in_the_round_of_the_voters_also_if_that_is_an_earlier_one() {
+    let (mut room, [one, two]) = observing();
+    room.vote(1, one, Looking, (1, 0, 0, 7));
+    assert_eq!(room.votes(1, one).last(), Some(&(Looking, 1, 7)));
+    room.hang_up(1, one);
+    room.vote(2, two, Looking, (2, 0, 0, 4));
+    assert_eq!(room.votes(2, two).last(), Some(&(Looking, 2, 4)), "and says what they say");
+    room.run(ms(10));
+    let one = room.link_to(1, ELECTION);
+    room.vote(1, one, Looking, (2, 0, 0, 4));
+    room.run(ms(300));
+    assert_eq!((room.status(3).role, room.status(3).round), (Role::Observing, 4));
+}
+
+#[test]
+fn who_has_no_vote_is_not_dragged_to_and_fro_by_voters_that_do_not_hear_each_other() {
+    let (mut room, [one, two]) = observing();
+    room.vote(1, one, Looking, (1, 0, 0, 7));
+    let before = room.votes(1, one).len();
+    for _ in 0..20 {
+        room.vote(2, two, Looking, (2, 0, 0, 4));
+        room.vote(1, one, Looking, (1, 0, 0, 7));
+    }
+    assert_eq!(room.votes(1, one).len(), before, "nothing new is to be said");
+    room.vote(1, one, Following, (2, 0, 0, 4));
+    room.vote(2, two, Looking, (2, 0, 0, 5));
+    assert_eq!(room.votes(2, two).last(), Some(&(Looking, 2, 5)), "1 looks no more");
+}
+
+#[test]
+fn who_has_a_vote_goes_back_to_no_earlier_round() {
+    let mut room = alone(3, 5);
+    let [one, two] = [1, 2].map(|id| room.link_to(id, ELECTION));
+    room.vote(1, one, Looking, (1, 0, 0, 7));
+    assert_eq!(room.votes(1, one).last(), Some(&(Looking, 3, 7)));
+    room.hang_up(1, one);
+    room.vote(2, two, Looking, (2, 0, 0, 4));
+    assert_eq!(room.votes(2, two).last(), Some(&(Looking, 3, 7)));
+}
+
 #[test]
 fn an_uninitialised_member_does_not_count() {
     let mut room = alone(3, 3);

@@ -3,8 +3,10 @@
 use super::room::{Room, ensemble_text, members_text as members, packet};
 use super::{at, ms, z};
 use crate::{ELECTION, QUORUM, Role};
+use broadcast::LinkId;
 use jute::Encode;
-use wire::quorum::{LearnerInfo, PacketKind};
+use trace::SyncMethod;
+use wire::quorum::{LearnerInfo, PacketKind, ServerState};
 
 /// An ensemble of `size` whose configuration has its first version.
 fn changeable(size: u64) -> Room {
@@ -172,6 +174,84 @@ fn an_observer_becomes_a_participant() {
     room.crash(1);
     room.propose(2, &["a"]);
     assert_eq!(room.state(3)[1..], ["a"], "2 and 3 are a quorum");
+}
+
+/// Participants 1 and 3 have logged that 2, which observes, takes the place of 1, and nobody knows
+/// that it is decided. The two begin anew, and 2 has seen more elections than they have.
+#[test]
+fn an_observer_votes_if_the_participants_need_it_and_it_does_not_know() {
+    let mut room = Room::empty(&format!("{}{}", members(&[1, 3]), observer(2)));
+    room.setup.reconfig = true;
+    room.start_all();
+    assert_eq!(room.elect(), 3);
+    room.propose(3, &["a"]);
+    room.hold(1, 3, QUORUM);
+    room.reconfigure(3, &members(&[2, 3]));
+    [1, 3].into_iter().for_each(|id| room.crash(id));
+    room.run(ms(1_000));
+    let rounds = room.status(2).round;
+    room.heal();
+    [1, 3].into_iter().for_each(|id| room.restart(id));
+    assert!([1, 3].iter().all(|id| room.knows_next(*id) && room.status(*id).round < rounds));
+    let leader = room.elect();
+    assert_eq!((leader, room.epochs(3)), (3, (2, 2)), "it is in both, and leads once");
+    (1..=3).for_each(|id| assert_eq!(room.version(id), z(1, 2), "member {id}"));
+    room.crash(1);
+    room.propose(3, &["b"]);
+    assert_eq!(room.state(2)[2..], ["b"], "2 and 3 are a quorum");
+}
+
+/// A leader with that change in its log, which an observer has elected that does not know it.
+fn led_by_3_with_an_observer() -> (Room, LinkId) {
+    let mut room = Room::empty(&format!("{}{}", members(&[1, 3]), observer(2)));
+    room.setup.reconfig = true;
+    room.start_all();
+    assert_eq!(room.elect(), 3);
+    room.propose(3, &["a"]);
+    room.hold(1, 3, QUORUM);
+    room.reconfigure(3, &members(&[2, 3]));
+    (1..=3).for_each(|id| room.crash(id));
+    room.heal();
+    room.play(2);
+    room.restart(3);
+    room.flow();
+    room.support(2, 3);
+    room.restart(1);
+    let link = room.open(2, 1);
+    room.vote(2, link, ServerState::Looking, (3, 1, z(1, 2), 1));
+    room.until("it leads", |room| room.status(3).role == Role::Leading);
+    let link = room.learner(2, 3, PacketKind::ObserverInfo);
+    (room, link)
+}
+
+#[test]
+fn an_observer_that_lacks_something_is_sent_the_state_before_it_counts() {
+    let (mut room, link) = led_by_3_with_an_observer();
+    room.promise(2, link, 1, z(1, 1));
+    let snap = Some(SyncMethod::Snap);
+    assert_eq!(room.method(3, 2), snap, "one of the reference logs a difference later");
+    assert_eq!(room.leaders(), [0; 0], "1 alone is no quorum of the next configuration");
+    room.ack(2, link, z(2, 0));
+    assert_eq!(room.leaders(), [3]);
+}
+
+#[test]
+fn an_observer_that_has_everything_is_sent_nothing_and_counts() {
+    let (mut room, link) = led_by_3_with_an_observer();
+    room.promise(2, link, 1, z(1, 2));
+    let heard: Vec<PacketKind> = room.heard(2, link).iter().map(|(kind, _)| *kind).collect();
+    assert_eq!(heard, [PacketKind::LeaderInfo, PacketKind::Diff, PacketKind::NewLeader]);
+    room.ack(2, link, z(2, 0));
+    assert_eq!(room.leaders(), [3]);
+    room.hang_up(2, link);
+    room.run(ms(1_000));
+    assert_eq!(room.leaders(), [3], "it comes again as what it is");
+    room.run(ms(20_000));
+    assert_eq!(room.leaders(), [0; 0], "or it does not");
+}
+
+fn observer(id: u64) -> String {
+    format!("server.{id}=m{id}:2888:3888:observer\n")
 }
 
 #[test]

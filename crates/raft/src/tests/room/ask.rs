@@ -245,4 +245,10 @@ impl Room {
         let link = found.expect("it has dialled")[1].link;
         self.say(id, link, message);
     }
+
+    /// A played member sends a state behind all that it has said on the link.
+    pub(crate) fn say_state(&mut self, id: u64, link: LinkId, state: Vec<(Zxid, broadcast::Item)>) {
+        self.transmit(id, link, Wire::State(state));
+        self.flow();
+    }
 }

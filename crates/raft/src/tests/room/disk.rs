@@ -45,12 +45,6 @@ impl Disk {
         self.written.push_back(Written::State { state, link, at });
     }
 
-    /// A state that is on its way to the disk and whose link is closed is not put in place.
-    pub(super) fn cancel(&mut self, closed: LinkId) {
-        self.written
-            .retain(|written| !matches!(written, Written::State { link, .. } if *link == closed));
-    }
-
     pub(super) fn has_state(&self, of: LinkId) -> bool {
         let is_state = |w: &Written| matches!(w, Written::State { link, .. } if *link == of);
         self.written.iter().any(is_state)
@@ -116,7 +110,7 @@ impl Disk {
                 self.slots.push(slot);
             }
             Record::Cut { from } => self.slots.retain(|slot| slot.index < from),
-            Record::Base(base) => {
+            Record::Base(base) | Record::Announced(base) => {
                 self.bases.push(base);
                 self.rebase();
             }
