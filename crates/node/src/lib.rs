@@ -13,6 +13,7 @@ mod engine;
 mod journal;
 mod letters;
 mod member;
+mod migration;
 mod over_raft;
 mod recent;
 mod recovery;
@@ -29,6 +30,7 @@ pub use contract::{Input, Output};
 pub use engine::EngineConfig;
 pub use journal::{Chore, ChoreDone, Journal, JournalFiles, Progress, Texts};
 pub use member::{Config, Member, Start};
+pub use migration::{End, EngineDirs, EngineKind, MigrateError, Migration, Moved, Standing};
 pub use over_raft::RaftConfig;
 pub use recent::RecentLimits;
 pub use recovery::{

@@ -183,7 +183,7 @@ impl Machine for OverRaft {
 }
 
 /// The configuration of a membership.
-fn configuration(membership: &Membership) -> Result<Configuration, ConfigurationError> {
+pub(crate) fn configuration(membership: &Membership) -> Result<Configuration, ConfigurationError> {
     let member = |id: i64| {
         let server = membership.server(id).expect("it was listed");
         (NodeId(id.cast_unsigned()), addresses(server))
@@ -198,7 +198,7 @@ fn addresses(server: &Server) -> Addresses {
 }
 
 /// The members that an entry names, if it changes them.
-fn named(item: &[u8]) -> Option<Configuration> {
+pub(crate) fn named(item: &[u8]) -> Option<Configuration> {
     // Who proposed it has seen that it makes one.
     configuration(&membership_of(item)?).ok()
 }
@@ -214,7 +214,7 @@ fn membership_of(item: &[u8]) -> Option<Membership> {
 }
 
 /// The membership that a tree shows, if an entry has brought one.
-fn shown(tree: &Tree) -> Option<Membership> {
+pub(crate) fn shown(tree: &Tree) -> Option<Membership> {
     let membership = parse(tree.data(tree.find(CONFIG_PATH)?)?)?;
     (membership.version() > 0).then_some(membership)
 }

@@ -4,6 +4,7 @@
 //! scripts can use.
 
 mod logging;
+mod migrate;
 mod serve;
 mod signals;
 
@@ -21,6 +22,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Serve(serve::Arguments),
+    Migrate(migrate::Arguments),
     Shell(shell::Arguments),
     Inspect(inspect::Arguments),
     Bench(bench::Arguments),
@@ -30,6 +32,7 @@ enum Command {
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Serve(arguments) => serve::run(&arguments),
+        Command::Migrate(arguments) => migrate::run(&arguments),
         Command::Shell(arguments) => shell::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),

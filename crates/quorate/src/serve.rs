@@ -144,7 +144,7 @@ fn load(arguments: &Arguments) -> Result<Loaded, String> {
 }
 
 /// A file's bytes, or `None` if it is not there.
-fn read_file(path: &Path) -> Result<Option<Vec<u8>>, String> {
+pub(crate) fn read_file(path: &Path) -> Result<Option<Vec<u8>>, String> {
     match std::fs::read(path) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
@@ -152,7 +152,7 @@ fn read_file(path: &Path) -> Result<Option<Vec<u8>>, String> {
     }
 }
 
-fn fail(code: u8, text: &str) -> ExitCode {
+pub(crate) fn fail(code: u8, text: &str) -> ExitCode {
     eprintln!("quorate: {text}");
     ExitCode::from(code)
 }
@@ -168,5 +168,5 @@ fn raise_file_limit() {
 }
 
 const FAILURE: u8 = 1;
-const BAD_CONFIG: u8 = 2;
+pub(crate) const BAD_CONFIG: u8 = 2;
 const BAD_DATA_DIR: u8 = 3;

@@ -6,12 +6,12 @@
 use crate::settings::Settings;
 use base::NodeId;
 use config::{Engine, Ensemble};
-use node::RaftConfig;
+use node::{EngineDirs, EngineKind, MigrateError, RaftConfig};
 use raft::{Lease, Limits};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use storage::journal::Identity;
-use storage::{Dirs, Disk, list_snapshots};
+use storage::{Dirs, Disk};
 use wire::quorum::{Membership, Rules};
 
 /// The data of one engine where another is to run.
@@ -34,9 +34,9 @@ pub enum EngineError {
     /// Nobody is there whom it could join.
     #[error("quorate.join=true, and without this server the server lines make no ensemble: {0}")]
     Alone(String),
-    /// A directory cannot be read.
+    /// Nothing tells which engine's data counts, or a directory cannot be read.
     #[error(transparent)]
-    Storage(#[from] storage::Error),
+    Data(#[from] MigrateError),
 }
 
 /// Whether the configuration says Raft, with the cluster's name.
@@ -61,22 +61,22 @@ pub(crate) fn dirs(settings: &Settings, is_raft: bool) -> Dirs {
     Dirs { data: place(&storage.data_dir), log: place(&storage.data_log_dir) }
 }
 
-/// Refuses a start on the data of the other engine.
+/// Where both keep it.
+pub(crate) fn both_dirs(settings: &Settings) -> EngineDirs {
+    EngineDirs { zab: dirs(settings, false), raft: dirs(settings, true) }
+}
+
+/// Refuses a start where the data of the other engine counts.
 pub(crate) fn check_data<D: Disk>(disk: &D, settings: &Settings) -> Result<(), EngineError> {
-    if settings.config.ensemble.is_none() {
-        return Ok(());
+    let engine = if settings.is_raft() { EngineKind::Raft } else { EngineKind::Zab };
+    let dirs = both_dirs(settings);
+    match dirs.in_force(disk)? {
+        Some(found) if found != engine => {
+            let dir = dirs.of(found).snapshots();
+            Err(EngineError::OtherData { dir, found: found.name() })
+        }
+        Some(_) | None => Ok(()),
     }
-    let is_raft = settings.is_raft();
-    let has_data = |dir: &Path| -> Result<bool, storage::Error> {
-        let failed = |source| storage::Error::Io { path: dir.to_owned(), source };
-        Ok(disk.exists(dir).map_err(failed)? && !list_snapshots(disk, dir)?.is_empty())
-    };
-    let [ours, theirs] = [is_raft, !is_raft].map(|raft| dirs(settings, raft).snapshots());
-    if !has_data(&ours)? && has_data(&theirs)? {
-        let found = if is_raft { "zab" } else { "raft" };
-        return Err(EngineError::OtherData { dir: theirs, found });
-    }
-    Ok(())
 }
 
 /// What the engine is told.

@@ -23,6 +23,7 @@ mod journalist;
 mod ledger;
 mod limits;
 mod listener;
+mod migration;
 mod peers;
 mod published;
 mod purge;
@@ -43,6 +44,8 @@ pub use data_dir::LockError;
 pub use disk::{StdDisk, StdFile};
 pub use engine::EngineError;
 pub use failure::Failure;
+pub use migration::{MigrationError, Stopped};
+pub use node::{EngineKind, Moved, Standing};
 pub use server::{Options, Server, StartError};
 
 #[cfg(test)]

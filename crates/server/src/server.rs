@@ -29,7 +29,7 @@ use crate::threads;
 use base::Rng;
 use config::Config;
 use metrics::Metrics;
-use node::{Member, RecoverError};
+use node::{Member, MigrateError, RecoverError};
 use socket2::SockRef;
 use std::io;
 use std::net::{Shutdown, SocketAddr, TcpListener};
@@ -93,8 +93,14 @@ impl StartError {
         match self {
             StartError::Auth(_) => 2,
             StartError::Engine(EngineError::Members(_) | EngineError::Alone(_)) => 2,
-            StartError::Engine(EngineError::OtherData { .. }) | StartError::DataDir(_) => 3,
-            StartError::Engine(EngineError::Storage(error)) => storage_exit_code(error),
+            StartError::Engine(
+                EngineError::OtherData { .. } | EngineError::Data(MigrateError::TwoData { .. }),
+            )
+            | StartError::DataDir(_) => 3,
+            StartError::Engine(EngineError::Data(MigrateError::Storage(error))) => {
+                storage_exit_code(error)
+            }
+            StartError::Engine(EngineError::Data(_)) => 1,
             StartError::Recover(RecoverError::Restore(RestoreError::Storage(error)))
             | StartError::Recover(RecoverError::Storage(error)) => storage_exit_code(error),
             StartError::Recover(

@@ -38,7 +38,7 @@ pub use mark::{has_mark, is_database_lost, mark_database};
 pub use names::{Compression, Dirs, LogFile, SnapshotFile, list_logs, list_snapshots};
 pub use purge::{RETAIN_MIN, purge};
 pub use recovery::{Begin, Outcome, Recovery, RecoveryOptions, Restore, RestoreError, Restored};
-pub use reset::Truncated;
+pub use reset::{Truncated, has_unfinished_install};
 pub use snapshot::{
     SnapshotDigest, SnapshotItem, SnapshotReader, SnapshotTrailer, SnapshotWriter, WrittenSnapshot,
     looks_complete, newest_valid,

@@ -86,6 +86,15 @@ impl<D: Disk> TxnLog<D> {
     }
 }
 
+/// Whether an install has begun and is not complete.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn has_unfinished_install<D: Disk>(disk: &D, dirs: &Dirs) -> Result<bool, Error> {
+    let note = note(dirs);
+    disk.exists(&note).at(&note)
+}
+
 /// Completes an install that a crash has interrupted, if its snapshot is there; says whether.
 pub(crate) fn resume_install<D: Disk>(
     disk: &D,
