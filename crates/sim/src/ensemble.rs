@@ -8,6 +8,7 @@ use crate::reconfigure::operator_id;
 use crate::strikes::{self, Strike};
 use base::{NodeId, Rng};
 use check::Configuration;
+use keeper::LocalSessions;
 use node::{EngineConfig, RecentLimits};
 use std::time::Duration;
 use wire::quorum::Membership;
@@ -34,6 +35,12 @@ pub struct Ensemble {
     pub joiners: Vec<(NodeId, bool)>,
     /// Whether the members can change.
     pub reconfig: bool,
+    /// Whether sessions may be known to one member alone.
+    pub local_sessions: LocalSessions,
+    /// After how long without others a member serves reads alone.
+    pub read_only_after: Option<Duration>,
+    /// How many of the clients want linearizable reads, in percent.
+    pub linearizable: u64,
 }
 
 impl Ensemble {
@@ -56,7 +63,13 @@ impl Ensemble {
         let others = if changes { rng.between(0, 2) } else { 0 };
         let first = voters + observers + 1;
         let joiners = (first..first + others).map(|id| (NodeId(id), rng.one_in(2))).collect();
+        let local_sessions = [LocalSessions::Off, LocalSessions::Fixed, LocalSessions::Upgradable];
         let ensemble = Ensemble {
+            local_sessions: *rng.pick(&[0, 0, 0, 0, 1, 2, 2].map(|which| local_sessions[which])),
+            read_only_after: rng
+                .percent(30)
+                .then(|| Duration::from_nanos(log_uniform(rng, unit / 10, unit * 2))),
+            linearizable: *rng.pick(&[0, 40, 100]),
             joiners,
             reconfig: changes || rng.one_in(8),
             setup,
@@ -136,8 +149,10 @@ impl Options {
         config.session_timeout_max = self.tick * 20;
         config.owners.extended_types = self.ttl_nodes;
         config.reaper.interval = self.tick * 3;
-        if self.ensemble.is_some() {
+        if let Some(ensemble) = &self.ensemble {
             config.alone = false;
+            config.local_sessions = ensemble.local_sessions;
+            config.read_only_after = ensemble.read_only_after;
             config.reconfig_enabled = self.reconfig();
             config.auth.super_digest = Some(operator_id());
             config.server_id = node.0 as u8;
@@ -165,6 +180,11 @@ impl Options {
     /// Who is in the ensemble at first; none of a server alone.
     pub(crate) fn configuration(&self) -> Option<Configuration> {
         Configuration::parse(&membership(&self.ensemble.as_ref()?.setup).to_string())
+    }
+
+    /// Whether sessions may be known to one member alone.
+    pub(crate) fn local_sessions(&self) -> LocalSessions {
+        self.ensemble.as_ref().map_or(LocalSessions::Off, |ensemble| ensemble.local_sessions)
     }
 
     /// Whether the members can change.

@@ -90,7 +90,12 @@ impl World {
             self.schedule(Duration::from_millis(100), Event::Start { member });
             return Ok(());
         }
-        if site.flipped {
+        if site.flipped.is_some() && self.options.ensemble.is_some() {
+            self.refused(member, &error.to_string())?;
+            self.schedule(Duration::from_millis(100), Event::Start { member });
+            return Ok(());
+        }
+        if site.flipped.is_some() {
             self.reached.refused_starts += 1;
             self.ending = Some(Ending::Refused(error.to_string()));
             return Ok(());
@@ -107,6 +112,9 @@ impl World {
         self.reached.torn_tails += restored.findings.iter().filter(torn).count() as u64;
         let last = tree.last_zxid().0;
         self.account_for(member, last, durable.as_ref())?;
+        if self.options.ensemble.is_some() {
+            self.undo_the_flip(member);
+        }
         if self.options.ensemble.is_none() {
             self.trees.push(observe::tree(&tree)?);
         }
@@ -126,6 +134,7 @@ impl World {
             let has = (durable.accepted, durable.current);
             let may_have = site.may_have(last, has);
             may_have.map_err(|what| Violation::new("epoch", what))?;
+            (site.epochs, site.epoch) = (has, (has.1, last));
         } else {
             self.ledger.forget_after(last);
         }

@@ -69,6 +69,8 @@ pub enum Fault {
     TimeJump,
     /// A client changes who is in the ensemble.
     Reconfigure,
+    /// A member's disk is lost, and another one is in its place.
+    Wipe,
 }
 
 impl Fault {
@@ -91,7 +93,7 @@ impl Fault {
     ];
 
     /// What may befall an ensemble.
-    pub const AMONG_OTHERS: [Fault; 29] = [
+    pub const AMONG_OTHERS: [Fault; 31] = [
         Fault::PowerLoss,
         Fault::Fuse,
         Fault::Kill,
@@ -121,6 +123,8 @@ impl Fault {
         Fault::ClockRate,
         Fault::TimeJump,
         Fault::Reconfigure,
+        Fault::BitFlip,
+        Fault::Wipe,
     ];
 }
 
