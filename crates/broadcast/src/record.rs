@@ -44,8 +44,12 @@ pub enum Record {
         /// The first that is void.
         from: u64,
     },
-    /// The engine's own log begins behind this.
+    /// The engine's own log begins behind this: a state of its place is durable, and the log goes on
+    /// from there.
     Base(Base),
+    /// The engine's own log begins behind this as soon as the state is durable that is to come over
+    /// a link.
+    Announced(Base),
 }
 
 impl Record {
@@ -59,7 +63,8 @@ impl Record {
             | Record::Register { .. }
             | Record::Text { .. }
             | Record::Cut { .. }
-            | Record::Base(_) => None,
+            | Record::Base(_)
+            | Record::Announced(_) => None,
         }
     }
 }

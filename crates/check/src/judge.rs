@@ -221,11 +221,13 @@ impl<'a> Judge<'a> {
     }
 
     /// Whether the session may have gone on on another connection when this was logged: then this
-    /// one's writes may be refused.
+    /// one's writes may be refused. A call that was never answered may be heard at any time later.
     fn has_moved(&self, commit: &Commit, lane: usize) -> bool {
-        let moves =
-            |later: &Connection| later.session == commit.session && later.began < commit.zxid;
-        self.history.connections[lane + 1..].iter().any(moves)
+        let is_same = |other: &Connection| other.session == commit.session;
+        let moves = |later: &Connection| is_same(later) && later.began < commit.zxid;
+        let is_unheard = |earlier: &Connection| is_same(earlier) && earlier.frames.is_empty();
+        let connections = &self.history.connections;
+        connections[lane + 1..].iter().any(moves) || connections[..lane].iter().any(is_unheard)
     }
 
     /// Sequence numbers of a parent only rise.
@@ -428,9 +430,11 @@ impl Lane<'_> {
         }
         counts.missed_events += made_up as u64;
         counts.reads += 1;
-        let outcome = match &asked.op {
-            Op::Sync { .. } if self.connection.read_only => Err(NOT_READ_ONLY),
-            op => model.read(op, who, &mut self.watches),
+        let is_sync = matches!(asked.op, Op::Sync { .. });
+        let outcome = if is_sync && self.connection.read_only {
+            Err(NOT_READ_ONLY)
+        } else {
+            model.read(&asked.op, who, &mut self.watches)
         };
         self.compare(at, asked, &outcome, &frames[made_up])
     }

@@ -6,6 +6,7 @@
 //! clients are served, as in an ensemble.
 //! The lines stand in the static file, or in the file that dynamicConfigFile names.
 
+mod engine;
 mod lines;
 mod my_id;
 mod times;
@@ -93,6 +94,7 @@ pub(crate) fn read(
         Some(line) => clients(settings, line, &own),
         None => Clients::Unsaid,
     };
+    let engine = engine::engine(settings, &committed);
     let last_seen = last_seen.filter(|seen| seen.version() > committed.version());
     let files = outside
         .static_file
@@ -100,6 +102,7 @@ pub(crate) fn read(
         .map(|static_file| Files { static_file, dynamic_file: source.dynamic_file.clone() });
     let log_per_snapshot = settings.ratio("snapshotSizeFactor");
     let ensemble = Ensemble {
+        engine,
         me,
         committed,
         last_seen,
@@ -229,6 +232,7 @@ fn last_seen(
 }
 
 fn no_lines(settings: &mut Settings, rules: &Rules) {
+    engine::reject_alone(settings);
     if rules.standalone {
         warn_of_alone(settings);
     } else if let Some(setting) = settings.setting("standaloneEnabled").cloned() {
@@ -239,6 +243,7 @@ fn no_lines(settings: &mut Settings, rules: &Rules) {
 
 /// A single participant that runs without a quorum.
 fn alone(settings: &mut Settings, lines: &[Entry], committed: Option<Membership>) -> Clients {
+    engine::reject_alone(settings);
     let server = committed.and_then(|membership| membership.servers().next().cloned());
     let Some((server, line)) =
         server.and_then(|server| lines::of_server(lines, server.id()).map(|line| (server, line)))

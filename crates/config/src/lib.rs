@@ -26,8 +26,9 @@ pub use ensemble::ReadFile;
 pub use error::{At, Error, Errors, Warning};
 pub use flags::from_jvm_flags;
 pub use model::{
-    Auth, Config, ConnectionThrottle, Containers, DigestAlgorithm, Ensemble, Features, Files,
-    Limits, Listen, RequestThrottle, Secret, Sessions, SnapshotCompression, Storage, Times, Words,
+    Auth, Config, ConnectionThrottle, Containers, DigestAlgorithm, Engine, Ensemble, Features,
+    Files, Limits, Listen, RequestThrottle, Secret, Sessions, SnapshotCompression, Storage, Times,
+    Words,
 };
 pub use sources::{Loaded, Sources};
 

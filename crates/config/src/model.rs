@@ -13,7 +13,7 @@ use crate::sources::Sources;
 
 mod ensemble;
 
-pub use ensemble::{Ensemble, Files, Times};
+pub use ensemble::{Engine, Ensemble, Files, Times};
 
 /// The configuration of a server.
 #[derive(Clone, Debug, PartialEq)]

@@ -61,7 +61,8 @@ impl House {
         let shared = hall.clone();
         let rng = Rng::new(1);
         let start = Start::default();
-        let member = Member::recover(shared, &member_config, start, NOW, WALL, rng, &mut outputs);
+        let member = Member::recover(shared, &member_config, start, NOW, WALL, rng, &mut outputs)
+            .expect("a server alone has nothing to refuse");
         let journal = Journal::new(TxnLog::new(Sink::default(), "/log", LogOptions::default()));
         let (inbox, sent) = (Submissions::default(), Vec::new());
         let mut house = House { config, hall, member, journal, inbox, outputs, sent };

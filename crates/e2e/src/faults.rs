@@ -84,8 +84,8 @@ impl Campaign {
     pub fn start(members: &[(Kind, Role)], kinds: &[Kind], seed: u64) -> Result<Campaign> {
         let mut rng = Rng::new(seed);
         let mut ensemble = Ensemble::with_roles(members, config())?;
-        let is_ours = |kind: &Kind| *kind == Kind::Quorate;
-        let ours = members.iter().all(|(kind, _)| is_ours(kind)) && kinds.iter().all(is_ours);
+        let ours =
+            members.iter().all(|(kind, _)| kind.is_ours()) && kinds.iter().all(Kind::is_ours);
         let dialect = if ours { Dialect::Since39 } else { Dialect::Since38 };
         let started = ensemble
             .start_led_by_last_voter()

@@ -12,6 +12,8 @@ pub struct Members {
     pub last_seen: Membership,
     /// The members that have all of the primary's history, itself among them.
     pub synced: BTreeSet<i64>,
+    /// Whether quorums may be made of groups.
+    pub knows_groups: bool,
 }
 
 /// Gives the members, if this is the primary of an ensemble. Asked only when they are to change.

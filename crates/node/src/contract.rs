@@ -1,7 +1,7 @@
 //! What a host tells a member, and what a member wants done.
 
 use base::{Lsn, WallTime, Zxid};
-use broadcast::{Addresses, Channel, Item, LinkId};
+use broadcast::{Addresses, Base, Channel, Item, LinkId, Slot};
 use bytes::Bytes;
 use keeper::Submissions;
 use trace::Event;
@@ -89,6 +89,8 @@ pub enum Input {
         /// Why, for people.
         reason: String,
     },
+    /// The host is about to stop: another member is to lead, if this one does.
+    Leaving,
     /// What [`Output::ReadLog`] asked for.
     LogRead {
         /// For which link.
@@ -135,6 +137,34 @@ pub enum Output {
         name: &'static str,
         /// The text.
         text: Option<String>,
+    },
+    /// Write a slot of the engine's own log, behind all that are there.
+    Slot {
+        /// The record's number.
+        lsn: Lsn,
+        /// The slot.
+        slot: Slot,
+    },
+    /// Take away every slot from this index on.
+    Cut {
+        /// The record's number.
+        lsn: Lsn,
+        /// The first that is void.
+        from: u64,
+    },
+    /// The engine's own log begins behind this, whose place a durable snapshot covers.
+    Base {
+        /// The record's number.
+        lsn: Lsn,
+        /// Where.
+        base: Base,
+    },
+    /// The engine's own log begins behind this as soon as the state of its place is installed.
+    Announced {
+        /// The record's number.
+        lsn: Lsn,
+        /// Where.
+        base: Base,
     },
     /// Begin a new log file with the next record.
     Roll,
@@ -211,4 +241,15 @@ pub enum Output {
     },
     /// Something happened.
     Event(Event),
+}
+
+impl Output {
+    /// The transaction that it logs, if it logs one.
+    #[must_use]
+    pub fn transaction(&self) -> Option<&Item> {
+        if let Output::Append { record, .. } = self {
+            return Some(record);
+        }
+        if let Output::Slot { slot, .. } = self { slot.entry().map(|(_, item)| item) } else { None }
+    }
 }

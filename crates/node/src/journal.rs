@@ -1,36 +1,54 @@
-//! The journal: performs a member's records on ZooKeeper's transaction log.
+//! The journal: performs a member's records on its disk.
 //!
 //! A host gives it the member's outputs in order, and feeds what [`Journal::commit`] answers back
 //! to the member. Guarantee: what is reported durable was synced; after the first failure
-//! nothing is written any more.
-//!
-//! Entries gather until they are synced; all else that a member of an ensemble keeps is rare, and
-//! is durable at once and in its order.
+//! nothing is written any more. Where the records go depends on the engine: to ZooKeeper's
+//! transaction log and the files beside it, or to a journal of slots.
 
+mod slots;
 #[cfg(test)]
 mod tests;
-
-use base::{Lsn, Zxid};
-use std::fmt;
-use std::sync::Arc;
-use storage::{
-    Ahead, AheadPlan, Dirs, Disk, Error, ReadOptions, SyncDone, SyncJob, TxnLog, write_number,
-    write_text,
-};
-use tree::Tree;
+mod txns;
 
 use crate::{Output, SnapshotOptions, SnapshotTask};
+use base::Lsn;
+use slots::Slots;
+pub(crate) use slots::{FoundSlots, find_slots};
+use std::fmt;
+use std::sync::Arc;
+use storage::journal::Removal;
+use storage::{
+    Ahead, AheadPlan, Dirs, Disk, Error, ReadOptions, SyncDone, SyncJob, TxnLog, write_text,
+};
+use tree::Tree;
+use txns::Txns;
 
 /// Writes a member's records.
 #[allow(missing_debug_implementations)]
 pub struct Journal<D: Disk> {
-    log: TxnLog<D>,
-    /// Of a member of an ensemble.
-    files: Option<Box<JournalFiles<D>>>,
+    store: Store<D>,
     appended: Lsn,
-    /// What the sync under way beside the log covers.
+    /// What the sync under way beside the store covers.
     syncing: Option<Lsn>,
     durable: Lsn,
+}
+
+/// What keeps the records.
+enum Store<D: Disk> {
+    /// ZooKeeper's transaction log.
+    Txns(Box<Txns<D>>),
+    /// A journal of slots.
+    Slots(Box<Slots<D>>),
+}
+
+/// What became of an output.
+enum Performed {
+    /// It is taken, and durable with everything up to here.
+    Appended(Lsn),
+    /// It is taken.
+    Done,
+    /// It is not for a journal.
+    NotOurs(Output),
 }
 
 /// Where a member of an ensemble keeps what is not in its log.
@@ -44,6 +62,15 @@ pub struct JournalFiles<D> {
     pub read: ReadOptions,
     /// What keeps texts; without it they are in the data directory under their names.
     pub texts: Option<Arc<dyn Texts>>,
+}
+
+impl<D: Disk> JournalFiles<D> {
+    fn keep_text(&self, name: &'static str, text: Option<&str>) -> Result<(), Error> {
+        match &self.texts {
+            Some(texts) => texts.keep(name, text),
+            None => write_text(&self.disk, &self.dirs.data.join(name), text),
+        }
+    }
 }
 
 /// Where a host keeps the texts of a member's engine.
@@ -64,17 +91,55 @@ pub enum Progress {
     Idle,
 }
 
+/// Something that is to be done beside the journal, and may take long.
+#[derive(Debug)]
+pub enum Chore<D> {
+    /// Space is to be found for what comes.
+    Ahead(AheadPlan),
+    /// Files that are needed no more are to be removed.
+    Removal(Removal<D>),
+}
+
+/// What came of a [`Chore`].
+#[derive(Debug)]
+pub enum ChoreDone<F> {
+    /// The space, or why there is none: that costs only time.
+    Ahead(Result<Ahead<F>, Error>),
+    /// How many files were removed, or why not.
+    Removal(Result<u64, Error>),
+}
+
+impl<D: Disk> Chore<D> {
+    /// Does it.
+    pub fn perform(self, disk: &D) -> ChoreDone<D::File> {
+        match self {
+            Chore::Ahead(plan) => ChoreDone::Ahead(plan.perform(disk)),
+            Chore::Removal(removal) => ChoreDone::Removal(removal.perform()),
+        }
+    }
+}
+
 impl<D: Disk> Journal<D> {
     /// A journal on `log`, for entries alone: that of a standalone server.
     #[must_use]
     pub fn new(log: TxnLog<D>) -> Journal<D> {
-        Journal { log, files: None, appended: Lsn::ZERO, syncing: None, durable: Lsn::ZERO }
+        Journal::on(Store::Txns(Box::new(Txns::new(log, None))))
     }
 
     /// A journal that also keeps what a member of an ensemble promises and takes back.
     #[must_use]
     pub fn of_member(log: TxnLog<D>, files: JournalFiles<D>) -> Journal<D> {
-        Journal { files: Some(Box::new(files)), ..Journal::new(log) }
+        Journal::on(Store::Txns(Box::new(Txns::new(log, Some(files)))))
+    }
+
+    /// The journal of a member whose engine keeps slots, as its recovery found it.
+    #[must_use]
+    pub fn of_slots(journal: storage::journal::Journal<D>, files: JournalFiles<D>) -> Journal<D> {
+        Journal::on(Store::Slots(Box::new(Slots::new(journal, files))))
+    }
+
+    fn on(store: Store<D>) -> Journal<D> {
+        Journal { store, appended: Lsn::ZERO, syncing: None, durable: Lsn::ZERO }
     }
 
     /// Takes an output if it is for the journal; gives it back if not.
@@ -83,40 +148,18 @@ impl<D: Disk> Journal<D> {
     /// If the disk failed: the member is to be told, and the journal is of no use any more.
     ///
     /// # Panics
-    /// If it is for the journal of a member of an ensemble, and this is not one.
-    #[allow(clippy::wildcard_enum_match_arm)] // all that is not the journal's goes back
+    /// If it is for the journal of another kind of member.
     pub fn perform(&mut self, output: Output) -> Result<Option<Output>, Error> {
-        match output {
-            Output::Append { lsn, at, record } => {
-                self.log.append(at, &record)?;
-                self.appended = lsn;
-                Ok(None)
-            }
-            Output::Roll => {
-                self.log.roll()?;
-                Ok(None)
-            }
-            Output::Truncate { lsn, to } => {
-                self.rarely(lsn, |log, files| {
-                    // What does not lead there is left alone; a reload will say so.
-                    log.truncate(&files.dirs, to, files.read).map(|_| ())
-                })
-            }
-            Output::Register { lsn, name, value } => self.rarely(lsn, |log, files| {
-                log.commit()?;
-                write_number(&files.disk, &files.dirs.snapshots().join(name), value)
-            }),
-            Output::Text { lsn, name, text } => self.rarely(lsn, |log, files| {
-                log.commit()?;
-                match &files.texts {
-                    Some(texts) => texts.keep(name, text.as_deref()),
-                    None => write_text(&files.disk, &files.dirs.data.join(name), text.as_deref()),
-                }
-            }),
-            Output::BeginInstall { at } => self.begin_install(at).map(|()| None),
-            Output::Install { at } => self.installed(at).map(|()| None),
-            other => Ok(Some(other)),
+        let performed = match &mut self.store {
+            Store::Txns(txns) => txns.perform(output)?,
+            Store::Slots(slots) => slots.perform(output)?,
+        };
+        match performed {
+            Performed::Appended(lsn) => self.appended = self.appended.max(lsn),
+            Performed::Done => {}
+            Performed::NotOurs(output) => return Ok(Some(output)),
         }
+        Ok(None)
     }
 
     /// Puts a received tree in place of all that is on the disk, its snapshot first. The tree's
@@ -128,65 +171,28 @@ impl<D: Disk> Journal<D> {
     /// finds the received state or a beginning of the old one.
     ///
     /// # Panics
-    /// If this is not the journal of a member of an ensemble.
+    /// If this is the journal of a standalone server.
     pub fn install(&mut self, tree: &Tree, options: SnapshotOptions) -> Result<(), Error> {
         let at = tree.last_zxid();
-        self.begin_install(at)?;
-        self.kept(|_, files| {
-            let dir = files.dirs.snapshots();
-            SnapshotTask::take(files.disk.clone(), &dir, tree, options).map(|_| ())
-        })?;
-        self.installed(at)
-    }
-
-    /// The first part of [`Journal::install`], for a host that writes the snapshot step by step
-    /// thereafter.
-    ///
-    /// # Errors
-    /// As [`Journal::install`].
-    ///
-    /// # Panics
-    /// As [`Journal::install`].
-    pub fn begin_install(&mut self, at: Zxid) -> Result<(), Error> {
-        self.kept(|log, files| log.begin_install(&files.dirs, at, files.read))
-    }
-
-    /// The last part of [`Journal::install`], when the snapshot of `at` is complete.
-    ///
-    /// # Errors
-    /// As [`Journal::install`].
-    ///
-    /// # Panics
-    /// As [`Journal::install`].
-    pub fn installed(&mut self, at: Zxid) -> Result<(), Error> {
-        self.kept(|log, files| log.installed(&files.dirs, at))
-    }
-
-    /// Performs a record that is durable when `step` has ended, and all before it.
-    fn rarely(
-        &mut self,
-        lsn: Lsn,
-        step: impl FnOnce(&mut TxnLog<D>, &JournalFiles<D>) -> Result<(), Error>,
-    ) -> Result<Option<Output>, Error> {
-        self.kept(step)?;
-        self.appended = lsn;
-        Ok(None)
-    }
-
-    /// Runs a step over the member's files; its failure is the log's.
-    fn kept(
-        &mut self,
-        step: impl FnOnce(&mut TxnLog<D>, &JournalFiles<D>) -> Result<(), Error>,
-    ) -> Result<(), Error> {
-        let files = self.files.as_ref().expect("a standalone server's engine writes entries alone");
-        if self.log.has_failed() {
-            return Err(Error::Poisoned);
+        self.perform(Output::BeginInstall { at })?;
+        let files = match &self.store {
+            Store::Txns(txns) => txns.files(),
+            Store::Slots(slots) => slots.files(),
+        };
+        let (disk, dir) = (files.disk.clone(), files.dirs.snapshots());
+        if let Err(error) = SnapshotTask::take(disk, &dir, tree, options) {
+            self.fail();
+            return Err(error);
         }
-        let done = step(&mut self.log, files);
-        if done.is_err() {
-            self.log.fail();
+        self.perform(Output::Install { at })?;
+        Ok(())
+    }
+
+    fn fail(&mut self) {
+        match &mut self.store {
+            Store::Txns(txns) => txns.fail(),
+            Store::Slots(slots) => slots.fail(),
         }
-        done
     }
 
     /// Whether something waits to be made durable, beside what is being made so.
@@ -195,14 +201,15 @@ impl<D: Disk> Journal<D> {
         self.appended > self.syncing.unwrap_or(self.durable)
     }
 
-    /// Whether a sync is under way beside the log.
+    /// Whether a sync is under way beside the store.
     #[must_use]
     pub fn is_syncing(&self) -> bool {
         self.syncing.is_some()
     }
 
     /// Writes everything that was appended, and gives the job that makes it durable: to be
-    /// performed beside the log and answered with [`Journal::end_sync`]. `None` if it is already.
+    /// performed beside the journal and answered with [`Journal::end_sync`]. `None` if it is
+    /// already.
     ///
     /// # Errors
     /// If it is not certain that all is written. It is never tried again.
@@ -211,7 +218,10 @@ impl<D: Disk> Journal<D> {
     /// If a job is under way.
     pub fn begin_sync(&mut self) -> Result<Option<SyncJob<D::File>>, Error> {
         assert!(self.syncing.is_none(), "one sync at a time");
-        let job = self.log.begin_sync()?;
+        let job = match &mut self.store {
+            Store::Txns(txns) => txns.log.begin_sync()?,
+            Store::Slots(slots) => slots.journal.begin_sync()?,
+        };
         match job {
             Some(_) => self.syncing = Some(self.appended),
             None => self.durable = self.appended,
@@ -224,8 +234,11 @@ impl<D: Disk> Journal<D> {
     /// # Errors
     /// If what it covers is not certain to be durable. It is never tried again.
     pub fn end_sync(&mut self, done: SyncDone<D::File>) -> Result<Progress, Error> {
-        self.log.end_sync(done)?;
-        // A roll meanwhile may have made more durable than the job was to.
+        match &mut self.store {
+            Store::Txns(txns) => txns.log.end_sync(done)?,
+            Store::Slots(slots) => drop(slots.journal.end_sync(done)?),
+        }
+        // What was done meanwhile may have made more durable than the job was to.
         self.durable = self.syncing.take().unwrap_or(self.durable);
         Ok(Progress::Durable(self.durable))
     }
@@ -242,7 +255,10 @@ impl<D: Disk> Journal<D> {
         if !self.is_dirty() {
             return Ok(Progress::Idle);
         }
-        self.log.commit()?;
+        match &mut self.store {
+            Store::Txns(txns) => txns.log.commit()?,
+            Store::Slots(slots) => drop(slots.journal.commit()?),
+        }
         self.durable = self.appended;
         Ok(Progress::Durable(self.durable))
     }
@@ -253,14 +269,29 @@ impl<D: Disk> Journal<D> {
         self.durable
     }
 
-    /// What the log wants done ahead, beside it: as [`TxnLog::plan_ahead`].
-    pub fn plan_ahead(&mut self) -> Option<AheadPlan> {
-        self.log.plan_ahead()
+    /// What the journal wants done beside it: to be performed, and answered with
+    /// [`Journal::chore_done`].
+    pub fn next_chore(&mut self) -> Option<Chore<D>> {
+        match &mut self.store {
+            Store::Txns(txns) => txns.log.plan_ahead().map(Chore::Ahead),
+            Store::Slots(slots) => slots.next_chore(),
+        }
     }
 
-    /// What came of it: as [`TxnLog::done_ahead`].
-    pub fn done_ahead(&mut self, result: Result<Ahead<D::File>, Error>) {
-        self.log.done_ahead(result);
+    /// What came of it.
+    ///
+    /// # Errors
+    /// If the disk failed: the journal is of no use any more.
+    pub fn chore_done(&mut self, done: ChoreDone<D::File>) -> Result<(), Error> {
+        match (&mut self.store, done) {
+            (Store::Txns(txns), ChoreDone::Ahead(result)) => txns.log.done_ahead(result),
+            (Store::Slots(slots), ChoreDone::Ahead(result)) => slots.journal.done_ahead(result),
+            (Store::Slots(slots), ChoreDone::Removal(result)) => {
+                slots.journal.end_removal(result)?;
+            }
+            (Store::Txns(_), ChoreDone::Removal(_)) => {}
+        }
+        Ok(())
     }
 
     /// Removes what was made ahead and never used; nothing is to be written after it.
@@ -268,12 +299,18 @@ impl<D: Disk> Journal<D> {
     /// # Errors
     /// If the disk cannot. Nothing is lost: the next start removes it.
     pub fn discard_spare(&mut self) -> Result<(), Error> {
-        self.log.discard_spare()
+        match &mut self.store {
+            Store::Txns(txns) => txns.log.discard_spare(),
+            Store::Slots(slots) => slots.journal.discard_spare(),
+        }
     }
 
-    /// The log.
+    /// Size of the file that is written, in bytes.
     #[must_use]
-    pub fn log(&self) -> &TxnLog<D> {
-        &self.log
+    pub fn file_size(&self) -> u64 {
+        match &self.store {
+            Store::Txns(txns) => txns.log.file_size(),
+            Store::Slots(slots) => slots.journal.file_size(),
+        }
     }
 }

@@ -11,12 +11,15 @@ mod checkpoint;
 mod contract;
 mod engine;
 mod journal;
+mod letters;
 mod member;
+mod over_raft;
 mod recent;
 mod recovery;
 mod sends;
 mod shared;
 mod snapshot;
+mod status;
 #[cfg(test)]
 mod testing;
 mod transfer;
@@ -24,15 +27,17 @@ mod transfer;
 pub use checkpoint::CheckpointConfig;
 pub use contract::{Input, Output};
 pub use engine::EngineConfig;
-pub use journal::{Journal, JournalFiles, Progress, Texts};
+pub use journal::{Chore, ChoreDone, Journal, JournalFiles, Progress, Texts};
 pub use member::{Config, Member, Start};
+pub use over_raft::RaftConfig;
 pub use recent::RecentLimits;
 pub use recovery::{
-    Durable, RecoverError, Recovered, RecoveredMember, UNKNOWN_STATE, read_log, recover,
-    recover_member, recover_telling, reload,
+    Durable, RecoverError, Recovered, RecoveredMember, RecoveredSlots, UNKNOWN_STATE, read_log,
+    recover, recover_member, recover_slots, recover_telling, reload,
 };
 pub use shared::Shared;
 pub use snapshot::{SnapshotOptions, SnapshotTask};
+pub use status::{Role, Status};
 pub use transfer::{
     SnapshotError, SnapshotFault, SnapshotProgress, SnapshotReceiver, SnapshotSender,
 };

@@ -10,10 +10,12 @@ mod transfer;
 
 use crate::checkpoint::{Checkpoint, CheckpointConfig, Snapshots};
 use crate::contract::{Input, Output};
-use crate::engine::{Engine, EngineConfig};
-use crate::sends::Sends;
+use crate::engine::{Durable, Engine, EngineConfig};
+use crate::recovery::RecoverError;
+use crate::sends::{Sends, Sent};
 use crate::shared::Shared;
-use base::{Lsn, Machine, Rng, Time, WallTime, Zxid};
+use crate::status::Status;
+use base::{Lsn, Machine, NodeId, Rng, Time, WallTime, Zxid};
 use broadcast::{Context, Item};
 use bytes::Bytes;
 use keeper::{Keeper, Letter, Outgoing, Section, Submissions};
@@ -52,6 +54,8 @@ pub struct Start {
     pub recent: Vec<(Zxid, Item)>,
     /// Whether its database is lost: then it must not vote before it has another's state.
     pub is_lost: bool,
+    /// What Raft keeps; nothing under another engine.
+    pub raft: raft::Durable,
 }
 
 /// What the engine says to the service, in its order: deliveries wait for the disk, and what
@@ -110,6 +114,8 @@ pub struct Member<S> {
     /// Whether that is certain.
     settled: bool,
     transfer: Transfer,
+    /// The last record that the engine persisted.
+    persisted: Lsn,
     /// The wall time that was heard last.
     wall: WallTime,
     /// No session expires before this.
@@ -128,6 +134,9 @@ pub struct Member<S> {
 
 impl<S: Shared> Member<S> {
     /// Starts on a recovered tree, which `shared` holds.
+    ///
+    /// # Errors
+    /// If the engine cannot go on with what it kept.
     #[allow(clippy::too_many_arguments)]
     pub fn recover(
         shared: S,
@@ -135,15 +144,17 @@ impl<S: Shared> Member<S> {
         start: Start,
         now: Time,
         wall: WallTime,
-        rng: Rng,
+        mut rng: Rng,
         out: &mut Vec<Output>,
-    ) -> Member<S> {
-        let Start { replayed, accepted_epoch, current_epoch, recent, is_lost } = start;
+    ) -> Result<Member<S>, RecoverError> {
+        let Start { replayed, accepted_epoch, current_epoch, recent, is_lost, raft } = start;
         let keeper = Keeper::new(Arc::clone(&config.keeper), wall);
         let last = shared.read(Tree::last_zxid);
         let mut engine_out = Vec::new();
-        let durable = zab::Durable { accepted_epoch, current_epoch, last, recent, is_lost };
-        let engine = Engine::recover(config.engine.clone(), durable, now, &mut engine_out);
+        let zab = zab::Durable { accepted_epoch, current_epoch, last, recent, is_lost };
+        let (durable, engine) = (Durable { zab, raft }, config.engine.clone());
+        let engine = shared
+            .read(|tree| Engine::recover(engine, durable, tree, &mut rng, now, &mut engine_out))?;
         let mut member = Member {
             shared,
             keeper,
@@ -156,6 +167,7 @@ impl<S: Shared> Member<S> {
             snapshot_wanted: replayed,
             settled: false,
             transfer: Transfer::new(config.tree, config.field_size_max),
+            persisted: Lsn::ZERO,
             wall,
             expiry_not_before: Time::ZERO,
             follow_up: Submissions::default(),
@@ -167,7 +179,7 @@ impl<S: Shared> Member<S> {
         };
         member.settle(now, out);
         member.take_events(out);
-        member
+        Ok(member)
     }
 
     /// The service, for those who show its state.
@@ -178,7 +190,7 @@ impl<S: Shared> Member<S> {
 
     /// Its place among the members of an ensemble; `None` on a server alone.
     #[must_use]
-    pub fn status(&self) -> Option<zab::Status> {
+    pub fn status(&self) -> Option<Status> {
         self.engine.status()
     }
 
@@ -186,6 +198,13 @@ impl<S: Shared> Member<S> {
     #[must_use]
     pub fn committed(&self) -> Option<Zxid> {
         self.engine.committed()
+    }
+
+    /// Who leads best if this member, which leads now, does no more; `None` if it does not lead, or
+    /// the engine cannot hand over.
+    #[must_use]
+    pub fn successor(&self) -> Option<NodeId> {
+        self.engine.successor()
     }
 
     /// No session is to expire before this: what clients sent meanwhile is yet to be read.
@@ -275,6 +294,7 @@ impl<S: Shared> Member<S> {
                 self.keeper.has_found_others();
             }
             self.answer_ready(now);
+            self.keep_configuration(out);
             self.snapshot_if_wanted(now, out);
             if self.outgoing.is_empty() && self.engine_out.is_empty() {
                 return;
@@ -285,7 +305,12 @@ impl<S: Shared> Member<S> {
     /// What waits for the journal goes on.
     fn durable(&mut self, now: Time, upto: Lsn, wall: WallTime, out: &mut Vec<Output>) {
         self.durable = self.durable.max(upto);
-        let leave = |link, frame| out.push(Output::Send { link, frame });
+        let leave = |link, sent| {
+            out.push(match sent {
+                Sent::Frame(frame) => Output::Send { link, frame },
+                Sent::State => Output::SendSnapshot { link },
+            });
+        };
         self.sends.release(self.durable, leave);
         self.told(now, wall, broadcast::Input::Durable { upto }, out);
     }
@@ -397,6 +422,7 @@ impl<S: Shared> Machine for Member<S> {
             Input::ReloadFailed { reason } => {
                 self.tell_engine(now, broadcast::Input::ResetFailed { reason }, out);
             }
+            Input::Leaving => self.leave(now, out),
             Input::LogRead { link, entries } => {
                 self.tell_engine(now, broadcast::Input::LogRead { link, entries }, out);
             }

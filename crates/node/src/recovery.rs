@@ -3,10 +3,13 @@
 #[cfg(test)]
 mod tests;
 
+use crate::journal::{FoundSlots, find_slots};
 use crate::recent::{Recent, RecentLimits};
 use crate::snapshot::{SnapshotOptions, SnapshotTask};
-use base::{SessionId, Zxid};
+use base::{Lsn, SessionId, Zxid};
 use broadcast::Item;
+use std::path::PathBuf;
+use storage::journal::{Identity, Record, TornTail};
 use storage::{
     Begin, Dirs, Disk, Outcome, Recovery, RecoveryOptions, Restore, RestoreError, Restored,
     SnapshotTrailer,
@@ -63,6 +66,32 @@ pub enum RecoverError {
     /// The first snapshot of a new server, or an epoch, could not be written.
     #[error(transparent)]
     Storage(#[from] storage::Error),
+    /// The journal is whole, but what it holds is nothing that this engine writes.
+    #[error("{}: {what} cannot be read: it was written by another release; migrate the data with \
+             that release, or let this member join anew", dir.display())]
+    Slots {
+        /// The directory of the journal.
+        dir: PathBuf,
+        /// What in it.
+        what: &'static str,
+    },
+    /// The journal begins behind a snapshot that is not there.
+    #[error(
+        "{}: the journal begins behind the state at {at}, and the newest good snapshot is of \
+         {found}: restore the snapshot from a backup, or remove this member from its ensemble, \
+         move its directory aside and let it join anew", dir.display()
+    )]
+    SnapshotLost {
+        /// The directory of the journal.
+        dir: PathBuf,
+        /// The place where the journal begins.
+        at: Zxid,
+        /// The place of the newest snapshot.
+        found: Zxid,
+    },
+    /// The engine cannot go on with what it kept.
+    #[error(transparent)]
+    Raft(#[from] raft::Corrupt),
 }
 
 /// Recovers the tree. A new server's first snapshot is written before this returns: a log without
@@ -134,6 +163,78 @@ pub fn recover_member<D: Disk>(
     let durable = Durable { accepted, current, last, recent };
     Ok(RecoveredMember { tree, restored, durable })
 }
+
+/// What the recovery of a member gives whose engine keeps slots.
+#[allow(missing_debug_implementations)]
+pub struct RecoveredSlots<D: Disk> {
+    /// The tree of the newest snapshot: which of what is behind it is decided, only others know.
+    pub tree: Tree,
+    /// What was found of snapshots, for the log.
+    pub restored: Restored,
+    /// The journal, open for appending: for [`crate::Journal::of_slots`].
+    pub journal: storage::journal::Journal<D>,
+    /// What was cut from it, for the log.
+    pub torn: Option<TornTail>,
+    /// What the engine begins with.
+    pub durable: raft::Durable,
+}
+
+/// Recovers a member whose engine keeps slots in a journal beside the snapshots. One that has lost
+/// its database or its journal, or may have, is not taken for a new one, and says so for ever: it
+/// does not vote under its id any more.
+///
+/// # Errors
+/// As [`recover`].
+#[allow(clippy::too_many_arguments)]
+pub fn recover_slots<D: Disk>(
+    disk: &D,
+    dirs: &Dirs,
+    options: RecoveryOptions,
+    tree: tree::Config,
+    snapshot: SnapshotOptions,
+    (identity, journal): (Identity, storage::journal::Options),
+    snapshot_loaded: &mut dyn FnMut(),
+) -> Result<RecoveredSlots<D>, RecoverError> {
+    let is_marked = storage::has_mark(disk, dirs)?;
+    let is_lost = storage::is_database_lost(disk, dirs)?;
+    let create_database = options.create_database && !is_lost;
+    let options = RecoveryOptions { create_database, ..options };
+    let mut target = Target::new(tree, RecentLimits::NONE, snapshot_loaded);
+    let restored = open(disk, dirs, options)?.restore(&mut target)?;
+    let (tree, _) = target.finish();
+    let applied = tree.last_zxid();
+    if restored.outcome == Outcome::Empty {
+        SnapshotTask::take(disk.clone(), &dirs.snapshots(), &tree, snapshot)?;
+    }
+    let found = find_slots(disk, dirs.logs(), identity, journal, applied)?;
+    let FoundSlots { mut journal, torn, is_new, base, slots, registers } = found;
+    let begins_anew = restored.outcome == Outcome::Empty;
+    let has_lost_journal = is_new && !begins_anew && (is_marked || applied > Zxid::ZERO);
+    let was_lost = registers.get(LOST).is_some_and(|lost| *lost != 0) && !begins_anew;
+    let lost = is_lost || restored.outcome == Outcome::Unknown || has_lost_journal || was_lost;
+    if lost != registers.get(LOST).is_some_and(|lost| *lost != 0) {
+        let record = Record::Register { name: LOST, value: i64::from(lost) };
+        journal.append(Lsn(journal.appended().0 + 1), &record)?;
+        journal.commit()?;
+    }
+    if restored.outcome != Outcome::Unknown {
+        storage::mark_database(disk, dirs)?;
+    }
+    let register = |name| registers.get(name).copied().unwrap_or(0);
+    let durable = raft::Durable {
+        term: register(raft::TERM),
+        vote: register(raft::VOTE),
+        vote_term: register(raft::VOTE_TERM),
+        bases: base.into_iter().collect(),
+        slots,
+        applied,
+        is_lost: lost,
+    };
+    Ok(RecoveredSlots { tree, restored, journal, torn, durable })
+}
+
+/// The register of a member that lost what it kept.
+const LOST: &str = "lost";
 
 /// Gives the state at `at` exactly, from the newest snapshot that leads there: after a truncation.
 /// Also the last entries up to there, as far as they are replayed. Nothing on the disk changes;

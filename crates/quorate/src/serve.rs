@@ -25,6 +25,9 @@ pub(crate) struct Arguments {
     /// Data directory, in place of dataDir
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
+    /// What orders an ensemble's transactions, in place of engine: zab or raft
+    #[arg(long, value_name = "ENGINE")]
+    engine: Option<String>,
     /// A server of the ensemble, as in zoo.cfg; may be repeated
     #[arg(long = "server", value_name = "N=HOST:PORT:PORT...", value_parser = key_value)]
     servers: Vec<(String, String)>,
@@ -121,6 +124,9 @@ fn load(arguments: &Arguments) -> Result<Loaded, String> {
     }
     if let Some(port) = arguments.port {
         sources = sources.option("clientPort", &port.to_string());
+    }
+    if let Some(engine) = &arguments.engine {
+        sources = sources.option("engine", engine);
     }
     if let Some(dir) = &arguments.data_dir {
         sources = sources.option("dataDir", &dir.to_string_lossy());

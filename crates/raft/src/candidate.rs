@@ -18,6 +18,8 @@ use trace::Ensemble as Event;
 pub(crate) struct Candidate {
     /// Why, and how far.
     pub(crate) kind: Campaign,
+    /// Since when.
+    pub(crate) since: Time,
     votes: BTreeMap<NodeId, bool>,
 }
 
@@ -75,7 +77,7 @@ impl Raft {
         if kind == Campaign::Pre {
             votes.insert(core.config.me, true);
         }
-        let candidate = Candidate { kind, votes };
+        let candidate = Candidate { kind, since: now, votes };
         let request = candidate.request(core);
         let configuration = core.configuration();
         for node in configuration.members().filter(|node| configuration.is_voter(*node)) {
@@ -111,7 +113,7 @@ impl Raft {
             return; // it is not listened to: else it could disturb who works
         }
         if claim.pre {
-            let grants = claim.term > self.core.term && self.would_vote(claim);
+            let grants = claim.term > self.core.term && self.would_vote(from, claim);
             let term = if grants { claim.term } else { self.core.term };
             let message = Message::VoteResponse { term, pre: true, granted: grants };
             let after = self.core.hard;
@@ -124,7 +126,7 @@ impl Raft {
             Some(vote) => vote == from,
             None => self.is_leaderless(),
         };
-        let grants = claim.term == self.core.term && is_free && self.would_vote(claim);
+        let grants = claim.term == self.core.term && is_free && self.would_vote(from, claim);
         if grants {
             self.core.vote_for(from, out);
             self.core.reset_election(now);
@@ -139,8 +141,12 @@ impl Raft {
     }
 
     /// Whether a candidate with this log could have the vote.
-    fn would_vote(&self, claim: &Claim) -> bool {
-        !self.core.is_lost && self.core.log.is_up_to_date(claim.last_term, claim.last_index)
+    fn would_vote(&self, from: NodeId, claim: &Claim) -> bool {
+        let (core, log) = (&self.core, &self.core.log);
+        // Whoever has nothing goes by what it was told at its start: one that is to be added later
+        // could so found an ensemble of which the others know nothing.
+        let founds = claim.last_index == 0 && !log.configuration().1.is_voter(from);
+        !core.is_lost && !founds && log.is_up_to_date(claim.last_term, claim.last_index)
     }
 
     /// Whether this member leads, or hears who does.

@@ -210,7 +210,7 @@ impl Raft {
                 self.append(link, Append { prev_index, prev_term, commit, entries }, out)?;
             }
             Message::AppendResponse { index, hint, .. } => {
-                self.append_answered(from, index, hint, now)?;
+                self.append_answered(from, index, hint, now, out)?;
             }
             Message::Heartbeat { commit, round, beat, .. } => {
                 self.heartbeat(link, (commit, round), beat, out);
@@ -230,9 +230,9 @@ impl Raft {
                 self.read(Asker::There(link, number), level, now, out);
             }
             Message::ReadResponse { number, at } => self.read_answered(number, at, out),
-            Message::Forward(letter) => self.letter_came(from, link, letter, out),
-            Message::Touch(letter) => self.touched(from, link, letter, out),
-            Message::Answer { behind, letter } => self.answered(behind, letter, out),
+            Message::Forward { letter, .. } => self.letter_came(from, link, letter, out),
+            Message::Touch { letter, .. } => self.touched(from, link, letter, out),
+            Message::Answer { behind, letter, .. } => self.answered(behind, letter, out),
             Message::Hello { .. } | Message::Welcome { .. } => {
                 unreachable!("the connections greet by themselves")
             }
@@ -255,9 +255,9 @@ impl Raft {
             | Message::HeartbeatResponse { .. }
             | Message::Read { .. }
             | Message::ReadResponse { .. }
-            | Message::Forward(_)
+            | Message::Forward { .. }
             | Message::Answer { .. }
-            | Message::Touch(_) => false,
+            | Message::Touch { .. } => false,
         }
     }
 

@@ -9,11 +9,11 @@ use crate::core::{Core, tell};
 use crate::engine::{Raft, Role};
 use crate::frames::Message;
 use crate::log::{Entry, Payload};
-use base::{NodeId, Time};
+use base::{NodeId, Time, Zxid};
 use broadcast::{Context, Decision, LinkId, Output, ReadLevel, Refusal, View};
 use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
-use trace::Ensemble as Event;
+use trace::{Ensemble as Event, SyncMethod};
 
 /// Following somebody, or waiting for somebody to follow.
 #[derive(Clone, Debug, Default)]
@@ -30,6 +30,30 @@ pub(crate) struct Follower {
     numbers: u64,
     /// Letters of the primary's service, each for when this much is delivered.
     letters: VecDeque<(u64, Bytes)>,
+    /// Whether a state came from the leader in place of the log.
+    has_fetched: bool,
+    /// From where on the service may show what it has.
+    whole: Whole,
+}
+
+/// From where on a member's state is whole: one that was taken or sent while others were applied
+/// holds some of those as well.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Whole {
+    /// Its own state holds nothing that the leader has not committed: what that says first tells.
+    #[default]
+    Unheard,
+    /// From this entry on.
+    From(u64),
+    /// A state came, and the leader is to be asked what is committed now that all of it is here:
+    /// what it has said until now may have been written before.
+    Fetched,
+    /// It was asked.
+    Asked(u64),
+    /// It could not say.
+    Refused,
+    /// From this place on.
+    At(Zxid),
 }
 
 /// An append, as it came.
@@ -49,6 +73,13 @@ impl Follower {
         *self = Follower { numbers: self.numbers, ..Follower::default() };
     }
 
+    /// The leader says what it has committed.
+    fn says(&mut self, commit: u64) {
+        if self.whole == Whole::Unheard {
+            self.whole = Whole::From(commit);
+        }
+    }
+
     /// A state is to come in place of the log: what was written behind that is nothing to it.
     pub(crate) fn forget_letters(&mut self) {
         self.letters.clear();
@@ -58,6 +89,7 @@ impl Follower {
     pub(crate) fn installed(&mut self, link: LinkId, index: u64) {
         if self.leader.is_some_and(|(_, on)| on == link) {
             (self.matched, self.acknowledged, self.owes) = (index, 0, true);
+            (self.has_fetched, self.whole) = (true, Whole::Fetched);
         }
     }
 }
@@ -81,8 +113,14 @@ impl Raft {
                     return Err(format!("{leader} leads term {term}, {from} says that it does"));
                 }
                 Some((_, on)) if on == link => {}
-                // On a new connection the leader has forgotten what was acknowledged.
-                Some(_) => (follower.leader, follower.acknowledged) = (Some((from, link)), 0),
+                Some(_) => {
+                    // On a new connection the leader has forgotten what was acknowledged, and
+                    // letters and reads of the old one are lost: the service is told.
+                    let (matched, numbers) = (follower.matched, follower.numbers);
+                    let leader = Some((from, link));
+                    *follower = Follower { leader, matched, numbers, ..Follower::default() };
+                    self.core.say(View::Apart, out);
+                }
                 None => follower.leader = Some((from, link)),
             },
             Role::Candidate(_) => {
@@ -122,6 +160,7 @@ impl Raft {
             return Ok(()); // nothing is logged behind a state that is to come
         }
         let Append { prev_index, prev_term, commit, entries } = append;
+        follower.says(commit);
         let committed = core.log.committed();
         let agrees =
             prev_index <= committed || core.log.term(prev_index).is_some_and(|t| t == prev_term);
@@ -181,6 +220,12 @@ impl Raft {
         beat: bool,
         out: &mut Vec<Output>,
     ) {
+        if let Role::Follower(follower) = &mut self.role {
+            follower.says(commit);
+            if follower.whole == Whole::Refused {
+                follower.whole = Whole::Fetched;
+            }
+        }
         self.commit_upto(commit, out);
         let core = &mut self.core;
         let message = Message::HeartbeatResponse { term: core.term, round };
@@ -191,7 +236,7 @@ impl Raft {
     }
 
     /// Acknowledges what is durable by now, and says that this member serves once it has all that
-    /// was committed before its leader's term.
+    /// was committed before its leader's term, and before its leader was heard.
     pub(crate) fn settle_follower(&mut self, out: &mut Vec<Output>) {
         let Role::Follower(follower) = &mut self.role else { return };
         let core = &mut self.core;
@@ -207,8 +252,23 @@ impl Raft {
             let message = Message::AppendResponse { term: core.term, index: upto, hint: None };
             core.links.send(link, &message, core.journal.durable, out);
         }
-        if core.log.term(core.log.committed()) == Some(core.term) {
-            core.say(View::Replica { primary: leader }, out);
+        if follower.whole == Whole::Fetched {
+            follower.numbers += 1;
+            let (number, level) = (follower.numbers, ReadLevel::Linearizable);
+            core.links.send(link, &Message::Read { number, level }, core.hard, out);
+            follower.whole = Whole::Asked(number);
+        }
+        let (view, committed) = (View::Replica { primary: leader }, core.log.committed());
+        let is_whole = match follower.whole {
+            Whole::From(from) => from <= committed,
+            Whole::At(place) => place <= core.log.committed_at(),
+            Whole::Unheard | Whole::Fetched | Whole::Asked(_) | Whole::Refused => false,
+        };
+        if is_whole && core.log.term(committed) == Some(core.term) && core.view() != view {
+            let epoch = core.term.cast_signed();
+            let method = if follower.has_fetched { SyncMethod::Snap } else { SyncMethod::Diff };
+            tell(Event::Joined { leader, epoch, method }, out);
+            core.say(view, out);
         }
     }
 
@@ -227,7 +287,8 @@ impl Raft {
 
     /// A letter for the primary's service.
     pub(crate) fn forward(&mut self, letter: Bytes, out: &mut Vec<Output>) {
-        self.write(&Message::Forward(letter), out);
+        let term = self.core.term;
+        self.write(&Message::Forward { term, letter }, out);
     }
 
     /// What the service has heard, for the primary's.
@@ -235,7 +296,8 @@ impl Raft {
         if let Role::Follower(Follower { leader: Some((_, on)), .. }) = &self.role
             && *on == link
         {
-            self.write(&Message::Touch(letter), out);
+            let term = self.core.term;
+            self.write(&Message::Touch { term, letter }, out);
         }
     }
 
@@ -264,13 +326,12 @@ impl Raft {
     }
 
     /// The leader's answer to that.
-    pub(crate) fn read_answered(
-        &mut self,
-        number: u64,
-        at: Option<base::Zxid>,
-        out: &mut Vec<Output>,
-    ) {
+    pub(crate) fn read_answered(&mut self, number: u64, at: Option<Zxid>, out: &mut Vec<Output>) {
         let Role::Follower(follower) = &mut self.role else { return };
+        if follower.whole == Whole::Asked(number) {
+            follower.whole = at.map_or(Whole::Refused, Whole::At);
+            return;
+        }
         let Some(context) = follower.reads.remove(&number) else { return };
         out.push(match at {
             Some(at_least) => Output::ReadReady { context, at_least },

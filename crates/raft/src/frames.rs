@@ -43,11 +43,11 @@ pub(crate) enum Message {
     /// Leader: when this place is applied; or not here.
     ReadResponse { number: u64, at: Option<Zxid> },
     /// A letter of a replica's service.
-    Forward(Bytes),
+    Forward { term: u64, letter: Bytes },
     /// A letter of the primary's, for who has delivered all up to an entry.
-    Answer { behind: u64, letter: Bytes },
+    Answer { term: u64, behind: u64, letter: Bytes },
     /// A sign of life of a replica's.
-    Touch(Bytes),
+    Touch { term: u64, letter: Bytes },
 }
 
 impl Message {
@@ -62,14 +62,14 @@ impl Message {
             | Message::HeartbeatResponse { term, .. }
             | Message::Commit { term, .. }
             | Message::Snapshot { term, .. }
+            | Message::Forward { term, .. }
+            | Message::Answer { term, .. }
+            | Message::Touch { term, .. }
             | Message::TimeoutNow { term } => Some(*term),
             Message::Hello { .. }
             | Message::Welcome { .. }
             | Message::Read { .. }
-            | Message::ReadResponse { .. }
-            | Message::Forward(_)
-            | Message::Answer { .. }
-            | Message::Touch(_) => None,
+            | Message::ReadResponse { .. } => None,
         }
     }
 
@@ -90,8 +90,8 @@ impl Message {
             | Message::AppendResponse { .. }
             | Message::HeartbeatResponse { .. }
             | Message::Read { .. }
-            | Message::Forward(_)
-            | Message::Touch(_) => false,
+            | Message::Forward { .. }
+            | Message::Touch { .. } => false,
         }
     }
 
@@ -157,13 +157,13 @@ impl Message {
                 out.put_slice(&[READ_RESPONSE, u8::from(at.is_some())]);
                 put_words(out, &[*number, at.unwrap_or_default().0.cast_unsigned()]);
             }
-            Message::Forward(letter) => put_letter(out, FORWARD, letter),
-            Message::Answer { behind, letter } => {
+            Message::Forward { term, letter } => put_letter(out, FORWARD, *term, letter),
+            Message::Answer { term, behind, letter } => {
                 out.put_u8(ANSWER);
-                put_words(out, &[*behind]);
+                put_words(out, &[*term, *behind]);
                 out.put_slice(letter);
             }
-            Message::Touch(letter) => put_letter(out, TOUCH, letter),
+            Message::Touch { term, letter } => put_letter(out, TOUCH, *term, letter),
         }
     }
 
@@ -279,8 +279,9 @@ fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     out.put_slice(bytes);
 }
 
-fn put_letter(out: &mut Vec<u8>, kind: u8, letter: &[u8]) {
+fn put_letter(out: &mut Vec<u8>, kind: u8, term: u64, letter: &[u8]) {
     out.put_u8(kind);
+    put_words(out, &[term]);
     out.put_slice(letter);
 }
 
@@ -355,12 +356,18 @@ fn read(body: &mut Bytes) -> Result<Message, &'static str> {
             let [number, at] = words(body)?;
             Message::ReadResponse { number, at: may.then_some(Zxid(at.cast_signed())) }
         }
-        FORWARD => Message::Forward(std::mem::take(body)),
-        ANSWER => {
-            let [behind] = words(body)?;
-            Message::Answer { behind, letter: std::mem::take(body) }
+        FORWARD => {
+            let [term] = words(body)?;
+            Message::Forward { term, letter: std::mem::take(body) }
         }
-        TOUCH => Message::Touch(std::mem::take(body)),
+        ANSWER => {
+            let [term, behind] = words(body)?;
+            Message::Answer { term, behind, letter: std::mem::take(body) }
+        }
+        TOUCH => {
+            let [term] = words(body)?;
+            Message::Touch { term, letter: std::mem::take(body) }
+        }
         _ => return Err("it is of no kind that there is"),
     })
 }

@@ -32,8 +32,17 @@ pub(crate) struct Leader {
     first: u64,
     reads: Reads,
     transfer: Option<Transfer>,
+    /// Whether somebody was told to stand: voters elect that one whatever they promised, as late as
+    /// it is heard in this term.
+    has_let_go: bool,
     /// Whether the service was told that it is primary.
     is_primary: bool,
+    /// Who voted for it.
+    supporters: Vec<NodeId>,
+    /// Letters that came before it was.
+    early: Vec<(NodeId, LinkId, Bytes)>,
+    /// A transfer has come to nothing: see there.
+    must_part: bool,
     /// The entry of the configuration that the peers are those of.
     members: u64,
 }
@@ -41,6 +50,7 @@ pub(crate) struct Leader {
 impl Raft {
     pub(crate) fn become_leader(&mut self, now: Time, out: &mut Vec<Output>) {
         let supporters = self.supporters();
+        self.tell_decided(&supporters, now, out);
         let core = &mut self.core;
         assert!(core.is_hard_durable(), "nobody leads a term that it could forget");
         core.heard = None;
@@ -50,7 +60,6 @@ impl Raft {
         core.log.forget_contexts();
         let noop = Entry::new(core.term, core.log.last_at(), Payload::NoOp);
         core.log.append(noop, &mut core.journal, out);
-        tell(Event::Established { epoch: core.term.cast_signed(), supporters }, out);
         let me = core.me();
         let configuration = core.configuration();
         let others = configuration.members().filter(|node| *node != me);
@@ -61,11 +70,34 @@ impl Raft {
             first: last + 1,
             reads: Reads::default(),
             transfer: None,
+            has_let_go: false,
             is_primary: false,
+            supporters,
+            early: Vec::new(),
+            must_part: false,
             members,
         };
         self.role = Role::Leader(Box::new(leader));
         self.settle_leader(now, out);
+    }
+
+    fn tell_decided(&self, supporters: &[NodeId], now: Time, out: &mut Vec<Output>) {
+        let Role::Candidate(candidate) = &self.role else { return };
+        let (core, me) = (&self.core, self.core.me());
+        let configuration = core.configuration();
+        let is_cut_off = |node: &NodeId| *node != me && core.links.to(*node).is_none();
+        let voters = configuration.members().filter(|node| configuration.is_voter(*node));
+        let took = now.since(candidate.since).as_millis();
+        let decided = Event::ElectionDecided {
+            round: core.term.cast_signed(),
+            leader: me,
+            zxid: core.log.last_at(),
+            epoch: core.log.last_term().cast_signed(),
+            supporters: supporters.to_vec(),
+            unreachable: voters.filter(is_cut_off).collect(),
+            took_ms: u64::try_from(took).unwrap_or(u64::MAX),
+        };
+        tell(decided, out);
     }
 
     /// Leads no more, in the same term.
@@ -124,6 +156,7 @@ impl Raft {
         if !matches!(self.role, Role::Leader(_)) {
             return;
         }
+        self.part_if_must(now, out);
         self.commit(out);
         self.settle_membership(now, out);
         let Role::Leader(leader) = &mut self.role else { return };
@@ -180,6 +213,7 @@ impl Raft {
         index: u64,
         hint: Option<(u64, u64)>,
         now: Time,
+        out: &mut Vec<Output>,
     ) -> Result<(), String> {
         let Role::Leader(leader) = &mut self.role else { return Ok(()) };
         let log = &self.core.log;
@@ -189,7 +223,11 @@ impl Raft {
             return Err(format!("it acknowledges {index}, the log ends at {}", log.last_index()));
         }
         match hint {
-            None => progress.accepted(index, log.base().0),
+            None => {
+                let before = progress.state;
+                progress.accepted(index, log.base().0);
+                replication::tell_of(from, progress, before, log, out);
+            }
             Some((hint, term)) => {
                 // Behind what is compacted away only the state helps.
                 let agreed = log.find_conflict(hint, term).map(|(index, _)| index);
@@ -209,16 +247,20 @@ impl Raft {
         }
     }
 
-    /// A letter of a replica's service came: only a primary reads it.
+    /// A letter of a replica's service came: only a primary reads it. One that comes before this
+    /// member is that waits; while it hands over, all that comes is lost with the links or the term.
     pub(crate) fn letter_came(
-        &self,
+        &mut self,
         node: NodeId,
         from: LinkId,
         letter: Bytes,
         out: &mut Vec<Output>,
     ) {
-        if self.is_primary() {
+        let Role::Leader(leader) = &mut self.role else { return };
+        if leader.is_primary {
             out.push(Output::Forwarded { from, node, letter });
+        } else if leader.transfer.is_none() {
+            leader.early.push((node, from, letter));
         }
     }
 
@@ -233,7 +275,8 @@ impl Raft {
     /// perhaps not yet on its way to the other one.
     pub(crate) fn answer(&mut self, to: LinkId, letter: Bytes, out: &mut Vec<Output>) {
         if self.is_primary() && self.core.links.is_ready(to) {
-            let message = Message::Answer { behind: self.core.log.committed(), letter };
+            let (term, behind) = (self.core.term, self.core.log.committed());
+            let message = Message::Answer { term, behind, letter };
             self.core.links.send(to, &message, base::Lsn::ZERO, out);
         }
     }
@@ -251,7 +294,14 @@ impl Leader {
         if !self.is_primary && self.transfer.is_none() && is_all_committed {
             self.is_primary = true;
             let last = log.last_at();
+            let (epoch, supporters) = (core.term.cast_signed(), self.supporters.clone());
+            tell(Event::Established { epoch, supporters }, out);
             core.say(View::Primary { last }, out);
+            for (node, from, letter) in self.early.drain(..) {
+                if core.links.is_ready(from) {
+                    out.push(Output::Forwarded { from, node, letter });
+                }
+            }
         }
     }
 }

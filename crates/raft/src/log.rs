@@ -222,7 +222,8 @@ impl Log {
         self.entry(index).map(|entry| entry.term)
     }
 
-    fn at(&self, index: u64) -> Zxid {
+    /// The place of an entry; that of the base if it is not in memory.
+    pub(crate) fn at(&self, index: u64) -> Zxid {
         self.entry(index).map_or(self.base.at, |entry| entry.at)
     }
 
@@ -425,7 +426,7 @@ impl Log {
         journal: &mut Journal,
         out: &mut Vec<Output>,
     ) {
-        persist_base(Mark { index, term, at }, configuration, journal, out);
+        journal.persist(Record::Announced(base_of(Mark { index, term, at }, configuration)), out);
     }
 
     /// The state came: the log is empty behind it.
@@ -450,11 +451,14 @@ fn persist_base(
     journal: &mut Journal,
     out: &mut Vec<Output>,
 ) {
+    journal.persist(Record::Base(base_of(mark, configuration)), out);
+}
+
+fn base_of(mark: Mark, configuration: &Configuration) -> Base {
     let mut bytes = Vec::new();
     configuration.encode(&mut bytes);
     let Mark { index, term: period, at } = mark;
-    let base = Base { index, period, at, configuration: bytes.into() };
-    journal.persist(Record::Base(base), out);
+    Base { index, period, at, configuration: bytes.into() }
 }
 
 /// Of what a disk holds, the log that is in force.

@@ -33,6 +33,8 @@ pub(crate) struct Progress {
     inflight_bytes: usize,
     /// Appends that were sent since the probe began.
     probes: u32,
+    /// It has caught up, and is said to have, when its log agrees up to here.
+    joins_at: Option<u64>,
     /// The commit index that it was told.
     pub(crate) told: u64,
     /// The last round that it answered.
@@ -50,6 +52,7 @@ impl Progress {
             inflight: VecDeque::new(),
             inflight_bytes: 0,
             probes: 0,
+            joins_at: None,
             told: 0,
             round: 0,
             heard: now,
@@ -72,7 +75,18 @@ impl Progress {
         self.next = next.max(self.matched + 1);
         self.state = Replication::Probe { paused: false };
         self.inflight.clear();
-        (self.inflight_bytes, self.probes) = (0, 0);
+        (self.inflight_bytes, self.probes, self.joins_at) = (0, 0, None);
+    }
+
+    /// It is sent all that it lacks as it comes; `last_index` is where the leader's log ends now.
+    pub(crate) fn joins(&mut self, last_index: u64) {
+        self.joins_at = Some(last_index);
+    }
+
+    /// Whether it has caught up; says it once.
+    pub(crate) fn has_joined(&mut self) -> bool {
+        let matched = self.matched;
+        self.joins_at.take_if(|index| *index <= matched).is_some()
     }
 
     /// Whether the next append is to hold entries: a probe that is tried again asks only.

@@ -140,7 +140,8 @@ impl Raft {
         self.received(link, rest, now, out);
     }
 
-    /// There is none, or it could not be stored: this member's own is what it was.
+    /// There is none, and this member's own is what it was; or it is in place of that, and could not
+    /// be stored.
     pub(crate) fn snapshot_refused(
         &mut self,
         link: LinkId,
@@ -148,10 +149,15 @@ impl Raft {
         now: Time,
         out: &mut Vec<Output>,
     ) {
-        if self.core.fetching.as_ref().is_some_and(|f| f.link == link) {
-            self.fetch_ends(now);
-            self.refuse(link, reason, now, out);
+        let Some(fetching) = self.core.fetching.as_ref().filter(|f| f.link == link) else { return };
+        if fetching.is_complete {
+            let reason = format!(
+                "the state that came could not be stored: {reason}. Mend the disk, and start again"
+            );
+            return out.push(Output::Fatal { reason });
         }
+        self.fetch_ends(now);
+        self.refuse(link, reason, now, out);
     }
 
     /// A link is gone, and with it the rest of what came over it.

@@ -54,12 +54,12 @@ impl Raft {
     #[must_use]
     pub fn status(&self) -> Status {
         let core = &self.core;
-        let (role, leader) = match &self.role {
-            Doing::Follower(follower) => (Role::Follower, follower.leader.map(|(node, _)| node)),
-            Doing::Candidate(candidate) if candidate.is_pre() => (Role::PreCandidate, None),
-            Doing::Candidate(_) => (Role::Candidate, None),
-            Doing::Leader(_) => (Role::Leader, Some(core.me())),
-            Doing::Silent => (Role::Silent, None),
+        let role = match &self.role {
+            Doing::Follower(_) => Role::Follower,
+            Doing::Candidate(candidate) if candidate.is_pre() => Role::PreCandidate,
+            Doing::Candidate(_) => Role::Candidate,
+            Doing::Leader(_) => Role::Leader,
+            Doing::Silent => Role::Silent,
         };
         let followers = match &self.role {
             Doing::Leader(leader) => {
@@ -70,7 +70,7 @@ impl Raft {
         };
         Status {
             role,
-            leader,
+            leader: self.leader(),
             serving: matches!(core.view(), View::Primary { .. } | View::Replica { .. }),
             term: core.term,
             vote: core.vote,
@@ -81,6 +81,22 @@ impl Raft {
             configuration: (*core.configuration()).clone(),
             followers,
         }
+    }
+
+    /// Who leads, as far as this member knows: itself if it does.
+    #[must_use]
+    pub fn leader(&self) -> Option<NodeId> {
+        match &self.role {
+            Doing::Follower(follower) => follower.leader.map(|(node, _)| node),
+            Doing::Leader(_) => Some(self.core.me()),
+            Doing::Candidate(_) | Doing::Silent => None,
+        }
+    }
+
+    /// The last place that this member knows to be committed.
+    #[must_use]
+    pub fn committed_at(&self) -> Zxid {
+        self.core.log.committed_at()
     }
 
     /// What is asked before a change of the members: whether this member is primary, and no other

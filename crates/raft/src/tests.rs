@@ -11,5 +11,6 @@ mod recovery;
 mod replication;
 #[expect(clippy::wildcard_enum_match_arm, reason = "it looks at a few of many messages")]
 mod room;
+mod scripts;
 mod snapshots;
 mod transfers;

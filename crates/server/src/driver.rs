@@ -8,13 +8,13 @@
 //! What is sent to other members leaves once per step: all that preparing brought before the disk is
 //! waited for, so that their disks work beside ours; and all that durability brought right after it.
 
+mod commits;
 mod counts;
 mod deadline;
 
 pub(crate) use deadline::Deadline;
 
 use crate::clock::Clock;
-use crate::configuration;
 use crate::counters::{Counters, millis};
 use crate::events::{self, Refusals};
 use crate::failure::Failure;
@@ -28,16 +28,15 @@ use crate::standing::Journey;
 use crate::tree_source::TreeSource;
 use base::{Lsn, Machine, Time};
 use broadcast::LinkId;
+use commits::{Batch, Syncing};
 use config::Ensemble;
-use counts::{count_commit, count_proposals, count_waits};
+use counts::count_waits;
 use keeper::Submissions;
-use metrics::Sizes;
-use node::{Input, Member, Output, Progress};
+use node::{Input, Member, Output, Role};
 use std::sync::Arc;
 use std::time::Duration;
 use trace::{Ensemble as Happening, Event};
 use wire::quorum::Address;
-use zab::Role;
 
 /// The member, its journal, and what a round needs.
 pub(crate) struct Driver {
@@ -87,22 +86,6 @@ pub(crate) struct Parts {
     pub(crate) sync_warning: Duration,
     pub(crate) published: Arc<Published>,
     pub(crate) failure: Failure,
-}
-
-/// Records on their way to the disk.
-#[derive(Debug, Default)]
-struct Batch {
-    records: u64,
-    /// Their sizes in bytes.
-    sizes: Sizes,
-    /// When the first of them was appended.
-    began: Option<Time>,
-}
-
-/// A commit under way.
-struct Syncing {
-    batch: Batch,
-    started: Time,
 }
 
 /// How a round is driven.
@@ -248,6 +231,19 @@ impl Driver {
         });
     }
 
+    /// The server is about to stop: another is to lead. Says whether there is one that can.
+    pub(crate) fn leave(&mut self) -> bool {
+        let can_leave = self.member.successor().is_some();
+        self.handle(Input::Leaving);
+        self.peers.flush();
+        can_leave
+    }
+
+    /// Whether the member leads others.
+    pub(crate) fn leads(&self) -> bool {
+        self.member.status().is_some_and(|status| status.role == Role::Leading)
+    }
+
     /// When the member wants to be told that time has passed.
     pub(crate) fn deadline(&self) -> Option<Time> {
         self.member.deadline()
@@ -296,6 +292,10 @@ impl Driver {
                 | Output::Truncate { .. }
                 | Output::Register { .. }
                 | Output::Text { .. }
+                | Output::Slot { .. }
+                | Output::Cut { .. }
+                | Output::Base { .. }
+                | Output::Announced { .. }
                 | Output::BeginInstall { .. }
                 | Output::Install { .. }
                 | Output::Roll => {
@@ -325,22 +325,6 @@ impl Driver {
         }
     }
 
-    fn log(&mut self, output: Output) -> Result<(), storage::Error> {
-        if let (Output::Text { name: zab::CONFIGURATION, text: Some(text), .. }, Some(ensemble)) =
-            (&output, &mut self.ensemble)
-        {
-            self.client_address =
-                configuration::changed(ensemble, text).or(self.client_address.take());
-        }
-        let Some(journal) = &mut self.journal else { return Ok(()) };
-        if let Output::Append { record, .. } = &output {
-            self.batch.records += 1;
-            self.batch.sizes.record(record.len());
-            self.batch.began.get_or_insert_with(|| self.clock.now());
-        }
-        journal.perform(output).map(|_| ())
-    }
-
     /// The member does not go on, and neither does the server.
     fn end(&mut self, reason: String) {
         tracing::error!(reason, "stopping: the member cannot go on");
@@ -352,71 +336,6 @@ impl Driver {
     fn send_snapshot(&mut self, link: LinkId) {
         let source = TreeSource::begin(&self.hub);
         self.peers.send_source(link, Box::new(source));
-    }
-
-    /// Makes durable what was appended; `None` if there is nothing.
-    fn commit(&mut self) -> Option<Lsn> {
-        let journal = self.journal.as_mut().filter(|journal| journal.is_dirty())?;
-        let started = self.clock.now();
-        let result = journal.commit();
-        let batch = std::mem::take(&mut self.batch);
-        self.committed(&Syncing { batch, started }, result)
-    }
-
-    /// Begins to make durable what was appended, beside the service; answers if it is already.
-    fn begin_commit(&mut self) -> Option<Lsn> {
-        let journal = self.journal.as_mut()?;
-        let started = self.clock.now();
-        let result = journal.begin_commit();
-        let syncing = Syncing { batch: std::mem::take(&mut self.batch), started };
-        if matches!(result, Ok(Progress::Idle)) {
-            self.syncing = Some(syncing);
-            return None;
-        }
-        self.committed(&syncing, result)
-    }
-
-    /// Takes the end of what was begun.
-    fn end_commit(&mut self, waits: Waits) -> Option<Lsn> {
-        let journal = self.journal.as_mut().filter(|journal| journal.is_syncing())?;
-        let result = journal.end_commit(waits);
-        if matches!(result, Ok(Progress::Idle)) {
-            return None;
-        }
-        let syncing = self.syncing.take()?;
-        self.committed(&syncing, result)
-    }
-
-    fn committed(
-        &mut self,
-        Syncing { batch, started }: &Syncing,
-        result: Result<Progress, storage::Error>,
-    ) -> Option<Lsn> {
-        let ended = self.clock.now();
-        let took = ended.since(*started);
-        let since_append = ended.since(batch.began.unwrap_or(*started));
-        self.published.commit_took(took);
-        self.published.counters(|counters| {
-            count_commit(&mut counters.metrics, batch.records, took, since_append);
-            count_proposals(counters, self.serves, batch);
-        });
-        if took > self.sync_warning {
-            let file_size = self.journal.as_ref().map_or(0, |journal| journal.file_size());
-            let took_ms = millis(took);
-            tracing::warn!(
-                took_ms,
-                file_size,
-                "fsync-ing the write ahead log took {took_ms} ms, which adversely affects latency"
-            );
-        }
-        match result {
-            Ok(Progress::Durable(upto)) => Some(upto),
-            Ok(Progress::Idle) => None,
-            Err(error) => {
-                self.disk_failed(&error);
-                None
-            }
-        }
     }
 
     fn count(&self, act: impl FnOnce(&mut metrics::Counters)) {

@@ -5,11 +5,11 @@
 //! Invariant: a plan or a job is with its thread or its result is, never both; the threads end, and
 //! what was made and nobody used is removed, before the ledger is gone.
 
-use node::{Journal, Output, Progress};
+use node::{Chore, ChoreDone, Journal, Output, Progress};
 use std::io;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread::JoinHandle;
-use storage::{Ahead, AheadPlan, Disk, Error, SyncDone, SyncJob};
+use storage::{Disk, Error, SyncDone, SyncJob};
 
 /// A [`Journal`] whose disk does not matter.
 pub(crate) trait Ledger: Send {
@@ -39,8 +39,10 @@ pub(crate) enum Waits {
 /// A journal that has its space found ahead.
 pub(crate) struct DiskLedger<D: Disk> {
     journal: Journal<D>,
-    plans: Helper<AheadPlan, Result<Ahead<D::File>, Error>>,
+    chores: Helper<Chore<D>, ChoreDone<D::File>>,
     syncs: Helper<SyncJob<D::File>, SyncDone<D::File>>,
+    /// What ended the journal beside a commit: the next one tells.
+    chore_error: Option<Error>,
 }
 
 /// A thread that does one thing after the other.
@@ -93,9 +95,9 @@ where
     /// # Errors
     /// If the system gives no thread.
     pub(crate) fn start(disk: D, journal: Journal<D>) -> io::Result<DiskLedger<D>> {
-        let plans = Helper::start("log-space", move |plan: AheadPlan| plan.perform(&disk))?;
+        let chores = Helper::start("log-space", move |chore: Chore<D>| chore.perform(&disk))?;
         let syncs = Helper::start("log-sync", SyncJob::perform)?;
-        let mut ledger = DiskLedger { journal, plans, syncs };
+        let mut ledger = DiskLedger { journal, chores, syncs, chore_error: None };
         ledger.look_ahead();
         Ok(ledger)
     }
@@ -105,20 +107,22 @@ impl<D: Disk> DiskLedger<D> {
     /// Takes what was done ahead, and asks for what is wanted next.
     fn look_ahead(&mut self) {
         self.take_results();
-        if self.plans.jobs.is_some()
-            && let Some(plan) = self.journal.plan_ahead()
+        if self.chores.jobs.is_some()
+            && let Some(chore) = self.journal.next_chore()
         {
             // Without its thread the log does without.
-            let _ = self.plans.give(plan);
+            let _ = self.chores.give(chore);
         }
     }
 
     fn take_results(&mut self) {
-        while let Ok(result) = self.plans.results.try_recv() {
-            if let Err(error) = &result {
+        while let Ok(done) = self.chores.results.try_recv() {
+            if let ChoreDone::Ahead(Err(error)) = &done {
                 tracing::warn!(%error, "no space could be reserved ahead of the log");
             }
-            self.journal.done_ahead(result);
+            if let Err(error) = self.journal.chore_done(done) {
+                self.chore_error.get_or_insert(error);
+            }
         }
     }
 
@@ -141,6 +145,9 @@ where
     }
 
     fn commit(&mut self) -> Result<Progress, Error> {
+        if let Some(error) = self.chore_error.take() {
+            return Err(error);
+        }
         let progress = self.journal.commit();
         self.look_ahead();
         progress
@@ -177,14 +184,14 @@ where
     }
 
     fn file_size(&self) -> u64 {
-        self.journal.log().file_size()
+        self.journal.file_size()
     }
 }
 
 impl<D: Disk> Drop for DiskLedger<D> {
     fn drop(&mut self) {
         self.syncs.end();
-        self.plans.end();
+        self.chores.end();
         self.take_results();
         if let Err(error) = self.journal.discard_spare() {
             tracing::debug!(%error, "the next start removes what was reserved ahead");

@@ -12,6 +12,7 @@ mod counters;
 mod data_dir;
 mod disk;
 mod driver;
+mod engine;
 mod environment;
 mod events;
 mod facts;
@@ -40,6 +41,7 @@ mod wakes;
 
 pub use data_dir::LockError;
 pub use disk::{StdDisk, StdFile};
+pub use engine::EngineError;
 pub use failure::Failure;
 pub use server::{Options, Server, StartError};
 

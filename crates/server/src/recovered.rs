@@ -2,15 +2,17 @@
 
 use crate::configuration::ConfigurationFiles;
 use crate::counters::millis;
+use crate::engine;
 use crate::reads::{Read, Reads};
 use crate::settings::Settings;
 use base::Zxid;
 use node::{
-    Durable, Input, Journal, JournalFiles, RecentLimits, RecoverError, Start, Texts, UNKNOWN_STATE,
-    recover_member, recover_telling,
+    Durable, Input, Journal, JournalFiles, RecentLimits, RecoverError, RecoveredSlots, Start,
+    Texts, UNKNOWN_STATE, recover_member, recover_telling,
 };
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use storage::journal::TornTail;
 use storage::{Disk, Finding, Restored, TxnLog};
 use tree::Tree;
 
@@ -27,8 +29,10 @@ impl Took {
 }
 
 /// What a server starts with.
-pub(crate) struct Found {
+pub(crate) struct Found<D: Disk> {
     pub(crate) tree: Tree,
+    /// The journal of an engine that keeps slots.
+    pub(crate) slots: Option<storage::journal::Journal<D>>,
     pub(crate) restored: Restored,
     pub(crate) start: Start,
     pub(crate) took: Took,
@@ -38,13 +42,22 @@ pub(crate) struct Found {
 ///
 /// # Errors
 /// What is wrong with the data, where, and what to do.
-pub(crate) fn recover<D: Disk>(disk: &D, settings: &Settings) -> Result<Found, RecoverError> {
+pub(crate) fn recover<D: Disk>(disk: &D, settings: &Settings) -> Result<Found<D>, RecoverError> {
     let started = Instant::now();
     let mut loaded = started;
     let (dirs, options) = (settings.dirs(), settings.recovery());
     let (tree, snapshot) = (settings.tree(), settings.snapshot());
     let mut snapshot_loaded = || loaded = Instant::now();
     let told = &mut snapshot_loaded;
+    if let Some((cluster, ensemble)) =
+        settings.config.ensemble.as_ref().and_then(|e| Some((engine::cluster(e)?, e)))
+    {
+        let identity = engine::identity(cluster, ensemble.me);
+        let journal = (identity, storage::journal::Options::default());
+        let found = node::recover_slots(disk, &dirs, options, tree, snapshot, journal, told)?;
+        let took = Took { snapshot: loaded - started, replay: loaded.elapsed() };
+        return Ok(found_slots(found, took));
+    }
     let (tree, restored, durable) = if let Some(recent) = settings.recent() {
         let found = recover_member(disk, &dirs, options, tree, snapshot, recent, told)?;
         (found.tree, found.restored, Some(found.durable))
@@ -63,16 +76,47 @@ pub(crate) fn recover<D: Disk>(disk: &D, settings: &Settings) -> Result<Found, R
             current_epoch: current,
             recent,
             is_lost: last < Zxid::ZERO,
+            ..Start::default()
         },
     };
     if start.is_lost {
         tracing::warn!("{UNKNOWN_STATE}");
     }
-    Ok(Found { tree, restored, start, took })
+    Ok(Found { tree, slots: None, restored, start, took })
 }
 
+fn found_slots<D: Disk>(found: RecoveredSlots<D>, took: Took) -> Found<D> {
+    let RecoveredSlots { tree, restored, journal, torn, durable } = found;
+    report(&tree, &restored, &took);
+    if let Some(TornTail { path, offset, bytes, damage }) = torn {
+        let file = path.display();
+        tracing::warn!(%file, offset, bytes, %damage, "the journal's last write was torn, and is cut");
+    }
+    let entries = durable.slots.len();
+    tracing::info!(
+        entries,
+        term = durable.term,
+        "journal read: what of it is decided, a leader tells"
+    );
+    if durable.is_lost {
+        tracing::warn!("{LOST_VOTER}");
+    }
+    // Of what is behind the snapshot nothing is replayed before it is known to be decided.
+    let start = Start { replayed: entries > 0, raft: durable, ..Start::default() };
+    Found { tree, slots: Some(journal), restored, start, took }
+}
+
+/// What to tell people of a member whose votes are forgotten.
+const LOST_VOTER: &str = "what this member promised is lost with its disk: it follows and does not \
+                          vote. To bring its vote back, remove it from the ensemble by reconfig, \
+                          and add it again under a new id";
+
 /// The journal on what was found.
-pub(crate) fn journal<D>(disk: &D, settings: &Settings) -> Journal<D>
+pub(crate) fn journal<D>(
+    disk: &D,
+    settings: &Settings,
+    slots: Option<storage::journal::Journal<D>>,
+) -> Journal<D>
 where
     D: Disk + Send + Sync + 'static,
 {
@@ -82,7 +126,11 @@ where
     let texts = ConfigurationFiles::new(disk.clone(), ensemble);
     let texts = texts.map(|texts| Arc::new(texts) as Arc<dyn Texts>);
     let read = settings.recovery().read;
-    Journal::of_member(log, JournalFiles { disk: disk.clone(), dirs, read, texts })
+    let files = JournalFiles { disk: disk.clone(), dirs, read, texts };
+    match slots {
+        Some(slots) => Journal::of_slots(slots, files),
+        None => Journal::of_member(log, files),
+    }
 }
 
 /// What reads the disk for a member.

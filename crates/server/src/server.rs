@@ -10,6 +10,7 @@ use crate::counters::millis;
 use crate::data_dir::{DirLock, LockError};
 use crate::disk::StdDisk;
 use crate::driver::{Deadline, Driver, Parts};
+use crate::engine::{self, EngineError};
 use crate::failure::Failure;
 use crate::hub::{Hub, SharedHub};
 use crate::inbox::Inbox;
@@ -83,6 +84,9 @@ pub enum StartError {
         /// Where that stands.
         path: PathBuf,
     },
+    /// The engine and the data, or the members, do not fit.
+    #[error("{0}")]
+    Engine(#[from] EngineError),
     /// An authentication scheme that is enforced does not exist.
     #[error("enforce.auth.schemes: no such scheme: {}", .0.0.as_deref().unwrap_or("(none)"))]
     Auth(auth::UnknownScheme),
@@ -105,10 +109,17 @@ impl StartError {
     pub fn exit_code(&self) -> u8 {
         match self {
             StartError::Auth(_) | StartError::Removed { .. } => 2,
-            StartError::DataDir(_) => 3,
+            StartError::Engine(EngineError::Members(_) | EngineError::Alone(_)) => 2,
+            StartError::Engine(EngineError::OtherData { .. }) | StartError::DataDir(_) => 3,
+            StartError::Engine(EngineError::Storage(error)) => storage_exit_code(error),
             StartError::Recover(RecoverError::Restore(RestoreError::Storage(error)))
             | StartError::Recover(RecoverError::Storage(error)) => storage_exit_code(error),
-            StartError::Recover(RecoverError::Restore(
+            StartError::Recover(
+                RecoverError::Slots { .. }
+                | RecoverError::SnapshotLost { .. }
+                | RecoverError::Raft(_),
+            )
+            | StartError::Recover(RecoverError::Restore(
                 RestoreError::Target(_) | RestoreError::Snapshot { .. },
             ))
             | StartError::Listen { .. }
@@ -186,6 +197,7 @@ impl Server {
         let (listener, address) = listen(&settings)?;
         settings.config.listen.port = address.port();
         let clock = Clock::start();
+        engine::check_data(&disk, &settings)?;
         let found = recovered::recover(&disk, &settings)?;
         let runtimes = (0..worker_count(options.workers)).map(|_| threads::runtime());
         let runtimes = runtimes.collect::<io::Result<Vec<_>>>().map_err(StartError::System)?;
@@ -241,6 +253,7 @@ impl Server {
             }
             std::thread::sleep(DRAIN_PAUSE);
         }
+        hand_over(&service);
         service.workers.iter().for_each(|worker| worker.end.notify_one());
         for worker in workers {
             let _ = worker.join(); // a panic was logged where it happened
@@ -253,6 +266,19 @@ impl Server {
         if !service.failure.has_come() {
             tracing::info!("Exiting normally");
         }
+    }
+}
+
+/// What this server leads another does from now on, if the engine can hand over: the others need
+/// not find out that it is gone.
+fn hand_over(service: &Arc<Service>) {
+    let until = Instant::now() + HAND_OVER_MAX;
+    if !service.look(Driver::leave) {
+        return;
+    }
+    while service.look(|driver| driver.leads()) && Instant::now() < until {
+        std::thread::sleep(DRAIN_PAUSE);
+        service.settle();
     }
 }
 
@@ -270,7 +296,7 @@ fn assemble<D>(
     disk: &D,
     settings: Settings,
     clock: Clock,
-    found: Found,
+    found: Found<D>,
     places: Vec<Place>,
     listener: TcpListener,
 ) -> Result<Arc<Service>, StartError>
@@ -279,20 +305,20 @@ where
 {
     let mut rng = seed()?;
     let dirs = settings.dirs();
-    let Found { tree, restored, start, took } = found;
+    let Found { tree, slots, restored, start, took } = found;
     let hub = Arc::new(Hub::new(tree));
     let snapshots = Snapshots::new(disk.clone(), dirs.snapshots(), settings.snapshot());
     let mut outputs = Vec::new();
     let member = Member::recover(
         SharedHub(Arc::clone(&hub)),
-        &settings.member(),
+        &settings.member()?,
         start,
         clock.now(),
         clock.wall(),
         rng.fork(),
         &mut outputs,
-    );
-    let journal = DiskLedger::start(disk.clone(), recovered::journal(disk, &settings))
+    )?;
+    let journal = DiskLedger::start(disk.clone(), recovered::journal(disk, &settings, slots))
         .map_err(StartError::System)?;
     let published = Arc::new(Published::default());
     published.counters(|counters| count_start(&mut counters.metrics, &took, restored.replayed));
@@ -390,6 +416,8 @@ where
 
 /// How long a stop waits for clients to take their answers.
 const DRAIN_MAX: Duration = Duration::from_secs(2);
+/// How long a stop waits for another to lead.
+const HAND_OVER_MAX: Duration = Duration::from_millis(500);
 /// Time between two looks at whether they have.
 const DRAIN_PAUSE: Duration = Duration::from_millis(2);
 /// The reference's trace mask.

@@ -1,5 +1,6 @@
 //! From the configuration to what each part is told.
 
+use crate::engine::{self, EngineError};
 use crate::peers::PeerSettings;
 use config::{Config, DigestAlgorithm, Ensemble, SnapshotCompression};
 use keeper::ThrottleConfig;
@@ -41,9 +42,13 @@ impl Settings {
         self.keeper.local_sessions != keeper::LocalSessions::Off
     }
 
+    /// Whether the ensemble's engine is Raft.
+    pub(crate) fn is_raft(&self) -> bool {
+        self.config.ensemble.as_ref().and_then(engine::cluster).is_some()
+    }
+
     pub(crate) fn dirs(&self) -> Dirs {
-        let storage = &self.config.storage;
-        Dirs { data: storage.data_dir.clone(), log: storage.data_log_dir.clone() }
+        engine::dirs(self, self.is_raft())
     }
 
     pub(crate) fn recovery(&self) -> RecoveryOptions {
@@ -84,19 +89,26 @@ impl Settings {
         }
     }
 
-    pub(crate) fn member(&self) -> node::Config {
+    /// # Errors
+    /// If the members are none for the engine.
+    pub(crate) fn member(&self) -> Result<node::Config, EngineError> {
         let storage = &self.config.storage;
         let checkpoint = CheckpointConfig {
             txns: u64::from(storage.snapshot_after_txns),
             log_bytes: storage.snapshot_after_log_bytes,
         };
-        node::Config {
+        let engine = match (engine::raft(self)?, self.zab()) {
+            (Some(raft), _) => EngineConfig::Raft(Box::new(raft)),
+            (None, Some(zab)) => EngineConfig::Zab(Box::new(zab)),
+            (None, None) => EngineConfig::Solo,
+        };
+        Ok(node::Config {
             keeper: Arc::clone(&self.keeper),
             checkpoint,
-            engine: self.zab().map_or(EngineConfig::Solo, |zab| EngineConfig::Zab(Box::new(zab))),
+            engine,
             tree: self.tree(),
             field_size_max: self.keeper.field_size_max,
-        }
+        })
     }
 
     /// How many of the last transactions are kept for learners; `None` for a server that is alone.

@@ -5,10 +5,10 @@
 use crate::counters::{Counters, millis};
 use base::{NodeId, Time, Zxid};
 use metrics::{Metrics, Sizes};
+use node::{Role, Status};
 use std::collections::BTreeMap;
 use trace::{Ensemble as Event, SyncMethod};
 use words::Mode;
-use zab::{Role, Status};
 
 /// A member at a moment.
 #[derive(Clone, Debug)]
@@ -211,16 +211,12 @@ mod tests {
             serving,
             synchronizing: false,
             method: None,
-            accepted_epoch: 0,
-            current_epoch: 0,
-            last: Zxid(committed),
             committed: Zxid(committed),
             followers: Vec::new(),
             observers: Vec::new(),
             learners: 0,
             pending_syncs: 0,
             configuration: Membership::default(),
-            round: 1,
         }
     }
 

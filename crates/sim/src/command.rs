@@ -6,7 +6,7 @@ use crate::exploring::Given;
 use crate::options::Options;
 use crate::report::Report;
 use crate::strikes;
-use crate::{members, minimize, options, run, run_keeping, run_tracing};
+use crate::{members, members_over_raft, minimize, options, run, run_keeping, run_tracing};
 use clap::{Args, ValueEnum};
 use std::io::{BufWriter, Write};
 use std::process::ExitCode;
@@ -102,6 +102,14 @@ impl Arguments {
         if went_well { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
 
+    fn draw(&self, what: What, seed: u64) -> Options {
+        match what {
+            What::Standalone => options(seed),
+            _ if self.engine == RaftSubject::NAME => members_over_raft(seed),
+            _ => members(seed),
+        }
+    }
+
     fn campaign(&self, twice: u64) -> Campaign {
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         Campaign {
@@ -147,7 +155,7 @@ impl Arguments {
 
     fn many(&self, what: What) -> bool {
         let campaign = self.campaign(50);
-        let (sum, failed) = campaign.run(|seed| run(seed, draw(what, seed)));
+        let (sum, failed) = campaign.run(|seed| run(seed, self.draw(what, seed)));
         for report in &failed {
             println!("{report}");
         }
@@ -164,7 +172,7 @@ impl Arguments {
     }
 
     fn replay(&self, what: What, seed: u64) -> Result<bool, String> {
-        let mut options = draw(what, seed);
+        let mut options = self.draw(what, seed);
         if let Some(Indices(kept)) = &self.strikes {
             options = options.with_strikes(kept);
         }
@@ -196,7 +204,7 @@ impl Arguments {
             Some(Indices(kept)) => kept.clone(),
             None => (0..options.ensemble.as_ref().map_or(0, |e| e.strikes.len())).collect(),
         };
-        let all = draw(what, seed);
+        let all = self.draw(what, seed);
         let fails = |kept: &[usize]| {
             let report = run(seed, all.with_strikes(kept));
             report.violation().map(|violation| violation.rule) == rule
@@ -212,10 +220,6 @@ impl Arguments {
         let list = if words.is_empty() { "none".to_owned() } else { words.join(",") };
         println!("{report}\n  smallest: sim members --replay {seed} --strikes {list} --trace");
     }
-}
-
-fn draw(what: What, seed: u64) -> Options {
-    if what == What::Standalone { options(seed) } else { members(seed) }
 }
 
 #[allow(clippy::disallowed_types)] // nothing that is simulated writes there

@@ -19,7 +19,8 @@ impl World {
         if self.options.ensemble.is_none() {
             return true;
         }
-        if self.is_changing() {
+        // Over Raft no member comes back that has lost its disk.
+        if self.is_changing() || self.options.over_raft() {
             return false;
         }
         let mut whole = self.whole();

@@ -27,15 +27,13 @@ mod work;
 mod world;
 mod zab;
 
-#[cfg(test)]
-mod tests;
-
-pub use campaign::{replay, run_seed};
+pub use campaign::{replay, run_drawn, run_seed};
 pub use disk::Durable;
 pub use explore::{Bounds, Explored, explore};
 pub use history::State;
 pub use judge::Violation;
 pub use options::{Fault, Options};
+pub use quorums::Quorums;
 pub use raft::RaftSubject;
 pub use report::{Counts, Report};
 pub use subject::{Claim, Letter, Observation, Registers, Setup, Subject};

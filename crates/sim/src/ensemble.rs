@@ -9,7 +9,7 @@ use crate::strikes::{self, Strike};
 use base::{NodeId, Rng};
 use check::Configuration;
 use keeper::LocalSessions;
-use node::{EngineConfig, RecentLimits};
+use node::{EngineConfig, RaftConfig, RecentLimits};
 use std::time::Duration;
 use wire::quorum::Membership;
 use zab::Limits;
@@ -21,6 +21,8 @@ pub struct Ensemble {
     pub setup: Setup,
     /// The engine's times and sizes.
     pub limits: Limits,
+    /// Those of Raft, if that is the engine.
+    pub raft: Option<raft::Limits>,
     /// The faults, by time.
     pub strikes: Vec<Strike<Fault>>,
     /// Mean time on a link between members.
@@ -63,17 +65,15 @@ impl Ensemble {
         let others = if changes { rng.between(0, 2) } else { 0 };
         let first = voters + observers + 1;
         let joiners = (first..first + others).map(|id| (NodeId(id), rng.one_in(2))).collect();
-        let local_sessions = [LocalSessions::Off, LocalSessions::Fixed, LocalSessions::Upgradable];
         let ensemble = Ensemble {
-            local_sessions: *rng.pick(&[0, 0, 0, 0, 1, 2, 2].map(|which| local_sessions[which])),
-            read_only_after: rng
-                .percent(30)
-                .then(|| Duration::from_nanos(log_uniform(rng, unit / 10, unit * 2))),
-            linearizable: *rng.pick(&[0, 40, 100]),
+            local_sessions: LocalSessions::Off,
+            read_only_after: None,
+            linearizable: 0,
             joiners,
             reconfig: changes || rng.one_in(8),
             setup,
             limits,
+            raft: None,
             strikes,
             latency: Duration::from_nanos(log_uniform(rng, 20_000, unit / 40)),
             cuts: *rng.pick(&[0, 5, 50]),
@@ -81,6 +81,23 @@ impl Ensemble {
             core_only: rng.percent(30),
         };
         (ensemble, Duration::from_nanos(duration))
+    }
+
+    /// What is over ZooKeeper's broadcast alone: how members serve, and that they lose their disks.
+    fn draw_more(&mut self, rng: &mut Rng, duration: Duration) {
+        let unit = self.limits.sync_time().as_nanos() as u64;
+        let duration = duration.as_nanos() as u64;
+        self.strikes.extend(strikes::draw(rng, &Fault::OF_DISKS, unit, duration));
+        self.strikes.sort_by_key(|strike| strike.at);
+        self.local_sessions = match rng.below(7) {
+            0 => LocalSessions::Fixed,
+            1 | 2 => LocalSessions::Upgradable,
+            _ => LocalSessions::Off,
+        };
+        let reads_alone = rng.percent(30);
+        let after = Duration::from_nanos(log_uniform(rng, unit / 10, unit * 2));
+        self.read_only_after = reads_alone.then_some(after);
+        self.linearizable = *rng.pick(&[0, 40, 100]);
     }
 
     /// All that may ever be members: those at first, voters first, and those that may join.
@@ -109,12 +126,14 @@ impl Ensemble {
 
 impl Options {
     /// The faults that are planned.
-    pub(crate) fn strikes(&self) -> &[Strike<Fault>] {
+    #[must_use]
+    pub fn strikes(&self) -> &[Strike<Fault>] {
         self.ensemble.as_ref().map_or(&[], |ensemble| &ensemble.strikes)
     }
 
     /// The same with only these of its planned faults.
-    pub(crate) fn with_strikes(&self, kept: &[usize]) -> Options {
+    #[must_use]
+    pub fn with_strikes(&self, kept: &[usize]) -> Options {
         let mut options = self.clone();
         if let Some(ensemble) = &mut options.ensemble {
             let all = std::mem::take(&mut ensemble.strikes);
@@ -126,6 +145,15 @@ impl Options {
     /// What the seed says for an ensemble.
     #[must_use]
     pub fn draw_ensemble(rng: &mut Rng) -> Options {
+        let mut options = Options::draw_members(rng);
+        if let Some(ensemble) = &mut options.ensemble {
+            ensemble.draw_more(rng, options.duration);
+        }
+        options
+    }
+
+    /// The same, whatever the engine.
+    fn draw_members(rng: &mut Rng) -> Options {
         let (ensemble, duration) = Ensemble::draw(rng);
         let alone = Options::draw(rng);
         let unit = ensemble.limits.sync_time().as_nanos() as u64;
@@ -139,6 +167,21 @@ impl Options {
             ensemble: Some(ensemble),
             ..alone
         }
+    }
+
+    /// The same over Raft.
+    #[must_use]
+    pub fn draw_over_raft(rng: &mut Rng) -> Options {
+        let mut options = Options::draw_members(rng);
+        if let Some(ensemble) = &mut options.ensemble {
+            ensemble.raft = Some(draw_raft(ensemble.limits.tick, rng));
+        }
+        options
+    }
+
+    /// Whether the engine is Raft.
+    pub(crate) fn over_raft(&self) -> bool {
+        self.ensemble.as_ref().is_some_and(|ensemble| ensemble.raft.is_some())
     }
 
     /// A member's service.
@@ -164,6 +207,15 @@ impl Options {
     /// they are not the first.
     pub(crate) fn engine(&self, node: NodeId, kept: [Option<Membership>; 2]) -> EngineConfig {
         let Some(ensemble) = &self.ensemble else { return EngineConfig::Solo };
+        if let Some(limits) = ensemble.raft {
+            // Who may join begins without a part in it.
+            let first = membership(&ensemble.setup);
+            let known = ensemble.membership(node);
+            let own = known.server(node.0.cast_signed()).expect("it knows itself");
+            let mut config = RaftConfig::new(own, 1, first).expect("there are voters");
+            config.engine.limits = limits;
+            return EngineConfig::Raft(Box::new(config));
+        }
         let [committed, last_seen] = kept;
         EngineConfig::Zab(Box::new(zab::Config {
             me: node,
@@ -215,6 +267,27 @@ impl Options {
     pub(crate) fn settles_within(&self) -> Duration {
         let alone = Duration::from_secs(60);
         let members = self.ensemble.as_ref();
-        members.map_or(alone, |ensemble| crate::engines::settles_within(&ensemble.limits) + alone)
+        let patience = |ensemble: &Ensemble| match &ensemble.raft {
+            Some(limits) => limits.election_timeout * 100,
+            None => crate::engines::settles_within(&ensemble.limits),
+        };
+        members.map_or(alone, |ensemble| patience(ensemble) + alone)
+    }
+}
+
+/// Raft's times and sizes, where a tick is the time of a session's.
+fn draw_raft(tick: Duration, rng: &mut Rng) -> raft::Limits {
+    let election_timeout = tick * *rng.pick(&[2, 4, 10]);
+    raft::Limits {
+        election_timeout,
+        // What replicas hear of sessions comes with it.
+        heartbeat: (election_timeout / *rng.pick(&[4, 10])).min(tick / 2),
+        connect_retry: election_timeout / 10,
+        opening: election_timeout * 4,
+        snapshot_patience: election_timeout * 10,
+        append_size_max: *rng.pick(&[300, 5000, 1 << 20]),
+        inflight_max: *rng.pick(&[3, 256]),
+        recent_entries: *rng.pick(&[1, 20, 500]),
+        ..raft::Limits::default()
     }
 }

@@ -1,6 +1,7 @@
 //! The order as the world knows it: what any member has logged, and what of it is decided.
 //!
-//! A place names one transaction with one predecessor, whoever logs it. What a member has applied
+//! A place names one transaction with one predecessor, whoever logs it. Over Raft it does so within
+//! a term: there an entry is known by both, the term in the upper half. What a member has applied
 //! while it serves is decided: every other one that serves must have a beginning of that, and who
 //! leads all of it. At one place all have the same digest.
 
@@ -22,7 +23,7 @@ struct Entry {
 
 /// All of them.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Ledger {
+pub struct Ledger {
     entries: BTreeMap<i64, Entry>,
     /// Where leaders began that were established, and the last entry before.
     epochs: BTreeMap<i64, i64>,
@@ -34,17 +35,39 @@ pub(crate) struct Ledger {
     digests: BTreeMap<i64, u64>,
     /// Where each session began.
     opened: BTreeMap<i64, i64>,
+    /// Whether an entry is known by its term and its place.
+    by_terms: bool,
+    /// Of such entries: the decided one at each place.
+    placed: BTreeMap<i64, i64>,
+    /// The last place that anybody has logged and that may be another entry's by no means.
+    logged: i64,
 }
 
 impl Ledger {
+    /// The order of members over Raft, where an undecided place may be given again.
+    pub(crate) fn by_terms() -> Ledger {
+        Ledger { by_terms: true, ..Ledger::default() }
+    }
+
+    /// How an entry is known.
+    pub(crate) fn key(&self, term: u64, at: Zxid) -> i64 {
+        if self.by_terms { term.cast_signed() << 32 | at.0 } else { at.0 }
+    }
+
+    /// The place of an entry.
+    fn place(&self, key: i64) -> i64 {
+        if self.by_terms { key & 0xffff_ffff } else { key }
+    }
+
     /// The last place that anybody who served had applied.
-    pub(crate) fn decided(&self) -> i64 {
+    pub fn decided(&self) -> i64 {
         self.decided
     }
 
     /// The last place that anybody has logged.
     pub(crate) fn logged(&self) -> i64 {
-        self.entries.last_key_value().map_or(0, |(place, _)| *place)
+        // Over Raft what is not decided may be void, and its place another's later.
+        if self.by_terms { self.place(self.decided) } else { self.logged }
     }
 
     /// How many leaders were established.
@@ -53,14 +76,26 @@ impl Ledger {
     }
 
     /// Takes what a member logs behind `tip`; gives the transaction if it is new.
-    pub(crate) fn append(
+    pub fn append(
         &mut self,
         tip: i64,
         at: Zxid,
         record: &[u8],
     ) -> Result<Option<&Commit>, Violation> {
-        let hash = hash_bytes(record);
-        if let Some(known) = self.entries.get(&at.0) {
+        self.append_in(0, tip, at, record)
+    }
+
+    /// The same over Raft, of an entry of this term.
+    pub(crate) fn append_in(
+        &mut self,
+        term: u64,
+        tip: i64,
+        at: Zxid,
+        record: &[u8],
+    ) -> Result<Option<&Commit>, Violation> {
+        let (hash, key) = (hash_bytes(record), self.key(term, at));
+        self.logged = self.logged.max(at.0);
+        if let Some(known) = self.entries.get(&key) {
             if (known.before, known.record) == (tip, hash) {
                 return Ok(None);
             }
@@ -72,7 +107,7 @@ impl Ledger {
             );
             return Err(Violation::new("order.places", what));
         }
-        if at.0 <= tip {
+        if key <= tip || at.0 <= self.place(tip) {
             return Err(Violation::new("order.back", format!("{at} was logged behind {tip:#x}")));
         }
         let commit = observe::commit(at, record)?;
@@ -81,7 +116,7 @@ impl Ledger {
         }
         let configuration = observe::configuration(record);
         let entry = Entry { before: tip, record: hash, commit, configuration };
-        Ok(Some(&self.entries.entry(at.0).or_insert(entry).commit))
+        Ok(Some(&self.entries.entry(key).or_insert(entry).commit))
     }
 
     /// The changes of the configuration behind `place` in the history that ends with `tip`, the
@@ -105,7 +140,36 @@ impl Ledger {
 
     /// The last entry up to a place at which a leader may have begun.
     pub(crate) fn entry_at(&self, place: i64) -> i64 {
-        self.epochs.get(&place).copied().unwrap_or(place)
+        let known = if self.by_terms { &self.placed } else { &self.epochs };
+        known.get(&place).copied().unwrap_or(place)
+    }
+
+    /// The same in the history that ends with `tip`, where it may not be decided.
+    pub(crate) fn entry_in(&self, place: i64, tip: i64) -> i64 {
+        if !self.by_terms {
+            return self.entry_at(place);
+        }
+        let history = std::iter::successors(Some(tip), |at| Some(self.entries.get(at)?.before));
+        let found = history.take_while(|at| *at > 0).find(|at| self.place(*at) <= place);
+        let is_it = |at: &i64| self.place(*at) == place;
+        found.filter(is_it).unwrap_or_else(|| self.entry_at(place))
+    }
+
+    /// What a client that is told of this place is to see.
+    pub(crate) fn told(&self, place: i64) -> i64 {
+        if self.by_terms { place } else { self.entry_at(place) }
+    }
+
+    /// A leader of this term serves, whose log ends with `tip`: what earlier terms have decided is
+    /// in it.
+    pub(crate) fn leads_in(&mut self, term: i64, tip: i64) -> Result<(), Violation> {
+        let due = self.order.range(..term << 32).next_back().copied().unwrap_or(0);
+        self.epochs.insert(term, tip);
+        if self.leads_to(due, tip) {
+            return Ok(());
+        }
+        let what = format!("who leads in term {term} has {tip:#x}, not {due:#x}");
+        Err(Violation::new("order.lost", what))
     }
 
     /// Whether `place` is `tip` or comes before it.
@@ -127,7 +191,7 @@ impl Ledger {
     /// A leader whose log ends with `tip` is established, and has begun at this place. What later
     /// leaders have decided already, one that was slow to begin need not have: it decides nothing
     /// any more.
-    pub(crate) fn begin_epoch(&mut self, place: i64, tip: i64) -> Result<(), Violation> {
+    pub fn begin_epoch(&mut self, place: i64, tip: i64) -> Result<(), Violation> {
         let (last, due) = (self.back_to(place, tip), self.back_to(place, self.decided));
         if !self.leads_to(due, last) {
             let what = format!("who leads from {place:#x} on has {last:#x}, not {due:#x}");
@@ -148,7 +212,7 @@ impl Ledger {
     }
 
     /// Somebody who serves has applied all up to this entry.
-    pub(crate) fn decide(&mut self, last: i64) -> Result<(), Violation> {
+    pub fn decide(&mut self, last: i64) -> Result<(), Violation> {
         if last <= self.decided {
             if last != 0 && !self.order.contains(&last) {
                 let what = format!("{last:#x} is applied, it is not in the order");
@@ -176,13 +240,17 @@ impl Ledger {
                 self.changed.insert(*place, change);
             }
         }
+        if self.by_terms {
+            let placed: Vec<_> = places.iter().map(|key| (self.place(*key), *key)).collect();
+            self.placed.extend(placed);
+        }
         self.order.extend(places);
         self.decided = last;
         Ok(())
     }
 
     /// A tree that holds all up to this place has that digest.
-    pub(crate) fn digest(&mut self, place: i64, digest: u64) -> Result<(), Violation> {
+    pub fn digest(&mut self, place: i64, digest: u64) -> Result<(), Violation> {
         let known = *self.digests.entry(place).or_insert(digest);
         if known == digest {
             return Ok(());
@@ -199,12 +267,13 @@ impl Ledger {
     }
 
     /// What is decided, with the places where leaders began.
-    pub(crate) fn commits(&self) -> Vec<Commit> {
+    pub fn commits(&self) -> Vec<Commit> {
         let began = |place: &i64| {
             let work = Work::Lead;
             (*place, Commit { zxid: *place, session: 0, xid: 0, time: 0, work })
         };
-        let mut all: BTreeMap<i64, Commit> = self.epochs.keys().map(began).collect();
+        let epochs = self.epochs.keys().filter(|_| !self.by_terms);
+        let mut all: BTreeMap<i64, Commit> = epochs.map(began).collect();
         let decided = self.order.iter().filter_map(|place| {
             self.entries.get(place).map(|entry| (*place, entry.commit.clone()))
         });
@@ -214,63 +283,9 @@ impl Ledger {
 
     /// Whether a tree of this place can be held against the order.
     pub(crate) fn is_known(&self, place: i64) -> bool {
-        place == 0 || self.order.contains(&place) || self.epochs.contains_key(&place)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Ledger;
-    use base::Zxid;
-
-    /// The record of a new session.
-    fn record(zxid: i64, session: i64) -> Vec<u8> {
-        let mut out = Vec::new();
-        let header = jute::Writer::new(&mut out);
-        header.long(session).int(0).long(zxid).long(7).int(-10).int(4000);
-        out
-    }
-
-    fn ledger(entries: &[(i64, i64)]) -> Ledger {
-        let mut ledger = Ledger::default();
-        for (before, at) in entries {
-            ledger.append(*before, Zxid(*at), &record(*at, *at)).unwrap();
+        if self.by_terms {
+            return place == 0 || self.placed.contains_key(&place);
         }
-        ledger
-    }
-
-    fn rule<T: std::fmt::Debug>(result: Result<T, check::Violation>) -> &'static str {
-        result.unwrap_err().rule
-    }
-
-    #[test]
-    fn a_place_names_one_transaction_with_one_predecessor() {
-        let mut ledger = ledger(&[(0, 1), (1, 2)]);
-        assert!(ledger.append(1, Zxid(2), &record(2, 2)).unwrap().is_none());
-        assert_eq!(rule(ledger.append(1, Zxid(2), &record(2, 3))), "order.places");
-        assert_eq!(rule(ledger.append(0, Zxid(2), &record(2, 2))), "order.places");
-        assert_eq!(rule(ledger.append(4, Zxid(3), &record(3, 3))), "order.back");
-    }
-
-    #[test]
-    fn what_is_applied_is_one_order_and_who_leads_has_all_of_it() {
-        let second = 2 << 32;
-        let mut ledger = ledger(&[(0, 1), (1, 2), (1, second + 1)]);
-        ledger.decide(2).unwrap();
-        ledger.decide(1).unwrap();
-        assert_eq!(rule(ledger.clone().decide(second + 1)), "order.agreement");
-        assert_eq!(rule(ledger.begin_epoch(second, second + 1)), "order.lost");
-        assert_eq!(rule(ledger.decide(3)), "order.unlogged");
-        assert_eq!(ledger.decided(), 2);
-        ledger.begin_epoch(3 << 32, 2).unwrap();
-        assert_eq!(ledger.commits().len(), 3);
-    }
-
-    #[test]
-    fn digests_agree_at_each_place() {
-        let mut ledger = Ledger::default();
-        ledger.digest(1, 7).unwrap();
-        ledger.digest(1, 7).unwrap();
-        assert_eq!(rule(ledger.digest(1, 8)), "digest.agreement");
+        place == 0 || self.order.contains(&place) || self.epochs.contains_key(&place)
     }
 }

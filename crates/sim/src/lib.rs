@@ -10,7 +10,7 @@ mod campaign;
 mod chance;
 mod chaos;
 mod client;
-mod clock;
+pub mod clock;
 mod codec;
 mod command;
 mod connections;
@@ -18,10 +18,11 @@ mod crowd;
 mod damage;
 pub mod engines;
 mod ensemble;
+pub mod epochs;
 mod exploring;
 mod hall;
 mod hash;
-mod ledger;
+pub mod ledger;
 mod lifecycle;
 mod lines;
 mod minimize;
@@ -33,19 +34,17 @@ mod peers;
 mod power;
 mod reconfigure;
 mod report;
+pub mod scenario;
 mod server;
 mod settle;
 mod silence;
 mod site;
 mod snapshots;
-mod strikes;
+pub mod strikes;
 mod told;
 mod troubles;
 mod workload;
 mod world;
-
-#[cfg(test)]
-mod tests;
 
 pub use campaign::{Campaign, Ran};
 pub use command::{Arguments, What};
@@ -72,6 +71,12 @@ pub fn options(seed: u64) -> Options {
 #[must_use]
 pub fn members(seed: u64) -> Options {
     Options::draw_ensemble(&mut Rng::new(seed))
+}
+
+/// The options that a seed draws for an ensemble over Raft.
+#[must_use]
+pub fn members_over_raft(seed: u64) -> Options {
+    Options::draw_over_raft(&mut Rng::new(seed))
 }
 
 /// Runs one seed.

@@ -3,16 +3,20 @@
 use crate::hall::Hall;
 use crate::observe;
 use crate::options::Fault;
+use crate::power::PoweredDisk;
 use crate::report::Ending;
 use crate::server::Host;
 use crate::silence::Contact;
+use crate::site::Slots;
 use crate::world::{Act, Event, Step, World};
 use base::{SessionId, Zxid};
+use broadcast::Slot;
 use check::Violation;
 use node::{CheckpointConfig, Durable, Journal, JournalFiles, Member, SnapshotOptions, Start};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+use storage::journal::Identity;
 use storage::{RecoveryOptions, RestoreError, Restored, TxnLog};
 use tree::Tree;
 
@@ -22,6 +26,8 @@ pub(crate) struct Found {
     restored: Restored,
     /// Of a member of an ensemble.
     durable: Option<Durable>,
+    /// Of one over Raft.
+    slots: Option<(storage::journal::Journal<PoweredDisk>, raft::Durable)>,
 }
 
 impl World {
@@ -69,12 +75,20 @@ impl World {
         if self.options.ensemble.is_none() {
             let node::Recovered { tree, restored } =
                 node::recover(disk, dirs, options, tree, snapshot)?;
-            return Ok(Found { tree, restored, durable: None });
+            return Ok(Found { tree, restored, durable: None, slots: None });
+        }
+        if self.options.over_raft() {
+            let identity = Identity { cluster: [1; 16], member: site.node };
+            let journal = (identity, self.options.segments());
+            let found =
+                node::recover_slots(disk, dirs, options, tree, snapshot, journal, &mut || {})?;
+            let node::RecoveredSlots { tree, restored, journal, durable, .. } = found;
+            return Ok(Found { tree, restored, durable: None, slots: Some((journal, durable)) });
         }
         let recent = self.options.recent();
         let node::RecoveredMember { tree, restored, durable } =
             node::recover_member(disk, dirs, options, tree, snapshot, recent, &mut || {})?;
-        Ok(Found { tree, restored, durable: Some(durable) })
+        Ok(Found { tree, restored, durable: Some(durable), slots: None })
     }
 
     fn not_started(&mut self, member: usize, error: &node::RecoverError) -> Step {
@@ -104,21 +118,25 @@ impl World {
     }
 
     fn started(&mut self, member: usize, found: Found) -> Step {
-        let Found { tree, restored, durable } = found;
+        let Found { tree, restored, durable, slots } = found;
         self.reached.replayed += restored.replayed;
         self.reached.skipped_snapshots += restored.skipped_snapshots.len() as u64;
         let torn =
             |finding: &&storage::Finding| matches!(finding, storage::Finding::TornTail { .. });
         self.reached.torn_tails += restored.findings.iter().filter(torn).count() as u64;
         let last = tree.last_zxid().0;
-        self.account_for(member, last, durable.as_ref())?;
+        match &slots {
+            Some((_, durable)) => self.account_for_slots(member, durable)?,
+            None => self.account_for(member, last, durable.as_ref())?,
+        }
         if self.options.ensemble.is_some() {
             self.undo_the_flip(member);
         }
         if self.options.ensemble.is_none() {
             self.trees.push(observe::tree(&tree)?);
         }
-        self.begin(member, tree, restored.replayed > 0, durable)
+        let replayed = restored.replayed > 0;
+        self.begin(member, Found { tree, restored, durable, slots }, replayed)
     }
 
     /// Nothing that was durable is lost, nothing is there that was never logged.
@@ -132,9 +150,9 @@ impl World {
         let last = self.ledger.entry_at(last);
         if let Some(durable) = durable {
             let has = (durable.accepted, durable.current);
-            let may_have = site.may_have(last, has);
+            let may_have = site.epochs.may_be(site.node, last, has);
             may_have.map_err(|what| Violation::new("epoch", what))?;
-            (site.epochs, site.epoch) = (has, (has.1, last));
+            (site.epochs.held, site.epochs.written) = (has, (has.1, last));
         } else {
             self.ledger.forget_after(last);
         }
@@ -142,13 +160,35 @@ impl World {
         Ok(())
     }
 
-    fn begin(
-        &mut self,
-        member: usize,
-        tree: Tree,
-        replayed: bool,
-        durable: Option<Durable>,
-    ) -> Step {
+    /// The same over Raft, where the log is known by terms and places.
+    fn account_for_slots(&mut self, member: usize, durable: &raft::Durable) -> Step {
+        let key = |slot: &Slot| slot.entry().map(|(at, _)| self.ledger.key(slot.period, at));
+        let base = durable.bases.first().map_or((0, 0), |base| (base.index, base.at.0));
+        let mut end = self.entry_of_state(Zxid(base.1));
+        let mut slots = Slots { term: durable.term, ..Slots::default() };
+        slots.ends.insert(base.0, end);
+        for slot in &durable.slots {
+            end = key(slot).unwrap_or(end);
+            slots.ends.insert(slot.index, end);
+        }
+        let decided = self.ledger.decided();
+        let site = &mut self.sites[member];
+        let (node, held) = (site.node.0, site.epochs.held.0);
+        site.slots.get_or_insert_default();
+        let found = site.may_find(&self.ledger, end);
+        found.map_err(|what| Violation::new("durability", what))?;
+        if durable.term < held {
+            let what = format!("member {node} has term {}, not {held}", durable.term);
+            return Err(Violation::new("epoch", what));
+        }
+        site.slots = Some(Box::new(slots));
+        (site.tip, site.durable, site.uncut, site.installing) = (end, end, None, None);
+        self.show(|| format!("{node} recovered {end:#x}, decided was {decided:#x}"));
+        Ok(())
+    }
+
+    fn begin(&mut self, member: usize, found: Found, replayed: bool) -> Step {
+        let Found { tree, durable, slots, .. } = found;
         let contacts = self.contacts(member, &tree);
         let hall = Hall::new(tree);
         let site = &self.sites[member];
@@ -160,20 +200,29 @@ impl World {
             tree: tree::Config { digest: true, owners: site.keeper_config.owners },
             field_size_max: site.keeper_config.field_size_max,
         };
-        let journal = self.journal(member, durable.is_some());
-        let start = match durable {
-            None => Start { replayed, ..Start::default() },
-            Some(Durable { accepted, current, recent, last }) => Start {
-                replayed,
-                accepted_epoch: accepted,
-                current_epoch: current,
-                recent,
-                is_lost: last < Zxid::ZERO,
-            },
+        let (journal, start) = match (durable, slots) {
+            (None, Some((journal, durable))) => {
+                let replayed = !durable.slots.is_empty();
+                let start = Start { replayed, raft: durable, ..Start::default() };
+                (Journal::of_slots(journal, self.journal_files(member)), start)
+            }
+            (None, None) => (self.journal(member, false), Start { replayed, ..Start::default() }),
+            (Some(Durable { accepted, current, recent, last }), _) => {
+                let start = Start {
+                    replayed,
+                    accepted_epoch: accepted,
+                    current_epoch: current,
+                    recent,
+                    is_lost: last < Zxid::ZERO,
+                    ..Start::default()
+                };
+                (self.journal(member, true), start)
+            }
         };
         let mut out = Vec::new();
         let (now, wall, rng) = (self.local(member), self.wall(member), self.rng.fork());
-        let running = Member::recover(hall.clone(), &config, start, now, wall, rng, &mut out);
+        let running = Member::recover(hall.clone(), &config, start, now, wall, rng, &mut out)
+            .expect("only Raft has something to refuse");
         let site = &mut self.sites[member];
         site.host = Some(Host::new(hall, running, journal, contacts));
         site.stalled_at = self.now;
@@ -183,15 +232,36 @@ impl World {
         Ok(())
     }
 
-    fn journal(&self, member: usize, among_others: bool) -> Journal<crate::power::PoweredDisk> {
+    fn journal(&self, member: usize, among_others: bool) -> Journal<PoweredDisk> {
         let site = &self.sites[member];
         let log = TxnLog::new(site.disk.clone(), site.dirs.logs(), self.log_options());
         if !among_others {
             return Journal::new(log);
         }
+        Journal::of_member(log, self.journal_files(member))
+    }
+
+    fn journal_files(&self, member: usize) -> JournalFiles<PoweredDisk> {
+        let site = &self.sites[member];
         let (disk, dirs) = (site.disk.clone(), site.dirs.clone());
         let read = RecoveryOptions::default().read;
-        Journal::of_member(log, JournalFiles { disk, dirs, read, texts: None })
+        JournalFiles { disk, dirs, read, texts: None }
+    }
+
+    /// What a journal wants done beside it is done at once.
+    pub(crate) fn do_chores(&mut self, member: usize) -> Step {
+        let site = &mut self.sites[member];
+        let over_raft = site.slots.is_some();
+        let Some(journal) = site.host.as_mut().and_then(|host| host.journal.as_mut()) else {
+            return Ok(());
+        };
+        while over_raft && let Some(chore) = journal.next_chore() {
+            let done = chore.perform(&site.disk);
+            if let Err(error) = journal.chore_done(done) {
+                return self.disk_failed(member, &error);
+            }
+        }
+        Ok(())
     }
 
     /// Each session has its full time-out from now on.

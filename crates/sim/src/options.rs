@@ -93,7 +93,7 @@ impl Fault {
     ];
 
     /// What may befall an ensemble.
-    pub const AMONG_OTHERS: [Fault; 31] = [
+    pub const AMONG_OTHERS: [Fault; 29] = [
         Fault::PowerLoss,
         Fault::Fuse,
         Fault::Kill,
@@ -123,9 +123,10 @@ impl Fault {
         Fault::ClockRate,
         Fault::TimeJump,
         Fault::Reconfigure,
-        Fault::BitFlip,
-        Fault::Wipe,
     ];
+
+    /// What may befall the disks of an ensemble over ZooKeeper's broadcast.
+    pub const OF_DISKS: [Fault; 2] = [Fault::BitFlip, Fault::Wipe];
 }
 
 /// A world's parameters. Printed before a run; a replay takes the same.
@@ -203,6 +204,11 @@ impl Options {
             compression: rng.below(3) as u8,
             ensemble: None,
         }
+    }
+
+    /// How long the segments of a journal are: shorter than a few snapshots' worth of log.
+    pub(crate) fn segments(&self) -> storage::journal::Options {
+        storage::journal::Options { segment_size: 4096.max(self.preallocation) }
     }
 
     /// Whether there is such a fault.

@@ -5,7 +5,6 @@ use crate::server::Host;
 use crate::world::{Act, Event, Step, World};
 use base::Zxid;
 use broadcast::LinkId;
-use bytes::Bytes;
 use check::Violation;
 use node::{Input, Journal, Output, SnapshotSender};
 use std::time::Duration;
@@ -15,8 +14,7 @@ use trace::{Ensemble, Event as Happened, SyncMethod};
 /// A state on its way over a link, and what is to follow it.
 pub(crate) struct Source {
     sender: SnapshotSender,
-    behind: Vec<Bytes>,
-    closes: bool,
+    behind: Vec<Output>,
 }
 
 /// What is to be read from the disk.
@@ -83,17 +81,16 @@ impl World {
         let site = &mut self.sites[member];
         let Some(host) = &mut site.host else { return Ok(()) };
         match output {
-            Output::Send { link, frame } => match host.sources.get_mut(&link) {
-                Some(source) => source.behind.push(frame),
-                None => self.net.send(now, (member, link), frame, rng),
-            },
-            Output::Close { link } => match host.sources.get_mut(&link) {
-                Some(source) => source.closes = true,
-                None => self.net.finish(now, member, link, rng),
-            },
+            Output::Send { link, .. } | Output::Close { link } | Output::SendSnapshot { link }
+                if host.sources.contains_key(&link) =>
+            {
+                host.sources.entry(link).and_modify(|source| source.behind.push(output));
+            }
+            Output::Send { link, frame } => self.net.send(now, (member, link), frame, rng),
+            Output::Close { link } => self.net.finish(now, member, link, rng),
             Output::SendSnapshot { link } => {
                 let sender = SnapshotSender::new(&host.hall.0.borrow().tree);
-                let source = Source { sender, behind: Vec::new(), closes: false };
+                let source = Source { sender, behind: Vec::new() };
                 host.sources.insert(link, source);
                 self.schedule_act(Duration::from_micros(10), member, Act::Piece { link });
             }
@@ -124,6 +121,10 @@ impl World {
             | Output::Truncate { .. }
             | Output::Register { .. }
             | Output::Text { .. }
+            | Output::Slot { .. }
+            | Output::Cut { .. }
+            | Output::Base { .. }
+            | Output::Announced { .. }
             | Output::Roll
             | Output::BeginInstall { .. }
             | Output::Install { .. }
@@ -153,7 +154,7 @@ impl World {
             self.schedule_act(delay, member, Act::Piece { link });
             return Ok(());
         }
-        let Some(Source { sender, behind, closes }) = gone else { return Ok(()) };
+        let Some(Source { sender, behind }) = gone else { return Ok(()) };
         if !sender.is_complete() {
             self.net.finish(self.now, member, link, &mut self.rng);
             self.plan_net();
@@ -162,14 +163,7 @@ impl World {
             self.go_on(member);
             return Ok(());
         }
-        for frame in behind {
-            self.net.send(self.now, (member, link), frame, &mut self.rng);
-        }
-        if closes {
-            self.net.finish(self.now, member, link, &mut self.rng);
-        }
-        self.plan_net();
-        Ok(())
+        behind.into_iter().try_for_each(|output| self.among_members(member, output))
     }
 
     /// Reads what is asked for from the disk: a state only when all before it is there.
@@ -224,6 +218,16 @@ impl World {
                 *count += 1;
             }
             Ensemble::Joined { .. } => self.reached.joined += 1,
+            Ensemble::Established { epoch, .. } if self.sites[member].slots.is_some() => {
+                self.reached.leaders += 1;
+                return self.ledger.leads_in(*epoch, self.sites[member].tip);
+            }
+            // Also of one that hands over at once, and is not seen to serve.
+            Ensemble::Established { epoch, .. } if !self.ledger.is_begun(epoch << 32) => {
+                self.reached.leaders += 1;
+                self.led_since = self.now;
+                return self.ledger.begin_epoch(epoch << 32, self.sites[member].tip);
+            }
             Ensemble::ConfigurationChanged { version } => {
                 return self.check_configuration(member, *version);
             }

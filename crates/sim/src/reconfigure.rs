@@ -128,7 +128,7 @@ impl World {
             return Ok(());
         }
         for change in self.ledger.changes(before, entry) {
-            self.check_quorum(change.version)?;
+            self.check_quorum(self.ledger.entry_in(change.version, entry))?;
         }
         self.check_quorum(entry)
     }
@@ -153,7 +153,9 @@ impl World {
     /// A configuration takes effect at a member: it is decided. The first one is the beginning of
     /// an epoch, and no entry.
     pub(crate) fn check_configuration(&self, member: usize, version: i64) -> Step {
-        if version as u32 == 0 {
+        // Over Raft an entry counts as soon as it is in the log, and is told by its index.
+        let over_raft = self.sites[member].slots.is_some();
+        if version as u32 == 0 || over_raft {
             return Ok(());
         }
         if self.ledger.configuration(version).is_none_or(|by| by.version != version) {

@@ -184,7 +184,8 @@ impl World {
         }
         match outcome {
             Ok(Progress::Durable(upto)) => {
-                site.durable = site.tip;
+                site.synced();
+                self.do_chores(member)?;
                 self.note("durable", member as u64, upto.0, &[]);
                 if self.boundary(member)? {
                     return Ok(());
@@ -198,7 +199,7 @@ impl World {
         self.cycle(member)
     }
 
-    fn disk_failed(&mut self, member: usize, error: &storage::Error) -> Step {
+    pub(crate) fn disk_failed(&mut self, member: usize, error: &storage::Error) -> Step {
         let Some(host) = &mut self.sites[member].host else { return Ok(()) };
         host.journal = None;
         host.disk_failed = true;
@@ -215,6 +216,7 @@ impl World {
         let now = self.local(member);
         let Some(host) = &mut self.sites[member].host else { return Ok(()) };
         host.member.handle(now, input, &mut out);
+        self.sites[member].installs(&out);
         self.check_gate(member)?;
         // What is decided is so from here on, also if nobody hears of it.
         self.look_at(member)?;
@@ -232,7 +234,8 @@ impl World {
         let site = &self.sites[member];
         let Some(host) = &site.host else { return Ok(()) };
         let applied = host.last();
-        if site.serves() && self.ledger.entry_at(applied) > site.durable && applied as u32 != 0 {
+        let entry = self.ledger.entry_in(applied, site.tip);
+        if site.serves() && entry > site.durable && applied as u32 != 0 {
             let what =
                 format!("{}: {applied:#x} is applied, {:#x} is durable", site.node.0, site.durable);
             return Err(Violation::new("gate", what));
@@ -259,7 +262,7 @@ impl World {
             self.reached.leaders += 1;
             self.led_since = self.now;
         }
-        let entry = self.ledger.entry_at(last);
+        let entry = self.ledger.entry_in(last, tip);
         if !self.ledger.leads_to(entry, tip) {
             let what = format!(
                 "member {} has applied {last:#x}, which does not lead to its last {tip:#x}",
@@ -288,7 +291,7 @@ impl World {
     /// From here on the member refuses these sessions, also if the disk never takes their ends.
     fn note_ends(&mut self, out: &[Output]) {
         for output in out {
-            if let Output::Append { record, .. } = output
+            if let Some(record) = output.transaction()
                 && wire_op(record) == wire::OpCode::CloseSession.number()
             {
                 let session = record[..8].try_into().map_or(0, i64::from_be_bytes);
@@ -321,12 +324,17 @@ impl World {
         for output in out {
             let site = &mut self.sites[member];
             let Some(host) = &mut site.host else { return Ok(()) };
-            if let Output::Append { at, record, .. } = &output {
+            if let Some((term, at, record)) = transaction(&output) {
                 if host.disk_failed {
                     return Err(Violation::new("disk.silence", format!("{at} after a failure")));
                 }
-                let record = record.clone();
-                self.logged(member, *at, &record)?;
+                self.logged(member, term, at, &record)?;
+            }
+            if let Output::BeginInstall { at } = &output {
+                let coming = self.entry_of_state(*at);
+                if let Some(slots) = &mut self.sites[member].slots {
+                    slots.coming = coming;
+                }
             }
             let site = &mut self.sites[member];
             site.begins(&self.ledger, &output);
@@ -335,7 +343,7 @@ impl World {
                 self.other(member, output)?;
                 continue;
             };
-            let done = Done::of(&output);
+            let done = Done::of(&output, site.slots.is_some());
             match journal.perform(output) {
                 Ok(None) => site.has_done(&self.ledger, done),
                 Ok(Some(output)) => self.other(member, output)?,
@@ -352,11 +360,19 @@ impl World {
         Ok(())
     }
 
-    fn logged(&mut self, member: usize, at: Zxid, record: &[u8]) -> Step {
+    /// The last transaction of a state that somebody has sent, who need not serve yet: over Raft it
+    /// is decided before it is seen to be.
+    pub(crate) fn entry_of_state(&self, at: Zxid) -> i64 {
+        let decided = self.ledger.entry_at(at.0);
+        let logged = self.sites.iter().map(|site| self.ledger.entry_in(at.0, site.tip));
+        if decided == at.0 { logged.max().unwrap_or(decided) } else { decided }
+    }
+
+    fn logged(&mut self, member: usize, term: u64, at: Zxid, record: &[u8]) -> Step {
         self.note("append", at.0 as u64, member as u64, record);
         let site = &mut self.sites[member];
-        let new = self.ledger.append(site.tip, at, record)?.cloned();
-        site.tip = at.0;
+        let new = self.ledger.append_in(term, site.tip, at, record)?.cloned();
+        site.tip = self.ledger.key(term, at);
         let Some(commit) = new else { return Ok(()) };
         self.show(|| format!("{commit:x?}"));
         if let Work::Open { .. } = commit.work {
@@ -412,6 +428,15 @@ impl World {
             output => self.among_members(member, output),
         }
     }
+}
+
+/// The transaction that an output logs, with the term that it is known by over Raft.
+fn transaction(output: &Output) -> Option<(u64, Zxid, broadcast::Item)> {
+    if let Output::Append { at, record, .. } = output {
+        return Some((0, *at, record.clone()));
+    }
+    let Output::Slot { slot, .. } = output else { return None };
+    slot.entry().map(|(at, item)| (slot.period, at, item.clone()))
 }
 
 /// The operation that a record's header names.

@@ -66,7 +66,7 @@ impl World {
 
     /// Some clients go without a word: what becomes of their sessions is the ensemble's business.
     fn leave_some_behind(&mut self) {
-        if self.options.ensemble.is_none() {
+        if self.options.ensemble.is_none() || self.options.over_raft() {
             return;
         }
         for index in 0..self.clients.len() {
@@ -142,7 +142,7 @@ impl World {
         let has_all = |member: &usize| {
             let site = &self.sites[*member];
             let last = site.host.as_ref().map_or(0, Host::last);
-            self.ledger.entry_at(last) == decided && site.tip == decided
+            self.ledger.entry_in(last, site.tip) == decided && site.tip == decided
         };
         self.options.ensemble.is_none() || self.required().iter().all(has_all)
     }

@@ -58,7 +58,9 @@ impl World {
     pub(crate) fn left_behind(&self) -> Result<bool, Violation> {
         let leader = self.core.iter().find(|member| self.sites[**member].leads());
         let Some(site) = leader.map(|leader| &self.sites[*leader]) else { return Ok(false) };
-        let (Some(host), true) = (&site.host, self.options.ensemble.is_some()) else {
+        // Where a leader over Raft begins is not known.
+        let is_known = self.options.ensemble.is_some() && !self.options.over_raft();
+        let (Some(host), true) = (&site.host, is_known) else {
             return Ok(false);
         };
         let since = self.led_since.max(site.stalled_at).max(self.healed_at);

@@ -1,11 +1,13 @@
 //! A machine of the world: its disk and its clocks, and the member that may run on it.
 
 use crate::clock::Clock;
+use crate::epochs::Epochs;
 use crate::ledger::Ledger;
 use crate::power::PoweredDisk;
 use crate::server::Host;
 use base::{NodeId, Time};
 use node::Output;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use storage::Dirs;
@@ -33,12 +35,10 @@ pub(crate) struct Site {
     pub(crate) installing: Option<i64>,
     /// What was durable before that.
     replaced: i64,
-    /// The epoch that it wrote last, and the end of the log that had to be durable before.
-    pub(crate) epoch: (i64, i64),
-    /// What its disk said of that when its member died: a start may set it right by the log.
-    pub(crate) stated: i64,
-    /// The epochs that its disk is known to hold: promised, and begun.
-    pub(crate) epochs: (i64, i64),
+    /// Of a member over Raft.
+    pub(crate) slots: Option<Box<Slots>>,
+    /// What it has promised and begun.
+    pub(crate) epochs: Epochs,
     pub(crate) paused_until: Time,
     pub(crate) slow_sync_until: Time,
     /// When the member last could not do its work in time.
@@ -70,9 +70,8 @@ impl Site {
             uncut: None,
             installing: None,
             replaced: 0,
-            epoch: (0, 0),
-            stated: 0,
-            epochs: (0, 0),
+            slots: None,
+            epochs: Epochs::default(),
             paused_until: Time::ZERO,
             slow_sync_until: Time::ZERO,
             stalled_at: Time::ZERO,
@@ -97,16 +96,40 @@ impl Site {
             Output::Truncate { to, .. } => {
                 self.uncut = Some(self.tip);
                 self.durable = self.durable.min(ledger.entry_at(to.0));
-                self.epoch.1 = self.epoch.1.min(self.durable);
+                let (_, end) = &mut self.epochs.written;
+                *end = self.durable.min(*end);
             }
             Output::BeginInstall { at } => {
                 self.replaced = self.durable;
-                (self.durable, self.epoch.1) = (0, 0);
-                self.installing = Some(ledger.entry_at(at.0));
+                (self.durable, self.epochs.written.1) = (0, 0);
+                let coming = self.slots.as_ref().map(|slots| slots.coming);
+                self.installing = coming.or_else(|| Some(ledger.entry_at(at.0)));
             }
-            Output::Register { name: CURRENT_EPOCH, value, .. } if *value > self.epoch.0 => {
+            Output::Cut { from, .. } => {
+                let to = self.slots.as_mut().map_or(0, |slots| slots.cut(*from));
+                self.uncut.get_or_insert(self.tip);
+                (self.tip, self.durable) = (to, self.durable.min(to));
+            }
+            Output::Slot { slot, .. } => {
+                if let Some(slots) = &mut self.slots {
+                    slots.ends.insert(slot.index, self.tip);
+                }
+            }
+            Output::Announced { base, .. } => {
+                if let Some(slots) = &mut self.slots {
+                    slots.announced = base.index;
+                }
+            }
+            Output::Register { name: raft::TERM, value, .. } => {
+                if let Some(slots) = &mut self.slots {
+                    slots.term = *value;
+                }
+            }
+            Output::Register { name: CURRENT_EPOCH, value, .. }
+                if *value > self.epochs.written.0 =>
+            {
                 // What was to be cut is gone before the epoch is written.
-                (self.epoch, self.uncut) = ((*value, self.tip), None);
+                (self.epochs.written, self.uncut) = ((*value, self.tip), None);
             }
             _ => {}
         }
@@ -117,20 +140,42 @@ impl Site {
         match done {
             Done::Truncated(to) => self.tip = ledger.back_to(ledger.entry_at(to), self.tip),
             Done::Installed(at) => {
-                self.tip = ledger.entry_at(at);
+                self.tip = self.installing.unwrap_or_else(|| ledger.entry_at(at));
                 (self.installing, self.uncut) = (None, None);
+                if let Some(slots) = &mut self.slots {
+                    slots.ends = BTreeMap::from([(slots.announced, self.tip)]);
+                }
             }
-            Done::Promised(epoch) => self.epochs.0 = epoch,
-            Done::Begun(epoch) => self.epochs.1 = epoch,
+            Done::Promised(epoch) => self.epochs.held.0 = epoch,
+            Done::Begun(epoch) => self.epochs.held.1 = epoch,
             Done::Settled => {}
             Done::Nothing => return,
         }
         self.durable = self.tip;
     }
 
+    /// All that was appended is durable.
+    pub(crate) fn synced(&mut self) {
+        if self.installing.is_none() {
+            self.durable = self.tip;
+        }
+        if let Some(slots) = &self.slots {
+            (self.epochs.held.0, self.uncut) = (slots.term, None);
+        }
+    }
+
+    /// A state whose snapshot is complete counts as durable in the very step that says so.
+    pub(crate) fn installs(&mut self, out: &[Output]) {
+        if let Some(entry) = self.installing
+            && out.iter().any(|output| matches!(output, Output::Install { .. }))
+        {
+            (self.tip, self.durable) = (entry, entry);
+        }
+    }
+
     /// Whether a start may find this as the end of the log.
     pub(crate) fn may_find(&self, ledger: &Ledger, last: i64) -> Result<(), String> {
-        let last = ledger.entry_at(last);
+        let last = if self.slots.is_some() { last } else { ledger.entry_at(last) };
         if self.installing == Some(last) {
             return Ok(());
         }
@@ -147,9 +192,9 @@ impl Site {
 
     /// Its disk is another one, and holds nothing.
     pub(crate) fn forget(&mut self) {
-        (self.tip, self.durable, self.replaced, self.stated) = (0, 0, 0, 0);
+        (self.tip, self.durable, self.replaced) = (0, 0, 0);
         (self.uncut, self.installing, self.flipped) = (None, None, None);
-        (self.epoch, self.epochs, self.lost) = ((0, 0), (0, 0), true);
+        (self.epochs, self.lost) = (Epochs::default(), true);
     }
 
     /// Whether its disk holds this entry for certain, or did before a state came in its place. One
@@ -188,31 +233,33 @@ impl Site {
     pub(crate) fn ends(&mut self) {
         let path = self.dirs.snapshots().join(CURRENT_EPOCH);
         let text = self.disk.inner().contents(&path).and_then(|text| String::from_utf8(text).ok());
-        self.stated = text.and_then(|text| text.parse().ok()).unwrap_or(0);
-    }
-
-    /// Whether a start may find these epochs with this end of the log: none that the disk held is
-    /// lost, and none is there without the history that was to be durable before it. An epoch that
-    /// a start takes from the log, for it was not written yet, needs no more than what it has: that
-    /// came in order behind the whole initial history.
-    pub(crate) fn may_have(&self, last: i64, (promised, begun): (i64, i64)) -> Result<(), String> {
-        let (node, (before, due)) = (self.node.0, self.epochs);
-        if promised < before || begun < due {
-            return Err(format!(
-                "member {node} has {promised} and {begun}, not {before} and {due}"
-            ));
-        }
-        let (epoch, tip) = self.epoch;
-        let is_written = self.stated == epoch || last >> 32 < epoch;
-        if begun == epoch && is_written && last < tip {
-            return Err(format!("member {node} has epoch {epoch} and {last:#x}, not {tip:#x}"));
-        }
-        Ok(())
+        self.epochs.stated = text.and_then(|text| text.parse().ok()).unwrap_or(0);
     }
 
     /// Whether it is the one that proposes.
     pub(crate) fn leads(&self) -> bool {
         self.host.as_ref().is_some_and(|host| host.member.keeper().is_primary())
+    }
+}
+
+/// What a member over Raft has logged, beside transactions.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Slots {
+    /// The last transaction up to each slot.
+    pub(crate) ends: BTreeMap<u64, i64>,
+    /// Where the log begins with the state that is to come.
+    pub(crate) announced: u64,
+    /// The last transaction of that state.
+    pub(crate) coming: i64,
+    /// The term that was written last.
+    pub(crate) term: i64,
+}
+
+impl Slots {
+    /// Every slot from this one on is void; gives the last transaction that is left.
+    fn cut(&mut self, from: u64) -> i64 {
+        self.ends.split_off(&from);
+        self.ends.last_key_value().map_or(0, |(_, end)| *end)
     }
 }
 
@@ -234,8 +281,9 @@ pub(crate) enum Done {
 
 impl Done {
     #[allow(clippy::wildcard_enum_match_arm)] // the rest waits for a sync, or is not the journal's
-    pub(crate) fn of(output: &Output) -> Done {
+    pub(crate) fn of(output: &Output, over_raft: bool) -> Done {
         match output {
+            Output::Register { .. } | Output::Text { .. } if over_raft => Done::Nothing,
             Output::Truncate { to, .. } => Done::Truncated(to.0),
             Output::Install { at } => Done::Installed(at.0),
             Output::Register { name: "acceptedEpoch", value, .. } => Done::Promised(*value),
@@ -248,24 +296,3 @@ impl Done {
 
 /// The file of the epoch whose initial history a member has.
 const CURRENT_EPOCH: &str = "currentEpoch";
-
-#[cfg(test)]
-mod tests {
-    use super::Site;
-    use base::NodeId;
-    use storage::simulated::MetadataMode;
-
-    #[test]
-    fn no_epoch_is_lost_or_comes_before_its_history() {
-        let mut site = Site::new(NodeId(1), MetadataMode::Strict, keeper::Config::standalone());
-        (site.epochs, site.epoch) = ((3, 2), (3, 0x3_0000_000d));
-        assert!(site.may_have(0x3_0000_000d, (3, 3)).is_ok());
-        assert!(site.may_have(0x2_0000_0005, (3, 2)).is_ok(), "it was not written yet");
-        assert!(site.may_have(0x2_0000_0005, (2, 2)).is_err(), "a promise is lost");
-        assert!(site.may_have(0x2_0000_0005, (3, 1)).is_err(), "an epoch is lost");
-        assert!(site.may_have(0x2_0000_0005, (3, 3)).is_err(), "it has nothing of the epoch");
-        assert!(site.may_have(0x3_0000_0008, (3, 3)).is_ok(), "the start took it from the log");
-        site.stated = 3;
-        assert!(site.may_have(0x3_0000_0008, (3, 3)).is_err(), "it was written too early");
-    }
-}

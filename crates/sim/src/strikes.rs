@@ -36,10 +36,8 @@ pub(crate) fn draw<F: Copy>(rng: &mut Rng, all: &[F], unit: u64, duration: u64) 
 /// by their numbers.
 ///
 /// Source: Zeller, Hildebrandt, "Simplifying and isolating failure-inducing input", 2002 (ddmin).
-pub(crate) fn minimize(
-    mut strikes: Vec<usize>,
-    mut fails: impl FnMut(&[usize]) -> bool,
-) -> Vec<usize> {
+#[must_use]
+pub fn minimize(mut strikes: Vec<usize>, mut fails: impl FnMut(&[usize]) -> bool) -> Vec<usize> {
     let mut chunk = strikes.len().div_ceil(2).max(1);
     let mut runs = 0;
     while !strikes.is_empty() && runs < RUNS_MAX {
@@ -65,15 +63,3 @@ pub(crate) fn minimize(
 
 /// The most runs that are spent on it.
 const RUNS_MAX: u32 = 400;
-
-#[cfg(test)]
-mod tests {
-    use super::minimize;
-
-    #[test]
-    fn what_is_left_fails_and_nothing_less_does() {
-        let fails = |left: &[usize]| left.contains(&3) && left.contains(&17);
-        assert_eq!(minimize((0..40).collect(), fails), [3, 17]);
-        assert_eq!(minimize((0..40).collect(), |_| true), [0_usize; 0]);
-    }
-}

@@ -19,7 +19,7 @@ impl Told {
 
     /// A client was told of this place.
     pub(crate) fn hear(&mut self, ledger: &Ledger, zxid: i64) {
-        self.last = self.last.max(ledger.entry_at(zxid));
+        self.last = self.last.max(ledger.told(zxid));
     }
 
     /// What the reply to an operation must show at least: a write comes after all that anybody was

@@ -15,6 +15,8 @@ pub(crate) enum Mend {
     Block(Vec<(usize, usize)>, Duration),
     Unslow(usize),
     Rate(usize),
+    /// A member is told that it will be stopped.
+    Leave(usize),
     /// A member is stopped and started again.
     Restart(usize),
 }
@@ -58,7 +60,11 @@ impl World {
             }
             Fault::RollingRestart => {
                 for member in 0..count {
-                    let at = hold * member as u32;
+                    let mut at = hold * member as u32;
+                    if self.options.over_raft() {
+                        self.schedule(at, Event::Mend(Mend::Leave(member)));
+                        at += Duration::from_micros(self.rng.between(0, 20_000));
+                    }
                     self.schedule(at, Event::Mend(Mend::Restart(member)));
                 }
             }
@@ -165,6 +171,11 @@ impl World {
             Mend::Block(pairs, hold) => self.block_for(pairs, hold),
             Mend::Unslow(pair) => self.net.slow[pair] = 1,
             Mend::Rate(member) => self.set_rate(member, UNIT),
+            // As a server that is told to stop: under an engine that hands over it does so.
+            Mend::Leave(member) => {
+                self.handle(member, node::Input::Leaving)?;
+                self.go_on(member);
+            }
             Mend::Restart(member) => {
                 let power = self.rng.one_in(2);
                 self.crash(member, power);

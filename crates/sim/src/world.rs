@@ -152,6 +152,7 @@ impl World {
         let nodes = options.ensemble.as_ref().map_or(vec![NodeId(1)], Ensemble::everyone);
         let site = |node: &NodeId| Site::new(*node, mode, options.keeper(*node));
         let sites: Vec<Site> = nodes.iter().map(site).collect();
+        let ledger = if options.over_raft() { Ledger::by_terms() } else { Ledger::default() };
         let mut world = World {
             rng: Rng::new(seed ^ 0x5eed),
             now: Time::from_millis(1000),
@@ -163,7 +164,7 @@ impl World {
             clients: Vec::new(),
             links: BTreeMap::new(),
             next_link: 1,
-            ledger: Ledger::default(),
+            ledger,
             trees: Vec::new(),
             told: Told::new(options.ensemble.is_none()),
             ended: BTreeSet::new(),

@@ -35,6 +35,15 @@ pub fn is_database_lost<D: Disk>(disk: &D, dirs: &Dirs) -> Result<bool, Error> {
     Ok(false)
 }
 
+/// Whether there has certainly been a database.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn has_mark<D: Disk>(disk: &D, dirs: &Dirs) -> Result<bool, Error> {
+    let mark = mark(dirs);
+    disk.exists(&mark).at(&mark)
+}
+
 /// Notes that there is a database.
 ///
 /// # Errors

@@ -20,6 +20,14 @@ pub(super) const ROWS: &[Key] = keys! {
         "File with the servers, whose name ends in the version";
     Own "standaloneEnabled" StrictBool, Is("true"), Honoured,
         "Whether a single server runs without a quorum";
+    Own "engine" Choice(&["zab", "raft"]), Is("zab"), Honoured,
+        "What orders transactions: ZooKeeper's protocol, or Raft among Quorate servers; an extension";
+    Own "quorate.cluster" Text, Is("quorate"), Honoured,
+        "Name of the cluster: under Raft, members and data of another are refused; an extension";
+    Own "quorate.join" StrictBool, Is("false"), Honoured,
+        "Under Raft: this server has no part in the ensemble until reconfig adds it; an extension";
+    Own "quorate.leaseDriftPercent" int(0, Count), Unset, Honoured,
+        "Under Raft: linearizable reads by a leader's lease, if no clock is faster by more; an extension";
     Own "peerType" Choice(&["participant", "observer"]), Is("participant"),
         Inert("the server's own line says it; a difference is warned of"),
         "Whether this server votes";

@@ -9,6 +9,8 @@ use wire::quorum::{Membership, Role, Rules, Server};
 /// What makes a server the member of an ensemble. The members' texts are read by `rules`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ensemble {
+    /// What orders its transactions.
+    pub engine: Engine,
     /// This server (`myid`): the committed configuration has it.
     pub me: NodeId,
     /// The configuration in force; its version is that of the dynamic file's name, or 0.
@@ -57,6 +59,23 @@ impl Ensemble {
     pub fn role(&self) -> Role {
         self.own().role()
     }
+}
+
+/// What orders an ensemble's transactions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Engine {
+    /// ZooKeeper's atomic broadcast.
+    Zab,
+    /// Raft.
+    Raft {
+        /// The cluster's name: members and data of another are refused.
+        cluster: String,
+        /// Whether the server begins without a part in the ensemble, until the others add it.
+        joins: bool,
+        /// Whether a leader answers linearizable reads by its lease, and by how many percent one
+        /// member's clock may be faster than another's; `None` is a round for each.
+        lease_drift_percent: Option<u32>,
+    },
 }
 
 /// Where configurations are kept.

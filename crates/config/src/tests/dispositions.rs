@@ -40,6 +40,7 @@ fn is_of_ensembles(key: &Key) -> bool {
 /// The base on which samples are tried: with what some keys need in order to matter.
 fn base(key: &Key, line: &str) -> Vec<u8> {
     let needs = match key.name {
+        "quorate.cluster" | "quorate.join" | "quorate.leaseDriftPercent" => RAFT,
         _ if is_of_ensembles(key) => SERVERS,
         "enforce.auth.enabled" => "enforce.auth.schemes=ip\n",
         "enforce.auth.schemes" => "enforce.auth.enabled=true\nenforce.auth.schemes=ip\n",
@@ -50,6 +51,9 @@ fn base(key: &Key, line: &str) -> Vec<u8> {
 
 /// An ensemble in which the fifth server observes.
 const SERVERS: &str = "initLimit=10\nsyncLimit=5\nserver.1=a:1:2\nserver.2=b:1:2\n\
+    server.3=c:1:2\nserver.5=e:1:2:observer\n";
+/// The same over Raft.
+const RAFT: &str = "engine=raft\ninitLimit=10\nsyncLimit=5\nserver.1=a:1:2\nserver.2=b:1:2\n\
     server.3=c:1:2\nserver.5=e:1:2:observer\n";
 /// The keys that are tried elsewhere, for they need others or other files.
 const ELSEWHERE: [&str; 3] = ["group.*", "weight.*", "dynamicConfigFile"];

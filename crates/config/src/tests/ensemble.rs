@@ -460,3 +460,44 @@ fn what_is_not_built_between_servers_is_refused() {
     "#]],
     );
 }
+
+#[test]
+fn what_an_engine_cannot_do_is_refused_or_warned_of() {
+    let lines = "initLimit=10\nsyncLimit=5\nserver.1=a:1:2\nserver.2=b:1:2\nserver.3=c:1:2\n";
+    let load = |more: &str| {
+        let text = complete(&format!("{lines}{more}"));
+        outcome(Sources::new().file("zoo.cfg", text.as_bytes()).my_id(1).config())
+    };
+    expect![[r#"
+        accepted
+    "#]]
+    .assert_eq(&load("engine=raft\nquorate.cluster=blue"));
+    expect![[r#"
+        refused
+        zoo.cfg line 8: engine=raft: Raft decides by majorities, and there are groups (allowed: zab, or no group.G and weight.N)
+    "#]].assert_eq(&load("engine=raft\ngroup.1=1:2:3"));
+    expect![[r#"
+        accepted
+        zoo.cfg line 9: observerMasterPort: without effect: under Raft observers learn from the leader
+        zoo.cfg line 10: forceSync: without effect: Raft has a journal of its own, in segments of 64 MiB, and always syncs it
+    "#]].assert_eq(&load("engine=raft\nobserverMasterPort=2191\nforceSync=no"));
+    expect![[r#"
+        accepted
+        zoo.cfg line 8: quorate.cluster: without effect: engine is zab
+    "#]]
+    .assert_eq(&load("quorate.cluster=blue"));
+    check(
+        "engine=raft",
+        expect![[r#"
+        refused
+        zoo.cfg line 3: engine=raft: this server runs alone (allowed: zab, or servers of an ensemble (one alone with standaloneEnabled=false))
+    "#]],
+    );
+    check(
+        "engine=paxos",
+        expect![[r#"
+        refused
+        zoo.cfg line 3: engine=paxos: not one of the known words (allowed: zab, raft)
+    "#]],
+    );
+}

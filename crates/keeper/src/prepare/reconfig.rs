@@ -30,6 +30,9 @@ impl Preparation<'_> {
             return Err(ErrorCode::BadVersion);
         }
         let next = self.next_members(request, &members.last_seen)?;
+        if next.has_groups() && !members.knows_groups {
+            return Err(ErrorCode::BadArguments);
+        }
         if !next.is_quorum_where(|id| members.synced.contains(&id)) {
             return Err(ErrorCode::NewConfigNoQuorum);
         }

@@ -14,7 +14,7 @@ const JOINER: &str = "server.4=d:1:2:participant;0.0.0.0:3";
 fn members(synced: &[i64]) -> Members {
     let last_seen = Membership::parse(TEXT, &Rules::DEFAULT).unwrap();
     let synced = synced.iter().copied().collect();
-    Members { committed: last_seen.version(), last_seen, synced }
+    Members { committed: last_seen.version(), last_seen, synced, knows_groups: true }
 }
 
 fn changeable(config: &mut Config) {

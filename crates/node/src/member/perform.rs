@@ -2,6 +2,7 @@
 
 use super::{Gated, Member};
 use crate::contract::Output;
+use crate::letters::packets;
 use crate::shared::Shared;
 use base::{Lsn, Machine, Time, Zxid};
 use broadcast::{Decision, LinkId, Record, View};
@@ -9,6 +10,7 @@ use bytes::Bytes;
 use keeper::{Letter, Outgoing};
 use trace::Event;
 use tree::Tree;
+use zab::CONFIGURATION;
 
 impl<S: Shared> Member<S> {
     pub(super) fn send(&mut self, now: Time, out: &mut Vec<Output>) {
@@ -61,10 +63,13 @@ impl<S: Shared> Member<S> {
             broadcast::Output::ReadReady { context, at_least } => {
                 self.gated.push_back(Gated::Read { context, at_least });
             }
-            broadcast::Output::Forwarded { from, node, letter } => {
-                self.letters.push(Letter { from, node, bytes: letter });
+            broadcast::Output::Forwarded { from, node, letter: bytes } => {
+                let letter = |bytes| Letter { from, node, bytes };
+                self.letters.extend(packets(bytes).map(letter));
             }
-            broadcast::Output::Answered { letter } => self.gated.push_back(Gated::Letter(letter)),
+            broadcast::Output::Answered { letter } => {
+                self.gated.extend(packets(letter).map(Gated::Letter));
+            }
             broadcast::Output::HeartbeatDue { link } => self.heartbeat(now, link),
             broadcast::Output::HeartbeatHeard { from, letter, .. } => {
                 self.keeper.heard(from, &letter, now, &mut self.outgoing);
@@ -145,23 +150,37 @@ impl<S: Shared> Member<S> {
     }
 
     fn persist(&mut self, now: Time, lsn: Lsn, record: Record, out: &mut Vec<Output>) {
-        let (at, record) = match record {
-            Record::Entry { at, item } => (at, item),
-            Record::Truncate { to } => return out.push(Output::Truncate { lsn, to }),
-            Record::Register { name, value } => {
-                return out.push(Output::Register { lsn, name, value });
-            }
-            Record::Text { name, text } => return out.push(Output::Text { lsn, name, text }),
-            Record::Slot(_) | Record::Cut { .. } | Record::Base(_) => {
-                unreachable!("the log of these engines is the order itself")
-            }
-        };
-        let size = u64::try_from(record.len()).unwrap_or(u64::MAX);
-        out.push(Output::Append { lsn, at, record });
-        if self.checkpoint.logged(size) {
+        self.persisted = lsn;
+        let size = record.entry().map(|(_, item)| u64::try_from(item.len()).unwrap_or(u64::MAX));
+        out.push(match record {
+            Record::Entry { at, item: record } => Output::Append { lsn, at, record },
+            Record::Truncate { to } => Output::Truncate { lsn, to },
+            Record::Register { name, value } => Output::Register { lsn, name, value },
+            Record::Text { name, text } => Output::Text { lsn, name, text },
+            Record::Slot(slot) => Output::Slot { lsn, slot },
+            Record::Cut { from } => Output::Cut { lsn, from },
+            Record::Base(base) => Output::Base { lsn, base },
+            Record::Announced(base) => Output::Announced { lsn, base },
+        });
+        if size.is_some_and(|size| self.checkpoint.logged(size)) {
             out.push(Output::Roll);
             self.snapshot_wanted = true;
             self.snapshot_if_wanted(now, out);
+        }
+    }
+
+    /// Has a configuration written for people and the next start, which an entry has brought.
+    pub(super) fn keep_configuration(&mut self, out: &mut Vec<Output>) {
+        if let Some(changed) = self.engine.take_changed() {
+            let (lsn, text) = (self.persisted, Some(changed.to_string()));
+            out.push(Output::Text { lsn, name: CONFIGURATION, text });
+        }
+    }
+
+    /// Hands over what this member leads.
+    pub(super) fn leave(&mut self, now: Time, out: &mut Vec<Output>) {
+        if let Some(to) = self.engine.successor() {
+            self.tell_engine(now, broadcast::Input::TransferRequested { to }, out);
         }
     }
 

@@ -57,7 +57,9 @@ impl<S: Shared> Member<S> {
     /// Sends the tree, with all in it that may be.
     pub(super) fn send_snapshot(&mut self, now: Time, link: LinkId, out: &mut Vec<Output>) {
         self.pass_gates(now);
-        out.push(Output::SendSnapshot { link });
+        if self.sends.push_state(link) {
+            out.push(Output::SendSnapshot { link });
+        }
     }
 
     /// What comes next on the link is a state.
@@ -140,8 +142,13 @@ impl<S: Shared> Member<S> {
         let Some(Installing { link, at, rest, .. }) =
             self.transfer.installing.take_if(|installing| installing.begun)
         else {
-            return self.install(now, out);
+            let checkpointed = broadcast::Input::Checkpointed { at: zxid };
+            self.engine_handle(now, checkpointed);
+            self.install(now, out);
+            return self.settle(now, out);
         };
+        let Member { shared, engine, .. } = self;
+        shared.read(|tree| engine.replaced(tree));
         // What the disk holds of the history before is void from here on.
         out.push(Output::Install { at });
         let rest = match rest.len() {
@@ -189,6 +196,7 @@ impl<S: Shared> Member<S> {
     /// The engine wants no more of the link.
     pub(super) fn close(&mut self, link: LinkId, out: &mut Vec<Output>) {
         self.forget(link);
+        self.keeper.link_lost(link);
         out.push(Output::Close { link });
     }
 

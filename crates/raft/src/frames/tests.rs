@@ -35,9 +35,9 @@ fn all() -> Vec<Message> {
         Message::Read { number: 3, level: ReadLevel::Proposed },
         Message::ReadResponse { number: 3, at: Some(Zxid(5)) },
         Message::ReadResponse { number: 3, at: None },
-        Message::Forward(letter.clone()),
-        Message::Answer { behind: 7, letter: letter.clone() },
-        Message::Touch(letter),
+        Message::Forward { term: 3, letter: letter.clone() },
+        Message::Answer { term: 3, behind: 7, letter: letter.clone() },
+        Message::Touch { term: 3, letter },
     ]
 }
 

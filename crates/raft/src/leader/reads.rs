@@ -92,9 +92,8 @@ impl Leader {
 
     /// Whether no voter that is needed for it can have elected anybody else.
     fn has_lease(&self, core: &Core, now: Time) -> bool {
-        let Some(lease) = core.config.lease.filter(|_| self.transfer.is_none()) else {
-            return false;
-        };
+        let may_hold = self.transfer.is_none() && !self.has_let_go;
+        let Some(lease) = core.config.lease.filter(|_| may_hold) else { return false };
         // The voters' clocks may go faster: by theirs the timeout may be over so much earlier.
         let lasts = core.config.limits.election_timeout * 100 / (100 + lease.drift_percent);
         self.reads.confirmed.is_some_and(|began| now.since(began) < lasts)

@@ -3,8 +3,8 @@
 use super::Leader;
 use crate::core::{Core, tell};
 use crate::frames::{self, Message};
-use crate::log::Entry;
-use crate::progress::Replication;
+use crate::log::{Entry, Log};
+use crate::progress::{Progress, Replication};
 use base::{Lsn, NodeId, Time};
 use broadcast::{LinkId, Output};
 use bytes::Bytes;
@@ -49,7 +49,7 @@ impl Leader {
             };
             if !progress.holds_entries() {
                 let (term, entries) = (core.term, Vec::new());
-                let (prev_index, commit) = (prev, committed.min(prev));
+                let (prev_index, commit) = (prev, committed);
                 let probe = Message::Append { term, prev_index, prev_term, commit, entries };
                 core.links.send(link, &probe, Lsn::ZERO, out);
                 progress.sent(prev, 0);
@@ -103,11 +103,31 @@ impl Leader {
         for (node, progress) in &mut self.peers {
             let Some(link) = core.links.to(*node) else { continue };
             // A follower may differ behind what it is known to share.
-            let commit = committed.min(progress.matched);
-            progress.told = progress.told.max(commit);
-            let message = Message::Heartbeat { term: core.term, commit, round, beat };
+            progress.told = progress.told.max(committed.min(progress.matched));
+            let message = Message::Heartbeat { term: core.term, commit: committed, round, beat };
             core.links.send(link, &message, Lsn::ZERO, out);
         }
+    }
+}
+
+/// Says how a follower that was in this state is brought to the leader's log, and when it is there.
+pub(super) fn tell_of(
+    learner: NodeId,
+    progress: &mut Progress,
+    before: Replication,
+    log: &Log,
+    out: &mut Vec<Output>,
+) {
+    if progress.state == Replication::Replicate && before != Replication::Replicate {
+        progress.joins(log.last_index());
+        if let Replication::Probe { .. } = before {
+            let (from, upto) = (log.at(progress.matched), log.last_at());
+            let method = SyncMethod::Diff;
+            tell(Event::LearnerSynced { learner, method, from, upto }, out);
+        }
+    }
+    if progress.has_joined() {
+        tell(Event::LearnerJoined { learner }, out);
     }
 }
 

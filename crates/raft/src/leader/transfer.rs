@@ -1,5 +1,6 @@
 //! Leadership transfer: the service rests, the target is brought up to date and told to stand for
-//! election at once; after an election timeout this leader goes on.
+//! election at once; after an election timeout this leader goes on. It has no leases any more: the
+//! target may hear of it later yet.
 //!
 //! Source: dissertation, section 3.10.
 
@@ -49,9 +50,27 @@ impl Raft {
     }
 }
 
+impl Raft {
+    /// Behind a transfer that came to nothing: letters that came meanwhile are lost, and those who
+    /// wrote them learn it by the loss of their links.
+    pub(super) fn part_if_must(&mut self, now: Time, out: &mut Vec<Output>) {
+        let Role::Leader(leader) = &mut self.role else { return };
+        if !std::mem::take(&mut leader.must_part) {
+            return;
+        }
+        let nodes: Vec<NodeId> = leader.peers.keys().copied().collect();
+        for node in nodes {
+            if let Some(link) = self.core.links.to(node) {
+                self.refuse(link, "leadership was not handed over".to_owned(), now, out);
+            }
+        }
+    }
+}
+
 impl Leader {
     pub(super) fn end_transfer(&mut self, core: &mut Core) {
         self.transfer = None;
+        self.must_part = true;
         core.timers.clear(Timer::Transfer);
     }
 
@@ -63,6 +82,7 @@ impl Leader {
         let Some(link) = core.links.to(transfer.to) else { return };
         if self.peers.get(&transfer.to).is_some_and(|progress| is_level(progress.matched)) {
             transfer.is_told = true;
+            self.has_let_go = true;
             let message = Message::TimeoutNow { term: core.term };
             core.links.send(link, &message, Lsn::ZERO, out);
         }

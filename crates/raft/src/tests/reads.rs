@@ -3,6 +3,7 @@
 use super::room::{Room, ms};
 use crate::frames::Message;
 use crate::{Lease, Role};
+use base::NodeId;
 use broadcast::{Decision, Input, ReadLevel, Refusal};
 
 #[test]
@@ -116,6 +117,27 @@ fn scenario_76_a_lease_answers_without_a_round_until_it_is_over() {
     assert!(room.now.since(began) < ms(1000) && room.role(1) == Role::Leader);
     let read = room.read(1, ReadLevel::Linearizable);
     assert_eq!(room.read_at(1, read), None, "it is over before anybody else can be elected");
+}
+
+#[test]
+fn a_leader_that_told_somebody_to_stand_has_no_leases_in_that_term() {
+    let mut room = Room::empty(&[1, 2, 3], &[]);
+    room.setup.lease = Some(Lease { drift_percent: 10 });
+    (1..=3).for_each(|id| room.start(id));
+    room.elect_one(1);
+    room.propose(1, &["a"]);
+    room.pause(3);
+    room.give(1, Input::TransferRequested { to: NodeId(3) });
+    room.run(ms(1_500));
+    assert_eq!(room.primary(), Some(1), "the transfer came to nothing");
+    room.cut(1, 2);
+    room.net.block(3, 1);
+    room.resume(3);
+    room.flow();
+    assert_eq!(room.role(3), Role::Leader, "it hears of the transfer now");
+    room.propose(3, &["b"]);
+    let read = room.read(1, ReadLevel::Linearizable);
+    assert_eq!(room.read_at(1, read), None, "b is decided");
 }
 
 #[test]

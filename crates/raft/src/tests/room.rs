@@ -9,9 +9,11 @@ mod check;
 mod disk;
 mod host;
 mod net;
+mod transcript;
 
 use crate::frames::Message;
 use crate::{Config, Configuration, Lease, Limits, Raft};
+pub(super) use ask::is_state;
 use base::{Lsn, Machine, NodeId, Rng, Time, Zxid};
 use broadcast::{Context, Decision, Input, Item, LinkId, Output, View};
 use check::Truth;
@@ -19,6 +21,7 @@ use disk::Disk;
 use net::Net;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
+use transcript::Transcript;
 
 /// What all members are told at their start.
 #[derive(Clone, Debug)]
@@ -62,6 +65,7 @@ pub(super) struct Room {
     pub(super) members: BTreeMap<u64, Member>,
     pub(super) disks: BTreeMap<u64, Disk>,
     pub(super) net: Net,
+    pub(super) transcript: Transcript,
     /// Members that the test plays.
     played: BTreeSet<u64>,
     truth: Truth,
@@ -102,6 +106,7 @@ impl Room {
             members: BTreeMap::new(),
             disks: BTreeMap::new(),
             net: Net::default(),
+            transcript: Transcript::default(),
             played: BTreeSet::new(),
             truth: Truth::default(),
             contexts: 0,

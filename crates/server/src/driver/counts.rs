@@ -1,12 +1,12 @@
 //! What the driver counts of rounds and commits.
 
-use super::Batch;
+use super::commits::Batch;
 use crate::counters::{Counters, millis};
 use base::Time;
 use keeper::Submissions;
 use metrics::{Metrics, Summaries};
+use node::Role;
 use std::time::Duration;
-use zab::Role;
 
 /// Counts a commit: of how many records, how long it took, and how long since the first of them
 /// was appended. Records go to the journal as soon as they are prepared, so none waits before it.

@@ -5,9 +5,9 @@ use crate::standing::Standing;
 use base::{SessionId, Time};
 use keeper::{Expiry, Keeper};
 use metrics::{LeaderGauges, Sizes};
+use node::Status;
 use wire::quorum::{PeerAddress, Role};
 use words::{Buckets, MemberConf, Mode, Sessions};
-use zab::Status;
 
 impl Facts<'_> {
     /// What the server is, for words that are only answered while it is something.

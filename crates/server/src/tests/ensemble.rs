@@ -119,9 +119,22 @@ impl Drop for Ensemble {
     }
 }
 
+/// The keys of each engine.
+const ZAB: &[(&str, &str)] = &[];
+const RAFT: &[(&str, &str)] = &[("engine", "raft")];
+
 #[test]
 fn every_member_tells_its_place() {
-    let ensemble = Ensemble::start(&[]);
+    tells_its_place(ZAB);
+}
+
+#[test]
+fn over_raft_every_member_tells_its_place() {
+    tells_its_place(RAFT);
+}
+
+fn tells_its_place(engine: &'static [(&'static str, &'static str)]) {
+    let ensemble = Ensemble::start(engine);
     let (leader, [one, other]) = ensemble.await_all();
     ensemble.await_answer(leader, b"mntr", "zk_synced_followers\t2\n");
     let mut client = Client::open(ensemble.members[one].address);
@@ -169,7 +182,16 @@ fn every_member_tells_its_place() {
 
 #[test]
 fn without_a_quorum_clients_are_sent_away_and_the_port_stays_open() {
-    let mut ensemble = Ensemble::start(&[]);
+    is_without_quorum(ZAB);
+}
+
+#[test]
+fn over_raft_without_a_quorum_clients_are_sent_away() {
+    is_without_quorum(RAFT);
+}
+
+fn is_without_quorum(engine: &'static [(&'static str, &'static str)]) {
+    let mut ensemble = Ensemble::start(engine);
     let (leader, others) = ensemble.await_all();
     let mut client = Client::open(ensemble.members[leader].address);
     assert_eq!(client.create("/kept", b""), 0);
@@ -190,7 +212,16 @@ fn without_a_quorum_clients_are_sent_away_and_the_port_stays_open() {
 
 #[test]
 fn a_leader_that_is_not_to_serve_has_no_clients() {
-    let ensemble = Ensemble::start(&[("leaderServes", "no")]);
+    does_not_serve(&[("leaderServes", "no")]);
+}
+
+#[test]
+fn over_raft_a_leader_that_is_not_to_serve_has_no_clients() {
+    does_not_serve(&[("leaderServes", "no"), ("engine", "raft")]);
+}
+
+fn does_not_serve(keys: &'static [(&'static str, &'static str)]) {
+    let ensemble = Ensemble::start(keys);
     let until = Instant::now() + PATIENCE;
     let serves = |index: usize| ensemble.ask(index, b"srvr").contains("Mode: follower\n");
     let leader = loop {
@@ -252,6 +283,56 @@ fn strangers_on_the_ports_for_members_are_sent_away_and_nobody_else_notices() {
         assert!(told.contains("zk_looking_count\t1\n"), "{told}");
     }
     assert!(ensemble.ask(leader, b"mntr").contains("zk_synced_followers\t2\n"));
+}
+
+#[test]
+fn over_raft_strangers_are_sent_away_and_nobody_else_notices() {
+    let ensemble = Ensemble::start(RAFT);
+    let (leader, others) = ensemble.await_all();
+    ensemble.await_answer(leader, b"mntr", "zk_synced_followers\t2\n");
+    let mut client = Client::open(ensemble.members[others[0]].address);
+    for bytes in nonsense() {
+        (0..3).for_each(|index| ensemble.knock(index, QUORUM, &bytes));
+        assert_eq!(client.set("/zookeeper/quota", b""), 0);
+    }
+    // A member of another cluster, with an id that is here.
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = ensemble.config(others[0], dir.path());
+    let members = config.ensemble.as_mut().unwrap();
+    members.engine = config::Engine::Raft {
+        cluster: "another".to_owned(),
+        joins: false,
+        lease_drift_percent: None,
+    };
+    members.listen_on_all_addresses = false;
+    let stranger = Server::start(config, options()).unwrap();
+    for _ in 0..20 {
+        assert_eq!(client.set("/zookeeper/quota", b""), 0);
+    }
+    assert!(word(stranger.address(), b"srvr").contains("not currently serving"));
+    stranger.stop();
+    assert_eq!(client.create("/still-here", b""), 0);
+    for index in 0..3 {
+        let told = ensemble.ask(index, b"mntr");
+        assert!(told.contains("zk_looking_count\t0\n") || index == leader, "{told}");
+    }
+    assert!(ensemble.ask(leader, b"mntr").contains("zk_synced_followers\t2\n"));
+}
+
+#[test]
+fn data_of_the_other_engine_is_refused() {
+    let mut ensemble = Ensemble::start(RAFT);
+    ensemble.await_all();
+    (0..3).for_each(|index| ensemble.stop(index));
+    let dir = ensemble.members[0].dir.path().to_owned();
+    ensemble.options = vec![("engine", "zab")];
+    let refused = Server::start(ensemble.config(0, &dir), options()).err().unwrap();
+    let text = refused.to_string();
+    assert!(text.contains("engine=raft") && text.contains("quorate migrate"), "{text}");
+    // And data of another member, or of another cluster.
+    ensemble.options = vec![("engine", "raft"), ("quorate.cluster", "another")];
+    let refused = Server::start(ensemble.config(0, &dir), options()).err().unwrap();
+    assert!(refused.to_string().contains("journal.0000000000000001"), "{refused}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Members that come and go while the ensemble runs.
 
-use super::client::Client;
+use super::client::{Client, word};
 use super::options;
 use crate::Server;
 use config::Sources;
@@ -101,13 +101,17 @@ impl Ensemble {
         }
     }
 
-    /// The id of the leader: the only one that listens for learners.
+    /// The id of the leader, as soon as there is one.
     fn leader(&self, ids: &[usize]) -> usize {
-        let leads = |id: &&usize| {
-            let port = self.lines[**id - 1].split(':').nth(1).unwrap();
-            std::net::TcpStream::connect(("127.0.0.1", port.parse().unwrap())).is_ok()
-        };
-        *ids.iter().find(leads).expect("a leader")
+        let leads = |id: &&usize| word(self.address(**id), b"srvr").contains("Mode: leader\n");
+        let until = Instant::now() + PATIENCE;
+        loop {
+            if let Some(leader) = ids.iter().find(leads) {
+                return *leader;
+            }
+            assert!(Instant::now() < until, "nobody leads");
+            std::thread::sleep(PAUSE);
+        }
     }
 }
 
@@ -129,8 +133,17 @@ fn change(
     joining: Option<&str>,
     leaving: Option<&str>,
 ) -> Result<String, i32> {
+    change_by(client, [joining, leaving, None])
+}
+
+fn change_to(client: &mut Client, members: &str) -> Result<String, i32> {
+    change_by(client, [None, None, Some(members)])
+}
+
+/// Who joins, who leaves, or all members.
+fn change_by(client: &mut Client, texts: [Option<&str>; 3]) -> Result<String, i32> {
     let answer = client.call(OpCode::Reconfig, |out| {
-        for text in [joining, leaving, None] {
+        for text in texts {
             jute::put_buffer(out, text.map(str::as_bytes));
         }
         jute::put_long(out, -1);
@@ -182,6 +195,52 @@ fn members_join_leave_and_change_and_a_restart_finds_the_last_configuration() {
     let voting = change(&mut ensemble.client(next), Some(&voter), None).unwrap();
     ensemble.have(&[1, 2, 3, 4], &voting);
 
+    leave_move_and_restart(&mut ensemble, leader, next);
+}
+
+/// Over Raft changes go through joint configurations, and who is removed is served no more.
+#[test]
+fn over_raft_members_join_leave_and_change_as_well() {
+    let keys = "reconfigEnabled=true\nengine=raft";
+    let mut ensemble = Ensemble::start(keys);
+    let first = format!("{}\nversion=0", ensemble.lines[..3].join("\n"));
+    ensemble.have(&[1, 2, 3], &first);
+    ensemble.write(4, &ensemble.lines.join("\n"), &format!("{keys}\nquorate.join=true"));
+    ensemble.run(4);
+    let joiner = ensemble.lines[3].clone();
+    let joined = change(&mut ensemble.client(1), Some(&joiner), None).unwrap();
+    assert!(joined.contains(&joiner), "{joined}");
+    ensemble.have(&[1, 2, 3, 4], &joined);
+    let version = joined.rsplit('=').next().unwrap();
+    let dynamic = format!("{}.dynamic.{version}", ensemble.file(1).display());
+    assert_eq!(fs::read_to_string(dynamic).unwrap(), ensemble.lines.join("\n"));
+
+    // The leader leaves, and hands over.
+    let leader = ensemble.leader(&[1, 2, 3, 4]);
+    let left = change(&mut ensemble.client(leader), None, Some(&leader.to_string())).unwrap();
+    assert!(!left.contains(&format!("server.{leader}=")), "{left}");
+    let rest: Vec<usize> = (1..=4).filter(|id| *id != leader).collect();
+    ensemble.have(&rest, &left);
+    let next = ensemble.leader(&rest);
+
+    // It comes back as an observer, and then as a voter.
+    let observer = ensemble.lines[leader - 1].replace(":participant;", ":observer;");
+    let observed = change(&mut ensemble.client(next), Some(&observer), None).unwrap();
+    ensemble.have(&[1, 2, 3, 4], &observed);
+    assert!(word(ensemble.address(leader), b"srvr").contains("Mode: observer\n"));
+    let voter = ensemble.lines[leader - 1].clone();
+    let voting = change(&mut ensemble.client(next), Some(&voter), None).unwrap();
+    ensemble.have(&[1, 2, 3, 4], &voting);
+    assert!(word(ensemble.address(leader), b"srvr").contains("Mode: follower\n"));
+
+    let groups = format!("{}\ngroup.1=1:2:3", ensemble.lines[..3].join("\n"));
+    let refused = change_to(&mut ensemble.client(next), &groups);
+    assert_eq!(refused, Err(ErrorCode::BadArguments.number()), "Raft knows majorities alone");
+    leave_move_and_restart(&mut ensemble, leader, next);
+}
+
+/// Of four, `leader` one that follows by now and `next` the one that leads.
+fn leave_move_and_restart(ensemble: &mut Ensemble, leader: usize, next: usize) {
     // A follower leaves.
     let follower = (1..=4).find(|id| *id != next && *id != leader).unwrap();
     let text = change(&mut ensemble.client(follower), None, Some(&follower.to_string())).unwrap();

@@ -3,7 +3,7 @@
 use crate::campaign::Ran;
 use crate::engines::options::{Options, draw_groups, draw_setup};
 use crate::engines::report::{Counts, Report};
-use crate::engines::subject::Subject;
+use crate::engines::subject::{Setup, Subject};
 use crate::engines::world::World;
 use crate::strikes;
 use base::Rng;
@@ -39,24 +39,38 @@ impl Ran for Report {
 /// Runs a seed.
 #[must_use]
 pub fn run_seed<S: Subject>(seed: u64) -> Report {
-    run::<S>(seed, None, 0)
+    run(seed, S::draw, None, 0)
+}
+
+/// Runs a seed of a subject that `make` makes in place of [`Subject::draw`].
+#[must_use]
+pub fn run_drawn<S: Subject>(seed: u64, make: impl Fn(&Setup, &mut Rng) -> S) -> Report {
+    run(seed, make, None, 0)
 }
 
 /// What a seed says: the protocol's parameters and the world's, and the generator of the rest.
-pub(crate) fn draw<S: Subject>(seed: u64) -> (S, Options, Rng) {
+pub(crate) fn draw<S: Subject>(
+    seed: u64,
+    make: impl Fn(&Setup, &mut Rng) -> S,
+) -> (S, Options, Rng) {
     let mut rng = Rng::new(seed);
     let mut setup = draw_setup(&mut rng, S::VOTERS_MIN);
     if S::GROUPS && rng.one_in(4) {
         setup.groups = draw_groups(&setup, &mut rng);
     }
-    let subject = S::draw(&setup, &mut rng);
+    let subject = make(&setup, &mut rng);
     let options = Options::draw(&mut rng, setup, subject.patience());
     (subject, options, rng)
 }
 
 /// Runs a seed, with these strikes of its own if not all, and keeps so many lines of a trace.
-pub(crate) fn run<S: Subject>(seed: u64, strikes: Option<&[usize]>, lines: usize) -> Report {
-    let (subject, mut options, rng) = draw::<S>(seed);
+pub(crate) fn run<S: Subject>(
+    seed: u64,
+    make: impl Fn(&Setup, &mut Rng) -> S,
+    strikes: Option<&[usize]>,
+    lines: usize,
+) -> Report {
+    let (subject, mut options, rng) = draw(seed, make);
     if let Some(strikes) = strikes {
         options.strikes = strikes.iter().filter_map(|i| options.strikes.get(*i).copied()).collect();
     }
@@ -74,18 +88,18 @@ pub fn replay<S: Subject>(
     lines: usize,
     smaller: bool,
 ) -> (String, bool) {
-    let (subject, options, _) = draw::<S>(seed);
+    let (subject, options, _) = draw(seed, S::draw);
     let mut text = format!("seed {seed}: {options}; {}\n", subject.describe());
-    let mut report = run::<S>(seed, strikes, lines);
+    let mut report = run(seed, S::draw, strikes, lines);
     let all: Vec<usize> = (0..options.strikes.len()).collect();
     let mut kept: Vec<usize> = strikes.map_or(all, <[usize]>::to_vec);
     if smaller && let Some((_, failure)) = &report.violation {
         let fails = |strikes: &[usize]| {
-            let smaller = run::<S>(seed, Some(strikes), 0).violation;
+            let smaller = run(seed, S::draw, Some(strikes), 0).violation;
             smaller.is_some_and(|(_, violation)| violation.rule == failure.rule)
         };
         kept = strikes::minimize(kept, fails);
-        report = run::<S>(seed, Some(&kept), lines);
+        report = run(seed, S::draw, Some(&kept), lines);
     }
     report.lines.iter().for_each(|line| {
         text += line;

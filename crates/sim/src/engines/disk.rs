@@ -74,7 +74,7 @@ impl Image {
                     }
                 }
             }
-            Record::Base(base) => {
+            Record::Base(base) | Record::Announced(base) => {
                 self.bases.push(base.clone());
                 self.rebase();
             }

@@ -33,7 +33,7 @@ pub struct State {
 
 impl State {
     /// One entry more.
-    pub(crate) fn apply(&mut self, at: Zxid, item: &Bytes, is_work: bool) {
+    pub fn apply(&mut self, at: Zxid, item: &Bytes, is_work: bool) {
         self.last = at;
         self.count += 1;
         self.chain = self.chain.then(at, hash_bytes(item));
@@ -43,7 +43,8 @@ impl State {
     }
 
     /// The state as it is sent: long enough to be cut, and with an end that can be recognised.
-    pub(crate) fn encode(&self) -> Bytes {
+    #[must_use]
+    pub fn encode(&self) -> Bytes {
         let filler = (self.count % 97) * 3;
         let words =
             [MAGIC, filler, self.last.0 as u64, self.count, self.chain.0, self.work.0 as u64];
@@ -54,7 +55,7 @@ impl State {
     }
 
     /// The state that these bytes begin with and its length; `Ok(None)` if more are to come.
-    pub(crate) fn decode(bytes: &[u8]) -> Result<Option<(State, usize)>, &'static str> {
+    pub fn decode(bytes: &[u8]) -> Result<Option<(State, usize)>, &'static str> {
         let word = |at: usize| {
             let eight = bytes.get(at * 8..at * 8 + 8)?;
             Some(u64::from_be_bytes(eight.try_into().ok()?))
@@ -82,27 +83,3 @@ impl State {
 const MAGIC: u64 = 0x5374_6174_6521_0a01;
 const END: u64 = 0x5468_6545_6e64_2e0a;
 const WORDS: usize = 6;
-
-#[cfg(test)]
-mod tests {
-    use super::State;
-    use base::Zxid;
-    use bytes::Bytes;
-
-    #[test]
-    fn a_state_is_recognised_however_it_is_cut() {
-        let mut state = State::default();
-        for at in 1..200 {
-            state.apply(Zxid(at), &Bytes::from_static(b"item"), at % 2 == 0);
-        }
-        let mut bytes = state.encode().to_vec();
-        let len = bytes.len();
-        bytes.extend_from_slice(b"rest");
-        for cut in 0..len {
-            assert_eq!(State::decode(&bytes[..cut]), Ok(None), "{cut}");
-        }
-        assert_eq!(State::decode(&bytes), Ok(Some((state, len))));
-        bytes[3] ^= 1;
-        assert!(State::decode(&bytes).is_err());
-    }
-}

@@ -172,6 +172,19 @@ impl<D: Disk> Journal<D> {
         Ok(self.durable)
     }
 
+    /// As [`Journal::commit`], also beside a sync under way.
+    ///
+    /// # Errors
+    /// As [`Journal::commit`].
+    pub fn flush(&mut self) -> Result<(), Error> {
+        self.guarded(Journal::sync_all)
+    }
+
+    /// Ends the journal: something that belongs to it has failed elsewhere.
+    pub fn fail(&mut self) {
+        self.failed = true;
+    }
+
     /// Makes all durable and says so in the stream: damage in it can never be taken for a torn
     /// tail. For a process that ends.
     ///
@@ -216,6 +229,18 @@ impl<D: Disk> Journal<D> {
     #[must_use]
     pub fn durable(&self) -> Lsn {
         self.durable
+    }
+
+    /// The last record that was appended.
+    #[must_use]
+    pub fn appended(&self) -> Lsn {
+        self.appended
+    }
+
+    /// Size of the segment that is written, in bytes.
+    #[must_use]
+    pub fn file_size(&self) -> u64 {
+        self.current.position
     }
 
     /// Whether something waits to be made durable, beside what is being made so.

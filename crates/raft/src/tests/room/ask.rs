@@ -8,6 +8,12 @@ use base::{NodeId, Zxid};
 use broadcast::{Context, Decision, Input, LinkId, Proposal, ReadLevel, View};
 use std::time::Duration;
 
+/// Whether a leader says that it sends a state.
+pub(crate) fn is_state(event: &trace::Ensemble) -> bool {
+    let snap = trace::SyncMethod::Snap;
+    matches!(event, trace::Ensemble::LearnerSynced { method, .. } if *method == snap)
+}
+
 impl Room {
     pub(crate) fn status(&self, id: u64) -> Status {
         self.members[&id].engine.status()

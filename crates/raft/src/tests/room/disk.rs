@@ -109,7 +109,7 @@ impl Disk {
                 self.slots.push(slot);
             }
             Record::Cut { from } => self.slots.retain(|slot| slot.index < from),
-            Record::Base(base) => {
+            Record::Base(base) | Record::Announced(base) => {
                 self.bases.push(base);
                 self.rebase();
             }

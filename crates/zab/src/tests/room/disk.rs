@@ -99,7 +99,9 @@ impl Disk {
             Record::Text { name, text: None } => {
                 self.texts.remove(name);
             }
-            Record::Slot(_) | Record::Cut { .. } | Record::Base(_) => panic!("ZAB has no slots"),
+            Record::Slot(_) | Record::Cut { .. } | Record::Base(_) | Record::Announced(_) => {
+                panic!("ZAB has no slots")
+            }
         }
         let [accepted, current] = [ACCEPTED_EPOCH, CURRENT_EPOCH].map(|name| self.register(name));
         assert!(accepted >= current, "installed {current:#x}, but promised {accepted:#x} only");

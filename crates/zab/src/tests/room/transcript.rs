@@ -141,7 +141,9 @@ fn recorded(record: &Record) -> String {
             let version = text.lines().find(|line| line.starts_with("version="));
             write!(words, "{name} {}", version.unwrap_or_default())
         }
-        Record::Slot(_) | Record::Cut { .. } | Record::Base(_) => panic!("ZAB has no slots"),
+        Record::Slot(_) | Record::Cut { .. } | Record::Base(_) | Record::Announced(_) => {
+            panic!("ZAB has no slots")
+        }
     };
     words
 }

@@ -1,9 +1,6 @@
-//! Tests of the simulator and, by it, of the member.
+//! A server alone.
 
-mod members;
-mod scenarios;
-
-use crate::{Ending, Fault, Reached, options, run};
+use sim::{Ending, Fault, Options, Reached, options, run};
 
 /// Runs seeds and fails with everything that a replay needs.
 fn seeds(range: std::ops::Range<u64>) -> Reached {
@@ -66,7 +63,7 @@ fn a_world_without_faults_converges_and_loses_no_connection() {
     for seed in 1000..1010 {
         // Time-outs that no client misses by thinking.
         let tick = std::time::Duration::from_secs(1);
-        let options = crate::Options { faults: Vec::new(), tick, ..options(seed) };
+        let options = Options { faults: Vec::new(), tick, ..options(seed) };
         let report = run(seed, options);
         assert_eq!(report.ending, Ending::Converged, "{report}");
         assert_eq!((report.reached.starts, report.reached.renewals), (1, 0), "{report}");

@@ -3,20 +3,19 @@
 //! The first voter is primary for ever. An entry leaves it when it is durable there, and is
 //! decided when a majority has it. Each start of the primary is a new period.
 
-use crate::engines::disk::Durable;
-use crate::engines::subject::{Claim, Registers, Setup, Subject};
 use base::{Lsn, Machine, NodeId, Rng, Time, Zxid};
 use broadcast::{
     Channel, Context, Engine, Input, Item, LinkId, Membership, Output, ReadLevel, Reads, Record,
     Truths, View,
 };
 use bytes::Bytes;
+use sim::engines::{Claim, Durable, Registers, Setup, Subject};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 /// What is wrong with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Flaw {
+pub enum Flaw {
     None,
     AcknowledgesEarly,
     AcknowledgesEarlyUnseen,
@@ -47,42 +46,26 @@ const BEAT: u8 = 9;
 const READ: u8 = 10;
 const READY: u8 = 11;
 
-/// The subject; `FLAW` is the index of a flaw in [`FLAWS`].
+/// The subject.
 #[derive(Clone, Debug)]
-pub(crate) struct Fixed<const FLAW: usize> {
+pub struct Fixed {
     setup: Setup,
+    flaw: Flaw,
 }
 
-pub(crate) const FLAWS: [Flaw; 14] = [
-    Flaw::None,
-    Flaw::AcknowledgesEarly,
-    Flaw::AcknowledgesEarlyUnseen,
-    Flaw::DecidesAlone,
-    Flaw::SwapsEntries,
-    Flaw::SkipsAnEntry,
-    Flaw::ReadsStale,
-    Flaw::AnswersTwice,
-    Flaw::ForgetsItsPeriod,
-    Flaw::NeverDialsAgain,
-    Flaw::IsLoud,
-    Flaw::SpeaksAfterFailure,
-    Flaw::DeliversTwice,
-    Flaw::ServesUndecided,
-];
-
-impl<const FLAW: usize> Fixed<FLAW> {
-    pub(crate) fn of(setup: &Setup) -> Self {
-        Fixed { setup: setup.clone() }
+impl Fixed {
+    pub fn of(setup: &Setup, flaw: Flaw) -> Self {
+        Fixed { setup: setup.clone(), flaw }
     }
 }
 
-impl<const FLAW: usize> Subject for Fixed<FLAW> {
+impl Subject for Fixed {
     type Engine = Member;
     const NAME: &'static str = "fixed";
     const UNIQUE_PLACES: bool = true;
 
     fn draw(setup: &Setup, _rng: &mut Rng) -> Self {
-        Fixed::of(setup)
+        Fixed::of(setup, Flaw::None)
     }
 
     fn recover(
@@ -93,7 +76,7 @@ impl<const FLAW: usize> Subject for Fixed<FLAW> {
         _rng: &mut Rng,
         out: &mut Vec<Output>,
     ) -> Member {
-        Member::recover(&self.setup, node, durable, FLAWS[FLAW], now, out)
+        Member::recover(&self.setup, node, durable, self.flaw, now, out)
     }
 
     fn patience(&self) -> Duration {
@@ -113,7 +96,7 @@ impl<const FLAW: usize> Subject for Fixed<FLAW> {
     }
 
     fn claims(&self, _channel: Channel, frame: &Bytes) -> Vec<Claim> {
-        let unseen = FLAWS[FLAW] == Flaw::AcknowledgesEarlyUnseen;
+        let unseen = self.flaw == Flaw::AcknowledgesEarlyUnseen;
         match frame[4] {
             HELLO => vec![Claim::Installed(0)],
             ACK if !unseen => vec![Claim::Logged(Zxid(number(frame, 5)))],
@@ -131,7 +114,7 @@ struct Peer {
 
 /// One member.
 #[derive(Clone, Debug, Hash)]
-pub(crate) struct Member {
+pub struct Member {
     flaw: Flaw,
     node: NodeId,
     leader: NodeId,

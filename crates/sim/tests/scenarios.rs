@@ -1,13 +1,8 @@
 //! Scenarios by name: every position at which a member can be hit, one after the other.
 
-use crate::client::Client;
-use crate::lines::Lines;
-use crate::options::{Fault, Options};
-use crate::workload::Workload;
-use crate::world::{Event, World};
-use crate::{Ending, Report, options};
-use base::Rng;
 use check::{Acl, Mode, Op};
+use sim::scenario::Blow;
+use sim::{Ending, Fault, Options, Report, options, run, scenario};
 use std::time::Duration;
 use storage::simulated::Operation;
 
@@ -66,19 +61,8 @@ fn script() -> Vec<Op> {
     script
 }
 
-/// A world with one client that plays the script; `prepare` says what hits it.
-fn play(options: Options, prepare: impl FnOnce(&mut World)) -> Report {
-    let mut world = World::new(7, options, Lines::Nowhere);
-    let mut workload = Workload::draw(&mut Rng::new(3), false, 600);
-    (workload.writes, workload.watches) = (70, true);
-    let mut client = Client::new(800, workload, None);
-    client.script.extend(script());
-    world.clients.push(client);
-    world.schedule(Duration::ZERO, Event::Client { client: 0 });
-    let duration = world.options.duration;
-    world.schedule(duration, Event::Heal);
-    prepare(&mut world);
-    world.run(7)
+fn play(options: Options, blow: Blow) -> Report {
+    scenario::play(options, script(), blow)
 }
 
 fn assert_converged(report: &Report, what: &str) {
@@ -100,7 +84,7 @@ fn every_position(most: u64, mut at: impl FnMut(u64) -> (Report, bool)) -> u64 {
 #[test]
 fn a_crash_at_every_boundary_of_a_scripted_run_loses_nothing() {
     let positions = every_position(400, |position| {
-        let report = play(calm(), |world| world.sites[0].boundary = Some(position));
+        let report = play(calm(), Blow::Crash(position));
         let hit = report.reached.crashes_at_boundaries > 0;
         (report, hit)
     });
@@ -110,7 +94,7 @@ fn a_crash_at_every_boundary_of_a_scripted_run_loses_nothing() {
 #[test]
 fn the_power_goes_off_in_every_operation_of_the_disk() {
     let positions = every_position(400, |position| {
-        let report = play(calm(), |world| world.sites[0].disk.set_fuse(Some(position)));
+        let report = play(calm(), Blow::PowerLoss(position));
         let hit = report.reached.starts > 1;
         (report, hit)
     });
@@ -121,8 +105,7 @@ fn the_power_goes_off_in_every_operation_of_the_disk() {
 fn every_sync_can_fail_and_no_acknowledged_write_is_lost() {
     let mut failures = 0;
     for position in 0..40 {
-        let report =
-            play(calm(), |world| world.sites[0].disk.plan_error(Operation::Sync, position));
+        let report = play(calm(), Blow::Error(Operation::Sync, position));
         assert_converged(&report, &format!("sync {position}"));
         failures += report.reached.disk_failures + report.reached.snapshots_failed;
     }
@@ -133,7 +116,7 @@ fn every_sync_can_fail_and_no_acknowledged_write_is_lost() {
 fn every_write_and_every_name_can_fail() {
     for operation in [Operation::Write, Operation::Name, Operation::SyncDir] {
         for position in 0..40 {
-            let report = play(calm(), |world| world.sites[0].disk.plan_error(operation, position));
+            let report = play(calm(), Blow::Error(operation, position));
             assert_converged(&report, &format!("{operation:?} {position}"));
         }
     }
@@ -143,7 +126,7 @@ fn every_write_and_every_name_can_fail() {
 fn the_disk_can_be_full_at_every_size() {
     let mut failures = 0;
     for size in (0..60).map(|step| step * 1000) {
-        let report = play(calm(), |world| world.sites[0].disk.inner().set_capacity(Some(size)));
+        let report = play(calm(), Blow::Full(size));
         assert_converged(&report, &format!("{size} bytes"));
         failures += report.reached.disk_failures + report.reached.snapshots_failed;
     }
@@ -163,7 +146,7 @@ fn a_flipped_bit_is_refused_or_does_no_harm_but_never_loses_a_write() {
             duration: Duration::from_secs(2),
             ..options(seed)
         };
-        let report = crate::run(seed, options);
+        let report = run(seed, options);
         assert!(report.violation().is_none(), "{report}");
         refused += u64::from(matches!(report.ending, Ending::Refused(_)));
     }
@@ -183,7 +166,7 @@ fn a_snapshot_of_many_batches_goes_on_beside_writes() {
             duration: Duration::from_secs(3),
             ..options(seed)
         };
-        let report = crate::run(seed, options);
+        let report = run(seed, options);
         assert!(report.violation().is_none(), "{report}");
         steps += report.reached.snapshot_steps_with_writes;
     }
@@ -200,7 +183,7 @@ fn silent_sessions_expire_and_others_are_renewed() {
             fault_every: Duration::from_millis(200),
             ..options(seed)
         };
-        let report = crate::run(seed, options);
+        let report = run(seed, options);
         assert_converged(&report, "sessions");
         expired += report.reached.judged.expired;
         renewed += report.reached.renewals;
@@ -214,8 +197,7 @@ fn a_tail_that_the_power_loss_tears_is_cut() {
     for position in 0..80 {
         let preallocation = [0, 4096][position as usize % 2];
         let options = Options { preallocation, window: 16, ..calm() };
-        let report =
-            play(options, |world| world.sites[0].disk.set_fuse_at(Operation::Sync, position));
+        let report = play(options, Blow::PowerLossIn(Operation::Sync, position));
         assert_converged(&report, &format!("sync {position}"));
         torn += report.reached.torn_tails;
         losses += report.reached.power_losses;
