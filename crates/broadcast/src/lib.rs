@@ -9,6 +9,7 @@
 //! Links are connections: FIFO and gap-free while they last, and they promise nothing from one to
 //! the next. What travels on them are bytes; each engine cuts them into its own frames.
 
+mod codec;
 mod contract;
 mod inbound;
 mod record;
@@ -16,6 +17,7 @@ mod solo;
 mod truths;
 mod view;
 
+pub use codec::ANNOUNCED;
 pub use contract::{Addresses, Channel, Context, Input, Item, LinkId, Output, Proposal};
 pub use inbound::Inbound;
 pub use record::{Base, Record, Slot, SlotKind};

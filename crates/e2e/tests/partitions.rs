@@ -110,7 +110,7 @@ fn histories(kind: Kind, time: Duration, reads: Reads, lines: &[String]) {
         operations: 5000,
         reads,
     };
-    let report = run(&plan).unwrap();
+    let report = run(&plan).expect("no promise is broken");
     let held = report.held;
     println!("{held:?}");
     let all = [held.written, held.refused, held.multis, held.reads, held.events, held.unknown];

@@ -229,6 +229,7 @@ pub fn recover_slots<D: Disk>(
         slots,
         applied,
         is_lost: lost,
+        history: register(raft::HISTORY).cast_unsigned(),
     };
     Ok(RecoveredSlots { tree, restored, journal, torn, durable })
 }

@@ -124,6 +124,8 @@ pub struct Durable {
     /// Whether this member had a disk before, and lost it: what it promised is forgotten, so it
     /// must not vote under this id any more.
     pub is_lost: bool,
+    /// The register [`HISTORY`].
+    pub history: u64,
 }
 
 /// The register of the current term.
@@ -133,3 +135,8 @@ pub const VOTE: &str = "vote";
 /// The register of the term of the vote. Written behind the vote, and that behind the term: a
 /// crash in between leaves no vote that was not given, and forgets none that was told.
 pub const VOTE_TERM: &str = "voteTerm";
+/// The register of the history that the log goes on with: of logs that did not begin with nothing,
+/// but with a state from elsewhere, a number that only those with the same state have. Members of
+/// different ones do not speak to each other, for each takes its own beginning for committed. Never
+/// written, or 0, if the log began with nothing.
+pub const HISTORY: &str = "history";

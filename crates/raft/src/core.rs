@@ -1,9 +1,10 @@
 //! What all roles share: the hard state, the log, the connections, timers, and what was told.
 
-use crate::config::{Config, Durable, TERM, VOTE, VOTE_TERM};
+use crate::config::{Config, Durable, HISTORY, TERM, VOTE, VOTE_TERM};
 use crate::configuration::Configuration;
 use crate::links::Links;
 use crate::log::{InForce, Journal, Log, Parts, in_force};
+use crate::search::Search;
 use crate::snapshot::Fetching;
 use base::{Lsn, NodeId, Rng, Time, Timers};
 use broadcast::{Base, Output, Record, View};
@@ -39,11 +40,19 @@ pub(crate) struct Core {
     pub(crate) links: Links,
     pub(crate) rng: Rng,
     pub(crate) timers: Timers<Timer>,
+    /// The log is that of the term's leader up to here, whatever this member does meanwhile.
+    pub(crate) matched: u64,
+    /// Reads that leaders were asked for: an answer that comes late is none to a later question.
+    pub(crate) reads_asked: u64,
     /// When a leader was heard last.
     pub(crate) heard: Option<Time>,
+    /// Since it knows no leader; `None` as long as it does, or has just begun to look.
+    pub(crate) search: Option<Search>,
     /// A state on its way in.
     pub(crate) fetching: Option<Fetching>,
     pub(crate) is_lost: bool,
+    /// [`Durable::history`].
+    history: u64,
     view: View,
     /// The configuration that the connections follow: the entry that brought it, and whether it is
     /// known to be committed.
@@ -58,7 +67,7 @@ impl Core {
         now: Time,
         out: &mut Vec<Output>,
     ) -> Result<Core, String> {
-        let Durable { term, vote, vote_term, bases, slots, applied, is_lost } = durable;
+        let Durable { term, vote, vote_term, bases, slots, applied, is_lost, history } = durable;
         let mut journal = Journal::default();
         let InForce { base, slots, void } = in_force(bases, slots, applied);
         if let Some(from) = void {
@@ -96,13 +105,34 @@ impl Core {
             links,
             rng,
             timers: Timers::default(),
+            reads_asked: 0,
+            matched: 0,
             heard,
+            search: None,
             fetching: None,
             is_lost,
+            history,
             view: View::Apart,
             followed: (u64::MAX, false),
         };
         Ok(core)
+    }
+
+    /// The history that this member speaks of: 0 while it has none, 1 if it began with nothing.
+    pub(crate) fn history(&self) -> u64 {
+        match self.history {
+            0 => u64::from(self.log.last_index() > 0),
+            history => history,
+        }
+    }
+
+    /// Goes on with a state of this history, for good.
+    pub(crate) fn join(&mut self, history: u64, out: &mut Vec<Output>) {
+        if history > 1 && self.history != history {
+            self.history = history;
+            let record = Record::Register { name: HISTORY, value: history.cast_signed() };
+            self.journal.persist(record, out);
+        }
     }
 
     pub(crate) fn me(&self) -> NodeId {
@@ -128,7 +158,7 @@ impl Core {
     /// Goes to a later term, in which it has not voted.
     pub(crate) fn enter_term(&mut self, term: u64, out: &mut Vec<Output>) {
         assert!(term > self.term, "terms only grow");
-        (self.term, self.vote) = (term, None);
+        (self.term, self.vote, self.matched) = (term, None, 0);
         let record = Record::Register { name: TERM, value: term.cast_signed() };
         self.hard = self.journal.persist(record, out);
     }
@@ -192,7 +222,7 @@ impl Core {
             tell(trace::Ensemble::ConfigurationChanged { version }, out);
         }
         self.followed = (index, is_committed);
-        self.links.dial(&members, now, out);
+        self.dial(&members, now, out);
         if is_committed {
             self.links.leave(&members, out);
         }
@@ -201,7 +231,20 @@ impl Core {
     /// Dials those again that are due.
     pub(crate) fn redial(&mut self, now: Time, out: &mut Vec<Output>) {
         let members = self.configuration();
-        self.links.dial(&members, now, out);
+        self.dial(&members, now, out);
+    }
+
+    /// Only who belongs to them dials: others are found by those that they are to belong to. Who is
+    /// removed belongs to them until that is known to be committed.
+    fn dial(&mut self, members: &Configuration, now: Time, out: &mut Vec<Output>) {
+        let (log, me) = (&self.log, self.config.me);
+        let index = log.configuration().0;
+        let belonged = || index > log.committed() && log.configuration_at(index - 1).is_member(me);
+        if members.is_member(me) || belonged() {
+            self.links.dial(members, now, out);
+        } else {
+            self.links.forget_retries();
+        }
     }
 }
 

@@ -217,8 +217,8 @@ impl Raft {
             }
             Message::HeartbeatResponse { round, .. } => self.heartbeat_answered(from, round, now),
             Message::Commit { commit, .. } => self.commit_upto(commit, out),
-            Message::Snapshot { index, index_term: term, at, configuration, .. } => {
-                let snapshot = Snapshot { index, term, at, configuration };
+            Message::Snapshot { history, index, index_term: term, at, configuration, .. } => {
+                let snapshot = Snapshot { history, index, term, at, configuration };
                 self.fetch(link, snapshot, now, out)?;
             }
             Message::TimeoutNow { .. } => {
@@ -399,6 +399,7 @@ impl Machine for Raft {
         if matches!(self.role, Role::Silent) {
             return self.decline(input, out);
         }
+        self.core.links.history = self.core.history();
         self.hear(now, input, out);
         self.settle_candidate(now, out);
         self.settle_leader(now, out);

@@ -20,14 +20,11 @@ use trace::{Ensemble as Event, SyncMethod};
 pub(crate) struct Follower {
     /// The leader of this term, and the connection that it speaks on.
     pub(crate) leader: Option<(NodeId, LinkId)>,
-    /// The log is the leader's up to here.
-    matched: u64,
     acknowledged: u64,
     /// An append is not answered yet.
     owes: bool,
     /// Reads that the leader was asked for.
     reads: BTreeMap<u64, Context>,
-    numbers: u64,
     /// Letters of the primary's service, each for when this much is delivered.
     letters: VecDeque<(u64, Bytes)>,
     /// Whether a state came from the leader in place of the log.
@@ -70,7 +67,7 @@ pub(crate) type Bad = String;
 impl Follower {
     /// The leader's connection is gone.
     pub(crate) fn leader_lost(&mut self) {
-        *self = Follower { numbers: self.numbers, ..Follower::default() };
+        *self = Follower::default();
     }
 
     /// The leader says what it has committed.
@@ -85,12 +82,14 @@ impl Follower {
         self.letters.clear();
     }
 
-    /// A state came in place of the log, up to this entry.
-    pub(crate) fn installed(&mut self, link: LinkId, index: u64) {
-        if self.leader.is_some_and(|(_, on)| on == link) {
-            (self.matched, self.acknowledged, self.owes) = (index, 0, true);
-            (self.has_fetched, self.whole) = (true, Whole::Fetched);
+    /// A state came in place of the log: says whether it is that of its leader.
+    pub(crate) fn installed(&mut self, link: LinkId) -> bool {
+        let is_leaders = self.leader.is_some_and(|(_, on)| on == link);
+        if is_leaders {
+            (self.acknowledged, self.owes, self.has_fetched) = (0, true, true);
+            self.whole = Whole::Fetched;
         }
+        is_leaders
     }
 }
 
@@ -116,9 +115,8 @@ impl Raft {
                 Some(_) => {
                     // On a new connection the leader has forgotten what was acknowledged, and
                     // letters and reads of the old one are lost: the service is told.
-                    let (matched, numbers) = (follower.matched, follower.numbers);
                     let leader = Some((from, link));
-                    *follower = Follower { leader, matched, numbers, ..Follower::default() };
+                    *follower = Follower { leader, ..Follower::default() };
                     self.core.say(View::Apart, out);
                 }
                 None => follower.leader = Some((from, link)),
@@ -133,7 +131,7 @@ impl Raft {
             }
             Role::Silent => {}
         }
-        self.core.heard = Some(now);
+        (self.core.heard, self.core.search) = (Some(now), None);
         self.core.reset_election(now);
         Ok(())
     }
@@ -176,7 +174,7 @@ impl Raft {
             take(core, index, entry, out)?;
         }
         // What is committed is in every later leader's log.
-        follower.matched = follower.matched.max(end).max(core.log.committed());
+        core.matched = core.matched.max(end).max(core.log.committed());
         follower.owes = true;
         self.commit_upto(commit, out);
         Ok(())
@@ -184,8 +182,8 @@ impl Raft {
 
     /// The leader has committed up to here.
     pub(crate) fn commit_upto(&mut self, commit: u64, out: &mut Vec<Output>) {
-        let Role::Follower(follower) = &self.role else { return };
-        let upto = commit.min(follower.matched);
+        let Role::Follower(_) = &self.role else { return };
+        let upto = commit.min(self.core.matched);
         if self.core.fetching.is_none() && upto > self.core.log.committed() {
             self.core.log.commit(upto);
             self.core.log.deliver(&self.core.journal, out);
@@ -244,17 +242,17 @@ impl Raft {
         if core.fetching.is_some() {
             return;
         }
-        let upto = follower.matched.min(core.log.durable_index(&core.journal));
-        let is_new = upto > follower.acknowledged || (follower.owes && upto == follower.matched);
+        let upto = core.matched.min(core.log.durable_index(&core.journal));
+        let is_new = upto > follower.acknowledged || (follower.owes && upto == core.matched);
         if is_new && core.is_hard_durable() {
-            follower.owes = upto < follower.matched;
+            follower.owes = upto < core.matched;
             follower.acknowledged = upto;
             let message = Message::AppendResponse { term: core.term, index: upto, hint: None };
             core.links.send(link, &message, core.journal.durable, out);
         }
         if follower.whole == Whole::Fetched {
-            follower.numbers += 1;
-            let (number, level) = (follower.numbers, ReadLevel::Linearizable);
+            core.reads_asked += 1;
+            let (number, level) = (core.reads_asked, ReadLevel::Linearizable);
             core.links.send(link, &Message::Read { number, level }, core.hard, out);
             follower.whole = Whole::Asked(number);
         }
@@ -316,8 +314,8 @@ impl Raft {
         if let Role::Follower(follower) = &mut self.role
             && serves
         {
-            follower.numbers += 1;
-            let number = follower.numbers;
+            self.core.reads_asked += 1;
+            let number = self.core.reads_asked;
             follower.reads.insert(number, context);
             return self.write(&Message::Read { number, level }, out);
         }

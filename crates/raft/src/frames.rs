@@ -16,9 +16,9 @@ use crc32c::crc32c;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Message {
     /// Dialler: who wants to speak to whom.
-    Hello { version: u16, cluster: u64, from: NodeId, to: NodeId },
+    Hello { version: u16, cluster: u64, history: u64, from: NodeId, to: NodeId },
     /// Acceptor: speak.
-    Welcome { version: u16, cluster: u64, from: NodeId },
+    Welcome { version: u16, cluster: u64, history: u64, from: NodeId },
     /// Candidate: vote for me; or, with `pre`: would you?
     Vote { term: u64, last_index: u64, last_term: u64, pre: bool, transfer: bool },
     /// Voter: whether.
@@ -35,7 +35,14 @@ pub(crate) enum Message {
     /// Leader: this is committed, and the follower has it.
     Commit { term: u64, commit: u64 },
     /// Leader: what follows on the connection is a state.
-    Snapshot { term: u64, index: u64, index_term: u64, at: Zxid, configuration: Configuration },
+    Snapshot {
+        term: u64,
+        history: u64,
+        index: u64,
+        index_term: u64,
+        at: Zxid,
+        configuration: Configuration,
+    },
     /// Leader: stand for election at once.
     TimeoutNow { term: u64 },
     /// Follower: when may a read run?
@@ -102,15 +109,15 @@ impl Message {
 
     fn put_body(&self, out: &mut Vec<u8>) {
         match self {
-            Message::Hello { version, cluster, from, to } => {
+            Message::Hello { version, cluster, history, from, to } => {
                 out.put_slice(&[HELLO, b'Q', b'R', b'A', b'F']);
                 out.put_u16_le(*version);
-                put_words(out, &[*cluster, from.0, to.0]);
+                put_words(out, &[*cluster, *history, from.0, to.0]);
             }
-            Message::Welcome { version, cluster, from } => {
+            Message::Welcome { version, cluster, history, from } => {
                 out.put_u8(WELCOME);
                 out.put_u16_le(*version);
-                put_words(out, &[*cluster, from.0]);
+                put_words(out, &[*cluster, *history, from.0]);
             }
             Message::Vote { term, last_index, last_term, pre, transfer } => {
                 out.put_slice(&[VOTE, u8::from(*pre) | u8::from(*transfer) << 1]);
@@ -140,9 +147,9 @@ impl Message {
                 out.put_u8(COMMIT);
                 put_words(out, &[*term, *commit]);
             }
-            Message::Snapshot { term, index, index_term, at, configuration } => {
+            Message::Snapshot { term, history, index, index_term, at, configuration } => {
                 out.put_u8(SNAPSHOT);
-                put_words(out, &[*term, *index, *index_term, at.0.cast_unsigned()]);
+                put_words(out, &[*term, *history, *index, *index_term, at.0.cast_unsigned()]);
                 configuration.encode(out);
             }
             Message::TimeoutNow { term } => {
@@ -293,13 +300,14 @@ fn read(body: &mut Bytes) -> Result<Message, &'static str> {
                 return Err("it does not begin as Raft's peers do");
             }
             let version = body.try_get_u16_le().map_err(short)?;
-            let [cluster, from, to] = words(body)?;
-            Message::Hello { version, cluster, from: NodeId(from), to: NodeId(to) }
+            let [cluster, history, from, to] = words(body)?;
+            let (from, to) = (NodeId(from), NodeId(to));
+            Message::Hello { version, cluster, history, from, to }
         }
         WELCOME => {
             let version = body.try_get_u16_le().map_err(short)?;
-            let [cluster, from] = words(body)?;
-            Message::Welcome { version, cluster, from: NodeId(from) }
+            let [cluster, history, from] = words(body)?;
+            Message::Welcome { version, cluster, history, from: NodeId(from) }
         }
         VOTE => {
             let flags = flags(body, 2)?;
@@ -336,10 +344,10 @@ fn read(body: &mut Bytes) -> Result<Message, &'static str> {
             Message::Commit { term, commit }
         }
         SNAPSHOT => {
-            let [term, index, index_term, at] = words(body)?;
+            let [term, history, index, index_term, at] = words(body)?;
             let configuration = configuration(&std::mem::take(body))?;
             let at = Zxid(at.cast_signed());
-            Message::Snapshot { term, index, index_term, at, configuration }
+            Message::Snapshot { term, history, index, index_term, at, configuration }
         }
         TIMEOUT_NOW => {
             let [term] = words(body)?;

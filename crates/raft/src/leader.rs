@@ -53,7 +53,7 @@ impl Raft {
         self.tell_decided(&supporters, now, out);
         let core = &mut self.core;
         assert!(core.is_hard_durable(), "nobody leads a term that it could forget");
-        core.heard = None;
+        (core.heard, core.search) = (None, None);
         core.timers.clear(Timer::Election);
         core.timers.set(Timer::Heartbeat, now + core.config.limits.heartbeat);
         let last = core.log.last_index();

@@ -6,8 +6,8 @@
 //!
 //! # How to host it
 //! - **Journal.** Persist every [`broadcast::Record`] in order and say what is durable. The records
-//!   are slots of the log, cuts, bases (where the log begins) and three registers ([`TERM`],
-//!   [`VOTE`], [`VOTE_TERM`]); give all that is durable back in [`Durable`] at the next start.
+//!   are slots of the log, cuts, bases (where the log begins) and four registers ([`TERM`],
+//!   [`VOTE`], [`VOTE_TERM`], [`HISTORY`]); give all that is durable back in [`Durable`] at the next start.
 //! - **Links.** Listen and dial as told, on the one channel [`PEERS`]. A link is FIFO and gap-free
 //!   until it goes down. Members of other clusters, and bytes that cannot be read, are the engine's
 //!   business: it closes their link with a reason.
@@ -38,13 +38,14 @@ mod links;
 mod log;
 mod non_voter;
 mod progress;
+mod search;
 mod snapshot;
 mod status;
 
 #[cfg(test)]
 mod tests;
 
-pub use config::{Config, Durable, Lease, Limits, TERM, VOTE, VOTE_TERM};
+pub use config::{Config, Durable, HISTORY, Lease, Limits, TERM, VOTE, VOTE_TERM};
 pub use configuration::{Configuration, ConfigurationError, MEMBERS_MAX};
 pub use engine::{Corrupt, Raft};
 pub use frames::{show, votes};

@@ -55,6 +55,8 @@ pub(crate) enum Next {
 pub(crate) struct Links {
     me: NodeId,
     cluster: u64,
+    /// What this member says of its history.
+    pub(crate) history: u64,
     limits: Limits,
     links: BTreeMap<LinkId, Link>,
     /// The ones that were dialled.
@@ -67,14 +69,16 @@ pub(crate) struct Links {
 impl Links {
     pub(crate) fn new(me: NodeId, cluster: u64, limits: Limits) -> Links {
         let (links, dialled, retry) = Default::default();
-        Links { me, cluster, limits, links, dialled, retry, numbers: 0 }
+        Links { me, cluster, history: 0, limits, links, dialled, retry, numbers: 0 }
+    }
+
+    /// Nobody is dialled again.
+    pub(crate) fn forget_retries(&mut self) {
+        self.retry.clear();
     }
 
     /// Dials the members that are not dialled and may be.
     pub(crate) fn dial(&mut self, members: &Configuration, now: Time, out: &mut Vec<Output>) {
-        if !members.is_member(self.me) {
-            return self.retry.clear(); // it is found by those that it is to belong to
-        }
         self.retry.retain(|node, _| members.is_member(*node));
         let me = self.me;
         for node in members.members().filter(|node| *node != me) {
@@ -130,12 +134,12 @@ impl Links {
             }
             return self.insert(id, None, Stage::Greeting, now);
         }
-        let (cluster, from) = (self.cluster, self.me);
+        let (cluster, history, from) = (self.cluster, self.history, self.me);
         match self.links.get_mut(&id) {
             Some(Link { node: Some(to), stage, since, .. }) => {
                 (*stage, *since) = (Stage::Greeting, now);
                 let to = *to;
-                let hello = Message::Hello { version: VERSION, cluster, from, to };
+                let hello = Message::Hello { version: VERSION, cluster, history, from, to };
                 self.send(id, &hello, Lsn::ZERO, out);
             }
             Some(_) | None => out.push(Output::Close { link: id }), // it is wanted no more
@@ -208,18 +212,28 @@ impl Links {
     }
 
     fn greeted(&mut self, id: LinkId, message: &Message, out: &mut Vec<Output>) -> Next {
-        let (me, cluster) = (self.me, self.cluster);
-        let check = |version: u16, theirs: u64| {
+        let (me, cluster, ours) = (self.me, self.cluster, self.history);
+        let check = |version: u16, theirs: u64, history: u64| {
             if version != VERSION {
                 return Some(format!("it speaks version {version}, this member {VERSION}"));
             }
-            (theirs != cluster)
-                .then(|| format!("it is of cluster {theirs:#x}, this member of {cluster:#x}"))
+            if theirs != cluster {
+                return Some(format!("it is of cluster {theirs:#x}, this member of {cluster:#x}"));
+            }
+            // Who has none yet takes that of its leader.
+            let are_two = history != ours && history != 0 && ours != 0;
+            are_two.then(|| {
+                format!(
+                    "its log began with another state, {history:#x}, than this member's, \
+                     {ours:#x}: move one's data from the other's source, with \
+                     `quorate migrate --from-data`"
+                )
+            })
         };
-        if let Message::Hello { version, cluster, from, to } = message
+        if let Message::Hello { version, cluster, history, from, to } = message
             && id.is_accepted()
         {
-            if let Some(reason) = check(*version, *cluster) {
+            if let Some(reason) = check(*version, *cluster, *history) {
                 return Next::Bad(reason);
             }
             if *to != me || *from == me {
@@ -229,11 +243,11 @@ impl Links {
             self.welcome(id, *from, out);
             return Next::Greeted;
         }
-        if let Message::Welcome { version, cluster, from } = message
+        if let Message::Welcome { version, cluster, history, from } = message
             && !id.is_accepted()
         {
             let Some(link) = self.links.get_mut(&id) else { return Next::Nothing };
-            if let Some(reason) = check(*version, *cluster) {
+            if let Some(reason) = check(*version, *cluster, *history) {
                 return Next::Bad(reason);
             }
             if link.node != Some(*from) {
@@ -254,8 +268,8 @@ impl Links {
         if let Some(link) = self.links.get_mut(&id) {
             (link.node, link.stage) = (Some(from), Stage::Ready);
         }
-        let (cluster, me) = (self.cluster, self.me);
-        let welcome = Message::Welcome { version: VERSION, cluster, from: me };
+        let (cluster, history, from) = (self.cluster, self.history, self.me);
+        let welcome = Message::Welcome { version: VERSION, cluster, history, from };
         self.send(id, &welcome, Lsn::ZERO, out);
         old.into_iter().for_each(|old| self.close(old, out));
     }

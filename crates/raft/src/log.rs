@@ -245,7 +245,7 @@ impl Log {
         (*index, configuration)
     }
 
-    fn configuration_at(&self, index: u64) -> &Arc<Configuration> {
+    pub(crate) fn configuration_at(&self, index: u64) -> &Arc<Configuration> {
         let behind = self.configurations.partition_point(|(from, _)| *from <= index);
         &self.configurations[behind - 1].1
     }

@@ -35,6 +35,8 @@ pub(crate) struct Progress {
     probes: u32,
     /// It has caught up, and is said to have, when its log agrees up to here.
     joins_at: Option<u64>,
+    /// It is sent a state, and has not caught up since.
+    pub(crate) takes_state: bool,
     /// The commit index that it was told.
     pub(crate) told: u64,
     /// The last round that it answered.
@@ -53,6 +55,7 @@ impl Progress {
             inflight_bytes: 0,
             probes: 0,
             joins_at: None,
+            takes_state: false,
             told: 0,
             round: 0,
             heard: now,
@@ -62,12 +65,13 @@ impl Progress {
     /// On a new connection: whoever comes may have lost what it had.
     pub(crate) fn reconnected(&mut self, last_index: u64) {
         self.matched = 0;
-        self.told = 0;
+        (self.told, self.takes_state) = (0, false);
         self.probe_from(last_index + 1);
     }
 
     /// What was on its way is lost.
     pub(crate) fn disconnected(&mut self) {
+        self.takes_state = false;
         self.probe_from(self.matched + 1);
     }
 
@@ -86,7 +90,9 @@ impl Progress {
     /// Whether it has caught up; says it once.
     pub(crate) fn has_joined(&mut self) -> bool {
         let matched = self.matched;
-        self.joins_at.take_if(|index| *index <= matched).is_some()
+        let has_joined = self.joins_at.take_if(|index| *index <= matched).is_some();
+        self.takes_state &= !has_joined;
+        has_joined
     }
 
     /// Whether the next append is to hold entries: a probe that is tried again asks only.
@@ -126,7 +132,7 @@ impl Progress {
     /// A state up to this index was sent.
     pub(crate) fn sent_snapshot(&mut self, index: u64) {
         self.probe_from(index + 1);
-        self.state = Replication::Snapshot(index);
+        (self.state, self.takes_state) = (Replication::Snapshot(index), true);
     }
 
     /// Its log agrees up to this index, and that is durable there. `base` is the last entry that

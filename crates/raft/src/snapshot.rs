@@ -40,6 +40,8 @@ impl Fetching {
 
 /// What a state is.
 pub(crate) struct Snapshot {
+    /// The history that it is of, as [`crate::Durable::history`]; 1 of one that began with nothing.
+    pub(crate) history: u64,
     pub(crate) index: u64,
     pub(crate) term: u64,
     pub(crate) at: Zxid,
@@ -59,7 +61,7 @@ impl Raft {
         out: &mut Vec<Output>,
     ) -> Result<(), Bad> {
         let core = &mut self.core;
-        let Snapshot { index, term, at, configuration } = snapshot;
+        let Snapshot { history, index, term, at, configuration } = snapshot;
         if core.fetching.is_some() {
             return Err("another state is on its way".to_owned());
         }
@@ -71,6 +73,7 @@ impl Raft {
             }
             return Err(format!("the state at {index} is not needed"));
         }
+        core.join(history, out);
         Log::announce((index, term, at), &configuration, &mut core.journal, out);
         let configuration = Arc::new(configuration);
         let (heard, is_complete) = (now, false);
@@ -134,8 +137,10 @@ impl Raft {
         core.log.restart((index, term, at), configuration);
         core.timers.clear(Timer::Fetch);
         core.reset_election(now);
-        if let Role::Follower(follower) = &mut self.role {
-            follower.installed(link, index);
+        if let Role::Follower(follower) = &mut self.role
+            && follower.installed(link)
+        {
+            core.matched = index;
         }
         self.received(link, rest, now, out);
     }

@@ -5,6 +5,7 @@
 mod bad_input;
 mod chaos;
 mod elections;
+mod histories;
 mod membership;
 mod reads;
 mod recovery;
@@ -12,5 +13,6 @@ mod replication;
 #[expect(clippy::wildcard_enum_match_arm, reason = "it looks at a few of many messages")]
 mod room;
 mod scripts;
+mod serving;
 mod snapshots;
 mod transfers;

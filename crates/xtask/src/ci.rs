@@ -78,7 +78,17 @@ const STEPS: &[Step] = &[
         company: Company::None,
     },
     Step { name: "members", command: sim!["members", "--seeds", "1000"], company: Company::None },
+    Step {
+        name: "members-raft",
+        command: sim!["members", "--engine", "raft", "--seeds", "1000"],
+        company: Company::None,
+    },
     Step { name: "engines", command: sim!["engines", "--seeds", "1000"], company: Company::None },
+    Step {
+        name: "engines-raft",
+        command: sim!["engines", "--engine", "raft", "--seeds", "1000"],
+        company: Company::None,
+    },
     Step { name: "explore", command: sim!["explore"], company: Company::None },
     Step { name: "readers", command: &["cargo", "xtask", "readers"], company: Company::Counters },
     Step { name: "counts", command: &["cargo", "xtask", "counts"], company: Company::Counters },
@@ -100,6 +110,17 @@ const STEPS: &[Step] = &[
     Step {
         name: "kazoo-ensemble",
         command: &["interop/kazoo", "--ensemble", "{quorate} serve {cfg}"],
+        company: Company::Kazoo,
+    },
+    Step {
+        name: "kazoo-raft",
+        command: &[
+            "env",
+            "ZOOKEEPER_PORT_OFFSET=22000",
+            "interop/kazoo",
+            "--ensemble",
+            "{quorate} serve --engine raft {cfg}",
+        ],
         company: Company::Kazoo,
     },
     Step {

@@ -71,6 +71,8 @@ fn main() -> Result<()> {
         let seed = plan.seed;
         println!("seed {seed}: {} faults, {:?}", report.faults.len(), report.held);
         println!("seed {seed}: judged in {:?}", report.judged_in);
+        let faults: Vec<String> = report.faults.iter().map(ToString::to_string).collect();
+        println!("seed {seed}: {}", faults.join(", "));
     }
     println!("{histories} histories, {operations} operations, {faults} faults: all is well");
     Ok(())

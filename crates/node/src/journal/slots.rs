@@ -9,11 +9,12 @@ use super::{Chore, JournalFiles, Performed};
 use crate::Output;
 use crate::recovery::RecoverError;
 use base::{Lsn, Zxid};
-use broadcast::{Base, Slot, SlotKind};
-use bytes::Bytes;
+use broadcast::{ANNOUNCED, Base, Slot};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use storage::journal::{Identity, Journal, Options, Record, Recovered, Removal, TornTail};
+use storage::journal::{
+    Checkpoint, Identity, Journal, Options, Record, Recovered, Removal, TornTail,
+};
 use storage::{Disk, Error};
 
 /// The journal, and the files beside it.
@@ -47,7 +48,7 @@ impl<D: Disk> Slots<D> {
     pub(super) fn perform(&mut self, output: Output) -> Result<Performed, Error> {
         let lsn = match output {
             Output::Slot { lsn, slot } => {
-                encode_slot(&slot, &mut self.scratch);
+                slot.encode(&mut self.scratch);
                 let (at, next) = (place(slot.index), next(&mut self.lsn));
                 self.journal.append(next, &Record::Entry { at, bytes: &self.scratch })?;
                 lsn
@@ -57,15 +58,13 @@ impl<D: Disk> Slots<D> {
                 lsn
             }
             Output::Base { lsn, base } => {
-                self.append(&Record::Checkpoint {
-                    at: place(base.index),
-                    state: &encode_base(&base),
-                })?;
+                let (at, state) = (place(base.index), base.encode());
+                self.append(&Record::Checkpoint { at, state: &state })?;
                 self.compact()?;
                 lsn
             }
             Output::Announced { lsn, base } => {
-                let text = announcement(&base);
+                let text = base.to_text();
                 self.append(&Record::Text { name: ANNOUNCED, text: Some(&text) })?;
                 self.announced = Some(base);
                 lsn
@@ -156,14 +155,11 @@ pub(crate) fn find_slots<D: Disk>(
     let malformed = |what| RecoverError::Slots { dir: dir.clone(), what };
     let kept = journal.kept();
     let announced = match kept.texts.get(ANNOUNCED) {
-        Some(text) => Some(read_announcement(text).ok_or(malformed("an announced state"))?),
+        Some(text) => Some(Base::from_text(text).ok_or(malformed("an announced state"))?),
         None => None,
     };
     let begins = match &kept.checkpoint {
-        Some(kept) => {
-            let state = Bytes::copy_from_slice(&kept.state);
-            Some(decode_base(kept.at, state).ok_or(malformed("where the log begins"))?)
-        }
+        Some(kept) => Some(read_base(kept).ok_or(malformed("where the log begins"))?),
         None => None,
     };
     if let Some(announced) = announced {
@@ -181,11 +177,7 @@ pub(crate) fn find_slots<D: Disk>(
         }
         journal.commit()?;
     }
-    let base = journal
-        .kept()
-        .checkpoint
-        .as_ref()
-        .and_then(|kept| decode_base(kept.at, Bytes::copy_from_slice(&kept.state)));
+    let base = journal.kept().checkpoint.as_ref().and_then(read_base);
     if let Some(base) = base.as_ref().filter(|base| base.at > applied) {
         return Err(RecoverError::SnapshotLost { dir, at: base.at, found: applied });
     }
@@ -208,7 +200,7 @@ fn put_base<D: Disk>(
     if !holds && at < journal.next() {
         journal.append(next(lsn), &Record::Truncate { to: at })?;
     }
-    journal.append(next(lsn), &Record::Checkpoint { at, state: &encode_base(base) })?;
+    journal.append(next(lsn), &Record::Checkpoint { at, state: &base.encode() })?;
     journal.append(next(lsn), &Record::Text { name: ANNOUNCED, text: None })?;
     journal.flush()
 }
@@ -227,9 +219,13 @@ fn slots_from<D: Disk>(
     while slots.len() < count
         && let Some((at, bytes)) = entries.next_entry().map_err(failed)?
     {
-        slots.push(decode_slot(at, bytes).ok_or(None)?);
+        slots.push(Slot::decode(at.0.cast_unsigned(), bytes).ok_or(None)?);
     }
     Ok(slots)
+}
+
+fn read_base(kept: &Checkpoint) -> Option<Base> {
+    Base::decode(kept.at.0.cast_unsigned(), &kept.state)
 }
 
 fn place(index: u64) -> Zxid {
@@ -240,75 +236,3 @@ fn next(lsn: &mut Lsn) -> Lsn {
     *lsn = Lsn(lsn.0 + 1);
     *lsn
 }
-
-/// Period, place, kind, body; all numbers big-endian.
-fn encode_slot(slot: &Slot, out: &mut Vec<u8>) {
-    out.clear();
-    out.extend_from_slice(&slot.period.to_be_bytes());
-    out.extend_from_slice(&slot.at.0.to_be_bytes());
-    out.push(match slot.kind {
-        SlotKind::Empty => 0,
-        SlotKind::Item => 1,
-        SlotKind::Control => 2,
-    });
-    out.extend_from_slice(&slot.body);
-}
-
-fn decode_slot(index: Zxid, bytes: &[u8]) -> Option<Slot> {
-    let (period, rest) = bytes.split_first_chunk()?;
-    let (at, rest) = rest.split_first_chunk()?;
-    let (kind, body) = rest.split_first()?;
-    let kind = match kind {
-        0 => SlotKind::Empty,
-        1 => SlotKind::Item,
-        2 => SlotKind::Control,
-        _ => return None,
-    };
-    Some(Slot {
-        index: index.0.cast_unsigned(),
-        period: u64::from_be_bytes(*period),
-        at: Zxid(i64::from_be_bytes(*at)),
-        kind,
-        body: Bytes::copy_from_slice(body),
-    })
-}
-
-/// Period, place, configuration.
-fn encode_base(base: &Base) -> Vec<u8> {
-    let mut out = Vec::with_capacity(16 + base.configuration.len());
-    out.extend_from_slice(&base.period.to_be_bytes());
-    out.extend_from_slice(&base.at.0.to_be_bytes());
-    out.extend_from_slice(&base.configuration);
-    out
-}
-
-fn decode_base(index: Zxid, state: Bytes) -> Option<Base> {
-    let (period, rest) = state.split_first_chunk()?;
-    let (at, _) = rest.split_first_chunk()?;
-    let (period, at) = (u64::from_be_bytes(*period), Zxid(i64::from_be_bytes(*at)));
-    Some(Base { index: index.0.cast_unsigned(), period, at, configuration: state.slice(16..) })
-}
-
-/// A base as a text: its index and what a checkpoint keeps, in hexadecimal.
-fn announcement(base: &Base) -> String {
-    use std::fmt::Write;
-    let mut text = format!("{:016x}", base.index);
-    for byte in encode_base(base) {
-        let _ = write!(text, "{byte:02x}"); // a String takes all
-    }
-    text
-}
-
-fn read_announcement(text: &str) -> Option<Base> {
-    if !text.is_ascii() || !text.len().is_multiple_of(2) {
-        return None;
-    }
-    let (index, state) = text.split_at_checked(16)?;
-    let index = i64::from_str_radix(index, 16).ok()?;
-    let byte = |at: usize| u8::from_str_radix(&state[at..at + 2], 16).ok();
-    let state: Option<Vec<u8>> = (0..state.len()).step_by(2).map(byte).collect();
-    decode_base(Zxid(index), state?.into())
-}
-
-/// The text of a base whose state is to come.
-const ANNOUNCED: &str = "announced";

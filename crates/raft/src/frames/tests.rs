@@ -18,8 +18,8 @@ fn all() -> Vec<Message> {
     let joint = of(&[1, 2, 3], &[]).enter(&of(&[2, 4], &[3]));
     let letter = Bytes::from_static(b"a letter");
     vec![
-        Message::Hello { version: 1, cluster: 7, from: NodeId(1), to: NodeId(2) },
-        Message::Welcome { version: 1, cluster: 7, from: NodeId(2) },
+        Message::Hello { version: 1, cluster: 7, history: 6, from: NodeId(1), to: NodeId(2) },
+        Message::Welcome { version: 1, cluster: 7, history: 6, from: NodeId(2) },
         Message::Vote { term: 9, last_index: 8, last_term: 7, pre: true, transfer: false },
         Message::Vote { term: 9, last_index: 8, last_term: 7, pre: false, transfer: true },
         Message::VoteResponse { term: 9, pre: false, granted: true },
@@ -30,7 +30,14 @@ fn all() -> Vec<Message> {
         Message::Heartbeat { term: 9, commit: 8, round: 7, beat: true },
         Message::HeartbeatResponse { term: 9, round: 7 },
         Message::Commit { term: 9, commit: 8 },
-        Message::Snapshot { term: 9, index: 8, index_term: 7, at: Zxid(6), configuration: joint },
+        Message::Snapshot {
+            term: 9,
+            history: 5,
+            index: 8,
+            index_term: 7,
+            at: Zxid(6),
+            configuration: joint,
+        },
         Message::TimeoutNow { term: 9 },
         Message::Read { number: 3, level: ReadLevel::Proposed },
         Message::ReadResponse { number: 3, at: Some(Zxid(5)) },

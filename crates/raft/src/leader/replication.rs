@@ -81,7 +81,8 @@ impl Leader {
         let Some(progress) = self.peers.get_mut(&node) else { return };
         let (index, index_term, at, configuration) = core.log.sendable(&core.journal);
         let configuration = (*configuration).clone();
-        let message = Message::Snapshot { term: core.term, index, index_term, at, configuration };
+        let (term, history) = (core.term, core.history());
+        let message = Message::Snapshot { term, history, index, index_term, at, configuration };
         core.links.send(link, &message, Lsn::ZERO, out);
         core.links.flush(link, out);
         out.push(Output::SendSnapshot { link });
@@ -120,7 +121,7 @@ pub(super) fn tell_of(
 ) {
     if progress.state == Replication::Replicate && before != Replication::Replicate {
         progress.joins(log.last_index());
-        if let Replication::Probe { .. } = before {
+        if !progress.takes_state {
             let (from, upto) = (log.at(progress.matched), log.last_at());
             let method = SyncMethod::Diff;
             tell(Event::LearnerSynced { learner, method, from, upto }, out);

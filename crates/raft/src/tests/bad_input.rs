@@ -32,8 +32,8 @@ fn is_refused(room: &mut Room, link: LinkId, with: &str) {
 #[test]
 fn strangers_are_refused() {
     let hello = |version, cluster, from, to| {
-        let (from, to) = (NodeId(from), NodeId(to));
-        Message::Hello { version, cluster, from, to }
+        let (history, from, to) = (0, NodeId(from), NodeId(to));
+        Message::Hello { version, cluster, history, from, to }
     };
     let told = [
         (hello(VERSION, 9, 2, 1), "cluster 0x9"),

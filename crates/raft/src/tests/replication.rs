@@ -256,6 +256,24 @@ fn scenarios_56_58_a_window_bounds_what_is_on_its_way_to_a_silent_follower() {
     assert_eq!(room.state(3).len(), 20);
 }
 
+/// A leader whose window is full sends nothing more: it must hear how far a follower is from one
+/// that has asked in vain whether it would be elected, and that went on with the same connection.
+#[test]
+fn scenario_59_who_goes_on_with_its_leader_acknowledges_what_came_before() {
+    let (mut room, link) = follower();
+    room.hold_disk(1);
+    room.say(2, link, &append(1, (0, 0), 0, vec![entry(1, 1), entry(1, 2)]));
+    room.time_out(1);
+    assert_eq!(room.role(1), Role::PreCandidate);
+    room.release_disk(1);
+    room.heard(2, link);
+    room.say(2, link, &Message::Heartbeat { term: 1, commit: 2, round: 1, beat: false });
+    let heard = room.heard(2, link).unwrap_or_default();
+    let accepted = Message::AppendResponse { term: 1, index: 2, hint: None };
+    assert!(heard.contains(&accepted), "{heard:?}");
+    assert_eq!(room.status(1).committed, 2, "and knows what of it is committed");
+}
+
 #[test]
 fn scenario_60_a_follower_that_comes_back_is_served_at_once() {
     let mut room = Room::of(3);

@@ -68,6 +68,8 @@ pub(super) struct Room {
     pub(super) transcript: Transcript,
     /// Members that the test plays.
     played: BTreeSet<u64>,
+    /// Members of another history, which is not compared with that of the others.
+    pub(super) strangers: BTreeSet<u64>,
     truth: Truth,
     contexts: u64,
     seed: Rng,
@@ -108,6 +110,7 @@ impl Room {
             net: Net::default(),
             transcript: Transcript::default(),
             played: BTreeSet::new(),
+            strangers: BTreeSet::new(),
             truth: Truth::default(),
             contexts: 0,
             seed: Rng::new(7),
@@ -225,7 +228,22 @@ impl Room {
     /// Lets time pass until this is so; a minute at the most.
     pub(super) fn until(&mut self, what: &str, done: impl Fn(&Room) -> bool) {
         self.run_while(self.now + Duration::from_mins(1), |room| !done(room));
-        assert!(done(self), "a minute later it is still not so that {what}");
+        let states = || -> Vec<String> {
+            let members = self.members.iter();
+            members
+                .map(|(id, member)| {
+                    let Raft { core, role } = &member.engine;
+                    let (term, last, committed) =
+                        (core.term, core.log.last_index(), core.log.committed());
+                    let (fetching, now) = (&core.fetching, core.log.configuration());
+                    format!(
+                        "{id}: {term} {last} {committed} {:?} {fetching:?} {role:?} {now:?}",
+                        core.view()
+                    )
+                })
+                .collect()
+        };
+        assert!(done(self), "a minute later it is still not so that {what}: {:#?}", states());
     }
 
     fn run_while(&mut self, until: Time, more: impl Fn(&Room) -> bool) {

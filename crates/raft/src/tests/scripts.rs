@@ -68,9 +68,6 @@ fn run(room: &mut Room, words: &[&str]) {
                 }
             }
         }
-        ("elect", []) => {
-            room.elect();
-        }
         ("time-out", [id]) => room.time_out(number(id)),
         ("propose", [id, texts @ ..]) => {
             room.propose(number(id), texts);
@@ -83,7 +80,8 @@ fn run(room: &mut Room, words: &[&str]) {
             room.read(number(id), ReadLevel::Linearizable);
         }
         ("hold", [from, to]) => room.net.block(number(from), number(to)),
-        ("heal", []) => room.heal(),
+        // All connections end, and what was held is lost with them.
+        ("break", []) => room.heal_anew(),
         ("crash", [id]) => room.crash(number(id)),
         ("checkpoint", [id]) => room.checkpoint(number(id)),
         ("run", [time]) => return room.run(ms(number(time))),

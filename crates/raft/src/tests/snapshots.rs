@@ -38,10 +38,8 @@ fn scenarios_61_68_who_is_too_far_behind_gets_the_state_and_then_the_tail() {
 fn a_leader_tells_how_a_follower_comes_to_its_log_and_when_it_is_there() {
     let mut room = behind();
     let told = |room: &mut Room| -> Vec<String> {
-        let events = std::mem::take(&mut room.members.get_mut(&1).unwrap().events);
-        let is_of_3 =
-            |text: &String| text.starts_with("a learner") || text.contains("learner peer=3");
-        events.iter().map(ToString::to_string).filter(is_of_3).collect()
+        let is_of_3 = |line: &String| line.contains("a learner") && line.contains("peer=3");
+        room.told(1).into_iter().filter(is_of_3).collect()
     };
     told(&mut room);
     room.start(3);
@@ -127,7 +125,9 @@ fn scenario_66_a_state_that_is_not_needed_is_not_taken() {
     room.say(2, link, &Message::Append { term: 1, prev_index, prev_term, commit, entries });
     let configuration = super::room::members(&[1, 2, 3], &[]);
     let (index, index_term, at) = (2, 1, Zxid(2));
-    room.say(2, link, &Message::Snapshot { term: 1, index, index_term, at, configuration });
+    let (term, history) = (1, 1);
+    let message = Message::Snapshot { term, history, index, index_term, at, configuration };
+    room.say(2, link, &message);
     assert_eq!(room.heard(2, link), None, "what follows cannot be read past");
     assert_eq!(room.status(1).committed, 2, "what is in the log is committed");
     assert_eq!(room.state(1).len(), 2);

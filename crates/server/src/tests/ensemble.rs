@@ -319,6 +319,43 @@ fn over_raft_strangers_are_sent_away_and_nobody_else_notices() {
     assert!(ensemble.ask(leader, b"mntr").contains("zk_synced_followers\t2\n"));
 }
 
+/// What it promised is forgotten: with its vote, two that know nothing of it could decide.
+#[test]
+fn over_raft_who_lost_its_disk_follows_and_votes_no_more() {
+    let mut ensemble = Ensemble::start(RAFT);
+    let (leader, [lost, other]) = ensemble.await_all();
+    let mut client = Client::open(ensemble.members[other].address);
+    assert_eq!(client.create("/kept", b"1"), 0);
+    ensemble.stop(lost);
+    let dir = ensemble.members[lost].dir.path().join("raft/version-2");
+    std::fs::remove_dir_all(dir).unwrap();
+    ensemble.start_one(lost);
+    ensemble.await_answer(lost, b"srvr", "Mode: follower\n");
+    let mut client = Client::open(ensemble.members[lost].address);
+    assert_eq!(client.get("/kept", false), Ok(b"1".to_vec()));
+    // Also when it is started again.
+    ensemble.stop(lost);
+    ensemble.start_one(lost);
+    ensemble.await_answer(lost, b"srvr", "Mode: follower\n");
+    // Whoever stops hands over to one that was elected before.
+    [leader, other].into_iter().for_each(|index| ensemble.stop(index));
+    ensemble.start_one(other);
+    let until = Instant::now() + Duration::from_secs(2); // eight election timeouts
+    while Instant::now() < until {
+        for index in [lost, other] {
+            let told = ensemble.ask(index, b"srvr");
+            assert!(!told.contains("Mode: leader"), "{index} leads by a vote that is lost");
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    ensemble.start_one(leader);
+    ensemble.await_answer(other, b"srvr", "Mode: ");
+    assert_eq!(
+        Client::open(ensemble.members[other].address).get("/kept", false),
+        Ok(b"1".to_vec())
+    );
+}
+
 #[test]
 fn data_of_the_other_engine_is_refused() {
     let mut ensemble = Ensemble::start(RAFT);

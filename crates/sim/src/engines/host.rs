@@ -128,7 +128,7 @@ impl<E: Machine<Input = Input, Output = Output>> Host<E> {
             state: State::default(),
             view: None,
             links: BTreeMap::new(),
-            service: Service::default(),
+            service: Service::new(usize::MAX),
             silent: false,
             fuse: None,
             inputs: VecDeque::new(),
@@ -163,7 +163,7 @@ impl<E: Machine<Input = Input, Output = Output>> Host<E> {
         self.engine = None;
         self.view = None;
         self.links.clear();
-        self.service = Service::default();
+        self.service = Service::new(self.service.window);
         self.silent = false;
         self.fuse = None;
         self.inputs.clear();

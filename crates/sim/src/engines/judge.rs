@@ -41,6 +41,8 @@ struct Entry {
     at: Zxid,
     item: u64,
     before: Chain,
+    /// How many entries there are up to it.
+    depth: usize,
     by: NodeId,
 }
 
@@ -62,7 +64,6 @@ pub(crate) struct Judge {
     places: BTreeMap<Zxid, Chain>,
     /// What is decided.
     order: Vec<Chain>,
-    index: BTreeMap<Chain, usize>,
     pub(crate) holdings: Vec<Holding>,
     established: BTreeMap<i64, NodeId>,
     /// Voters whose disk was wiped and who have no state again: what they held is gone, and they
@@ -81,7 +82,6 @@ impl Judge {
             entries: BTreeMap::new(),
             places: BTreeMap::new(),
             order: Vec::new(),
-            index: BTreeMap::new(),
             holdings: vec![Holding::default(); members],
             established: BTreeMap::new(),
             lost: vec![false; members],
@@ -115,10 +115,11 @@ impl Judge {
         if self.entries.contains_key(&chain) {
             return Ok(chain);
         }
+        let depth = self.entries.get(&before).map_or(0, |entry| entry.depth) + 1;
+        let new = Entry { at, item, before, depth, by };
         if self.unique {
             if let Some(known) = self.places.get(&at) {
                 let (rule, known) = ("I3 a place names one entry, for ever", self.describe(*known));
-                let new = Entry { at, item, before, by };
                 let evidence = format!("known {known}, now {}", self.describe_entry(&new));
                 return Err(Violation { rule, evidence });
             }
@@ -131,14 +132,14 @@ impl Judge {
             }
             self.places.insert(at, chain);
         }
-        self.entries.insert(chain, Entry { at, item, before, by });
+        self.entries.insert(chain, new);
         Ok(chain)
     }
 
     /// All histories begin with an entry at this place.
     pub(crate) fn found(&mut self, at: Zxid) -> Chain {
         let chain = Chain::ROOT.then(at, 0);
-        let entry = Entry { at, item: 0, before: Chain::ROOT, by: NodeId(0) };
+        let entry = Entry { at, item: 0, before: Chain::ROOT, depth: 1, by: NodeId(0) };
         self.entries.insert(chain, entry);
         self.places.insert(at, chain);
         chain
@@ -163,15 +164,13 @@ impl Judge {
 
     /// How many decided entries a history begins with.
     pub(crate) fn position(&self, mut chain: Chain) -> usize {
-        loop {
-            if let Some(index) = self.index.get(&chain) {
-                return index + 1;
+        while let Some(entry) = self.entries.get(&chain) {
+            if self.order.get(entry.depth - 1) == Some(&chain) {
+                return entry.depth;
             }
-            match self.entries.get(&chain) {
-                Some(entry) => chain = entry.before,
-                None => return 0,
-            }
+            chain = entry.before;
         }
+        0
     }
 
     /// The part of a history that is not behind `at`.
@@ -189,8 +188,10 @@ impl Judge {
     pub(crate) fn shown(&mut self, by: NodeId, chain: Chain) -> Step {
         let mut path = Vec::new();
         let mut at = chain;
-        while !self.index.contains_key(&at) {
-            let Some(entry) = self.entries.get(&at) else { break };
+        while let Some(entry) = self.entries.get(&at) {
+            if self.order.get(entry.depth - 1) == Some(&at) {
+                break;
+            }
             path.push(at);
             at = entry.before;
         }
@@ -204,10 +205,7 @@ impl Judge {
                 format!("node {} shows {theirs}, decided is {ours}; the same up to {both}", by.0);
             return violated("I5 delivered sequences are prefixes of one another", evidence);
         }
-        for chain in path.into_iter().rev() {
-            self.index.insert(chain, self.order.len());
-            self.order.push(chain);
-        }
+        self.order.extend(path.into_iter().rev());
         self.durability()
     }
 
@@ -310,7 +308,8 @@ impl Judge {
 
     /// Whether all of a history is decided.
     pub(crate) fn is_decided(&self, chain: Chain) -> bool {
-        self.index.contains_key(&chain)
+        let entry = self.entries.get(&chain);
+        entry.is_some_and(|entry| self.order.get(entry.depth - 1) == Some(&chain))
     }
 
     /// Whether one history begins with all of the other.
@@ -327,7 +326,7 @@ impl Judge {
     }
 
     fn describe_entry(&self, entry: &Entry) -> String {
-        let Entry { at, item, before, by } = entry;
+        let Entry { at, item, before, by, .. } = entry;
         let before = self.place(*before);
         format!("{at} (item {item:016x} behind {before}, first at node {})", by.0)
     }

@@ -106,6 +106,8 @@ pub struct Options {
     pub think: Duration,
     /// The most proposals at a time.
     pub burst: u64,
+    /// The most proposals that a primary's service has under way.
+    pub window: usize,
     /// How often a request is a read, in percent.
     pub reads: u64,
     /// Mean time between two snapshots of a member; none if zero.
@@ -133,6 +135,7 @@ impl Options {
             cuts: *rng.pick(&[0, 5, 50]),
             think: Duration::from_nanos(log_uniform(rng, unit / 200, unit)),
             burst: *rng.pick(&[1, 1, 4, 16]),
+            window: *rng.pick(&[1, 10, 100, 1000]),
             reads: *rng.pick(&[0, 10, 50]),
             checkpoint: Duration::from_nanos(*rng.pick(&[0, unit / 2, unit * 4])),
             kept: rng.between(1, 3) as usize,
@@ -167,11 +170,12 @@ impl fmt::Display for Options {
         write!(
             f,
             "{} voters, {} groups, {} observers, {duration:.1?}, latency {latency:.2?}, sync {sync:.2?}, think \
-             {think:.2?}, burst {burst}, checkpoint {checkpoint:.2?}, cuts {} %, reads {} %, kept {}, \
+             {think:.2?}, burst {burst}, window {}, checkpoint {checkpoint:.2?}, cuts {} %, reads {} %, kept {}, \
              core only {}, {} strikes",
             setup.voters.len(),
             setup.groups.len(),
             setup.observers.len(),
+            self.window,
             self.cuts,
             self.reads,
             self.kept,

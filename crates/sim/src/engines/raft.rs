@@ -5,7 +5,7 @@ use crate::engines::subject::{Claim, Observation, Registers, Setup, Subject};
 use base::{NodeId, Rng, Time, Zxid};
 use broadcast::{Addresses, Channel, Output};
 use bytes::Bytes;
-use raft::{Config, Configuration, Limits, PEERS, Raft, Role, TERM, VOTE, VOTE_TERM};
+use raft::{Config, Configuration, HISTORY, Limits, PEERS, Raft, Role, TERM, VOTE, VOTE_TERM};
 use std::time::Duration;
 
 /// The engine with its drawn parameters.
@@ -33,6 +33,7 @@ impl Subject for RaftSubject {
             append_size_max: *rng.pick(&[1, 300, 1 << 20]),
             inflight_max: *rng.pick(&[1, 3, 256]),
             inflight_bytes_max: *rng.pick(&[100, 64 << 20]),
+            uncommitted_bytes_max: *rng.pick(&[300, 5000, usize::MAX]),
             recent_entries: *rng.pick(&[1, 3, 20, 500]),
             ..Limits::default()
         };
@@ -59,6 +60,7 @@ impl Subject for RaftSubject {
             slots: durable.slots.clone(),
             applied: self.replayed(durable),
             is_lost: durable.lost,
+            history: register(HISTORY).cast_unsigned(),
         };
         Raft::recover(config, found, rng.fork(), now, out)
             .expect("the disk keeps what it was given")

@@ -34,6 +34,7 @@ pub struct Counts {
     pub roll_overs: u64,
     pub replica_reads: u64,
     pub grouped: u64,
+    pub refused: u64,
     pub faults: BTreeMap<Fault, u64>,
     /// The slowest convergence of a healed core, in thousandths of what is allowed, and its seed.
     pub slowest: (u64, u64),
@@ -52,7 +53,7 @@ impl Counts {
         }
     }
 
-    fn numbers(&mut self) -> [&mut u64; 22] {
+    fn numbers(&mut self) -> [&mut u64; 23] {
         [
             &mut self.seeds,
             &mut self.steps,
@@ -76,6 +77,7 @@ impl Counts {
             &mut self.roll_overs,
             &mut self.replica_reads,
             &mut self.grouped,
+            &mut self.refused,
         ]
     }
 }
@@ -86,8 +88,8 @@ impl fmt::Display for Counts {
         writeln!(f, "{} seeds, {} steps, {hours:.2} simulated hours", self.seeds, self.steps)?;
         writeln!(
             f,
-            "proposed {}, decided {}, acknowledged {}, reads {}",
-            self.proposed, self.decided, self.acknowledged, self.reads
+            "proposed {}, refused {}, decided {}, acknowledged {}, reads {}",
+            self.proposed, self.refused, self.decided, self.acknowledged, self.reads
         )?;
         writeln!(
             f,

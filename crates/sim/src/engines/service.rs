@@ -35,8 +35,16 @@ pub(crate) struct Proposer {
     last: Zxid,
     /// The last entry of the service's, applied or proposed.
     work: Zxid,
-    /// A proposal was refused: the view is about to change.
+    /// A proposal was refused for good: the view is about to change.
     refused: bool,
+}
+
+/// A proposal without an outcome.
+#[derive(Clone, Copy, Debug)]
+struct Asked {
+    at: Zxid,
+    /// The entry that it was made on.
+    before: Zxid,
 }
 
 /// What the world's clients hear.
@@ -45,6 +53,7 @@ pub(crate) enum Told {
     Delivered { id: u64, acknowledged: bool },
     ReadDone { id: u64 },
     Viewed(View),
+    Refused,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -56,14 +65,18 @@ struct Read {
 }
 
 /// The service's volatile state.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Service {
     pub(crate) queue: VecDeque<Queued>,
     pub(crate) busy: Option<Busy>,
     pub(crate) proposer: Option<Proposer>,
+    /// The most proposals of a view without an outcome: clients beyond that are turned away.
+    pub(crate) window: usize,
     /// Proposals of this view without an outcome, and of earlier ones.
-    outstanding: BTreeMap<u64, Zxid>,
-    lapsed: BTreeMap<u64, Zxid>,
+    outstanding: BTreeMap<u64, Asked>,
+    lapsed: BTreeMap<u64, Asked>,
+    /// Those made behind one that was not taken: they cannot be taken either.
+    void: BTreeMap<u64, Asked>,
     reads: BTreeMap<u64, Read>,
     /// Of a primary: reads that replicas have asked for by letter, and on which link.
     asked: BTreeMap<u64, LinkId>,
@@ -72,6 +85,22 @@ pub(crate) struct Service {
 }
 
 impl Service {
+    /// Of a member that was just started.
+    pub(crate) fn new(window: usize) -> Service {
+        Service {
+            queue: VecDeque::new(),
+            busy: None,
+            proposer: None,
+            window,
+            outstanding: BTreeMap::new(),
+            lapsed: BTreeMap::new(),
+            void: BTreeMap::new(),
+            reads: BTreeMap::new(),
+            asked: BTreeMap::new(),
+            fuzzy: Zxid::ZERO,
+        }
+    }
+
     pub(crate) fn queue(&mut self, output: Output, mark: Lsn) {
         self.queue.push_back(Queued::Output(output, mark));
     }
@@ -79,15 +108,16 @@ impl Service {
     /// Asks for places for these, if this is the primary.
     pub(crate) fn propose<S: Subject>(&mut self, subject: &S, ids: &[u64]) -> Option<Input> {
         let proposer = self.proposer.as_mut().filter(|proposer| !proposer.refused)?;
+        let room = self.window.saturating_sub(self.outstanding.len());
         let mut proposals = Vec::new();
-        for id in ids {
-            let at = proposer.last.next();
-            let item = subject.item(at, payload(*id, proposer.work));
+        for id in ids.iter().take(room) {
+            let (at, before) = (proposer.last.next(), proposer.work);
+            let item = subject.item(at, payload(*id, before));
             (proposer.last, proposer.work) = (at, at);
-            self.outstanding.insert(*id, at);
+            self.outstanding.insert(*id, Asked { at, before });
             proposals.push(Proposal { context: Context(*id), at, item });
         }
-        Some(Input::Proposed(proposals))
+        (!proposals.is_empty()).then_some(Input::Proposed(proposals))
     }
 
     pub(crate) fn read(&mut self, id: u64, level: ReadLevel, bound: Zxid) -> Input {
@@ -112,6 +142,15 @@ impl Service {
     fn lapse(&mut self) {
         self.proposer = None;
         self.lapsed.append(&mut self.outstanding);
+    }
+
+    /// A proposal was not taken, and may be later: the service goes on behind what was before it.
+    fn turn_back(&mut self, asked: Asked) {
+        let behind = self.outstanding.extract_if(.., |_, other| other.at > asked.at);
+        self.void.extend(behind);
+        if let Some(proposer) = &mut self.proposer {
+            (proposer.last, proposer.work) = (Zxid(asked.at.0 - 1), asked.before);
+        }
     }
 }
 
@@ -145,7 +184,7 @@ impl<E: Machine<Input = Input, Output = Output>> Host<E> {
         match output {
             Output::Deliver { at, context, item, .. } => self.deliver(at, context, &item, scene),
             Output::View(view) => self.viewed(view, scene),
-            Output::Outcome { context, decision } => self.outcome(context, decision),
+            Output::Outcome { context, decision } => self.outcome(context, decision, scene),
             Output::ReadReady { context, at_least } => self.ready(context, at_least, scene),
             Output::Forwarded { from, letter, .. } => {
                 self.forwarded(from, &letter, scene);
@@ -224,14 +263,14 @@ impl<E: Machine<Input = Input, Output = Output>> Host<E> {
             Some(Context(id)) => {
                 let outstanding = self.service.outstanding.remove(&id);
                 match outstanding.or_else(|| self.service.lapsed.remove(&id)) {
-                    Some(asked) if asked == at => Ok(()),
+                    Some(asked) if asked.at == at => Ok(()),
                     asked => {
                         let evidence = format!("node {node}: {id} for {asked:?} comes at {at}");
                         violated(rule, evidence)
                     }
                 }
             }
-            None => match self.service.outstanding.iter().find(|(_, place)| **place == at) {
+            None => match self.service.outstanding.iter().find(|(_, asked)| asked.at == at) {
                 Some((id, _)) if self.service.proposer.is_some() => {
                     violated(rule, format!("node {node}: {at} was proposed as {id}, has no mark"))
                 }
@@ -272,21 +311,38 @@ impl<E: Machine<Input = Input, Output = Output>> Host<E> {
         Ok(())
     }
 
-    fn outcome(&mut self, context: Context, decision: Decision) -> Step {
+    fn outcome<S: Subject<Engine = E>>(
+        &mut self,
+        context: Context,
+        decision: Decision,
+        scene: &mut Scene<'_, S>,
+    ) -> Step {
         let (node, id) = (self.node.0, context.0);
         let own = self.service.reads.remove(&id).is_some();
         if own || self.service.asked.remove(&id).is_some() {
             return Ok(()); // a read that cannot run here
         }
-        let current = self.service.outstanding.remove(&id).is_some();
-        if !current && self.service.lapsed.remove(&id).is_none() {
+        if self.service.void.remove(&id).is_some() {
+            if let Decision::Rejected(_) = decision {
+                return Ok(());
+            }
+            let evidence = format!("node {node}: {id}, behind one that was refused, {decision:?}");
+            return violated("a proposal for no next place is refused", evidence);
+        }
+        let current = self.service.outstanding.remove(&id);
+        if current.is_none() && self.service.lapsed.remove(&id).is_none() {
             let evidence = format!("node {node}: {id} {decision:?}, which is not under way");
             return violated("a proposal has one outcome", evidence);
         }
-        let Some(proposer) = self.service.proposer.as_mut().filter(|_| current) else {
+        let (Some(asked), Some(proposer)) = (current, self.service.proposer.as_mut()) else {
             return Ok(());
         };
         match decision {
+            Decision::Rejected(Refusal::Full | Refusal::Reconfiguring) => {
+                self.service.turn_back(asked);
+                scene.told.push(Told::Refused);
+                Ok(())
+            }
             Decision::Rejected(Refusal::OutOfOrder) if !proposer.refused => {
                 let evidence = format!("node {node}: {id}");
                 violated("a proposal for the next place is taken", evidence)

@@ -111,7 +111,11 @@ pub(crate) struct World<S: Subject> {
 impl<S: Subject> World<S> {
     pub(crate) fn new(subject: S, options: Options, rng: Rng, keep_lines: usize) -> World<S> {
         let nodes = options.setup.members();
-        let hosts = nodes.iter().enumerate().map(|(index, node)| Host::new(*node, index));
+        let hosts = nodes.iter().enumerate().map(|(index, node)| {
+            let mut host = Host::new(*node, index);
+            host.service.window = options.window;
+            host
+        });
         let members: Vec<Member<S::Engine>> = hosts.map(Member::new).collect();
         let count = members.len();
         let unit = subject.patience();
@@ -340,6 +344,7 @@ impl<S: Subject> World<S> {
                     self.counts.reads += 1;
                     self.decided_ids.insert(id);
                 }
+                Told::Refused => self.counts.refused += 1,
                 Told::Viewed(view) => {
                     self.note(node, &format!("{view:?}"));
                     match view {

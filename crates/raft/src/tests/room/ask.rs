@@ -108,6 +108,12 @@ impl Room {
         state.map(|(_, item)| String::from_utf8_lossy(item).into_owned()).collect()
     }
 
+    /// What a member has said since it was asked last.
+    pub(crate) fn told(&mut self, id: u64) -> Vec<String> {
+        let events = std::mem::take(&mut self.members.get_mut(&id).expect("it runs").events);
+        events.into_iter().map(|event| trace::Event::Ensemble(event).to_string()).collect()
+    }
+
     pub(crate) fn assert_all(&self, texts: &[&str]) {
         for id in self.members.keys() {
             assert_eq!(self.state(*id), texts, "member {id}");
@@ -178,7 +184,8 @@ impl Room {
 
     /// The played member that was dialled greets.
     pub(super) fn welcome(&mut self, conn: u64, id: u64) {
-        let welcome = Message::Welcome { version: VERSION, cluster: CLUSTER, from: NodeId(id) };
+        let from = NodeId(id);
+        let welcome = Message::Welcome { version: VERSION, cluster: CLUSTER, history: 0, from };
         let dialler = &mut self.net.conns.get_mut(&conn).expect("it was made")[0];
         dialler.queue.push_back(Wire::Bytes(frame(&welcome)));
     }
@@ -187,7 +194,8 @@ impl Room {
     pub(crate) fn dial_as(&mut self, id: u64, to: u64) -> LinkId {
         let link = self.dial_silently(id, to);
         let (from, to_node) = (NodeId(id), NodeId(to));
-        let hello = Message::Hello { version: VERSION, cluster: CLUSTER, from, to: to_node };
+        let (version, cluster, history, to) = (VERSION, CLUSTER, 0, to_node);
+        let hello = Message::Hello { version, cluster, history, from, to };
         self.say(id, link, &hello);
         self.heard(id, link);
         link
@@ -248,5 +256,11 @@ impl Room {
             .find(|sides| sides[1].node == id && sides[0].node == to && !sides[0].gone);
         let link = found.expect("it has dialled")[1].link;
         self.say(id, link, message);
+    }
+
+    /// A played member sends a state behind all that it has said on the link.
+    pub(crate) fn say_state(&mut self, id: u64, link: LinkId, state: Vec<(Zxid, broadcast::Item)>) {
+        self.transmit(id, link, Wire::State(state));
+        self.flow();
     }
 }

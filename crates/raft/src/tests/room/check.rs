@@ -35,6 +35,9 @@ impl Room {
 
     /// After a step of this member.
     pub(super) fn check(&mut self, id: u64) {
+        if self.strangers.contains(&id) {
+            return;
+        }
         let Some(member) = self.members.get(&id) else { return };
         let status = member.engine.status();
         let core = &member.engine.core;

@@ -1,6 +1,6 @@
 //! A disk: what is written becomes durable in order, when it is synced; the rest a crash loses.
 
-use crate::{Durable, TERM, VOTE, VOTE_TERM};
+use crate::{Durable, HISTORY, TERM, VOTE, VOTE_TERM};
 use base::{Lsn, NodeId, Zxid};
 use broadcast::{Base, Item, LinkId, Record, Slot};
 use std::collections::{BTreeMap, VecDeque};
@@ -30,18 +30,19 @@ pub(super) struct Synced {
 }
 
 impl Disk {
+    /// Begins with a state from elsewhere, as this history.
+    pub(crate) fn begin(&mut self, base: Base, history: u64, state: Vec<(Zxid, Item)>) {
+        let (term, at) = (base.period.cast_signed(), base.at);
+        self.registers = [(TERM, term), (HISTORY, history.cast_signed())].into();
+        (self.bases, self.state, self.at) = (vec![base], state, at);
+    }
+
     pub(super) fn write(&mut self, lsn: Lsn, record: Record) {
         self.written.push_back(Written::Record(lsn, record));
     }
 
     pub(super) fn store(&mut self, state: Vec<(Zxid, Item)>, link: LinkId, at: Zxid) {
         self.written.push_back(Written::State { state, link, at });
-    }
-
-    /// A state that is on its way to the disk and whose link is closed is not put in place.
-    pub(super) fn cancel(&mut self, closed: LinkId) {
-        self.written
-            .retain(|written| !matches!(written, Written::State { link, .. } if *link == closed));
     }
 
     pub(super) fn has_state(&self, of: LinkId) -> bool {
@@ -104,7 +105,8 @@ impl Disk {
             }
             Record::Slot(slot) => {
                 let last = self.slots.last().map(|slot| slot.index);
-                let last = last.or(self.bases.first().map(|base| base.index));
+                // Of those that are left, the first is in force.
+                let last = last.or(self.bases.iter().map(|base| base.index).min());
                 assert!(last.is_none_or(|last| slot.index == last + 1), "{slot:?} behind {last:?}");
                 self.slots.push(slot);
             }
@@ -136,6 +138,7 @@ impl Disk {
             slots: self.slots.clone(),
             applied: self.at,
             is_lost: false,
+            history: register(HISTORY).cast_unsigned(),
         }
     }
 

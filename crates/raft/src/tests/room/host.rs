@@ -27,10 +27,10 @@ impl Room {
             }
             Output::Send { link, .. } | Output::SendSnapshot { link } | Output::Close { link } => {
                 if let Output::Close { link } = output
-                    && member.fetching.is_some_and(|(on, _)| on == link)
+                    && !self.disks.get(&id).is_some_and(|disk| disk.has_state(link))
                 {
-                    member.fetching = None;
-                    self.disks.get_mut(&id).expect("it runs").cancel(link);
+                    // One that is there whole is stored all the same.
+                    member.fetching.take_if(|(on, _)| *on == link);
                 }
                 let member = self.members.get_mut(&id).expect("it acts");
                 member.links.entry(link).or_default().push_back(output);

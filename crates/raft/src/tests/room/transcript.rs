@@ -29,7 +29,7 @@ impl Transcript {
         std::mem::take(&mut self.lines)
     }
 
-    /// Frames leave, through their gate. Greetings and heartbeats are left out.
+    /// Frames leave, through their gate. Greetings and signs of life are left out.
     pub(super) fn sent(&mut self, now: Time, (from, to): (u64, u64), frames: &Bytes) {
         for message in messages(frames) {
             if let Some(words) = said(&message) {
@@ -90,6 +90,9 @@ fn recorded(record: &Record) -> String {
             format!("entry {index} of term {period}: {held}")
         }
         Record::Cut { from } => format!("cut from entry {from} on"),
+        Record::Announced(base) => {
+            format!("with the state the log begins behind entry {} at {}", base.index, base.at)
+        }
         Record::Base(base) => format!("the log begins behind entry {} at {}", base.index, base.at),
         Record::Entry { .. } | Record::Truncate { .. } | Record::Text { .. } => {
             panic!("Raft has slots")
@@ -103,7 +106,8 @@ fn said(message: &Message) -> Option<String> {
         Message::Hello { .. }
         | Message::Welcome { .. }
         | Message::Heartbeat { .. }
-        | Message::HeartbeatResponse { .. } => return None,
+        | Message::HeartbeatResponse { .. }
+        | Message::Touch { .. } => return None,
         Message::Vote { term, last_index, last_term, pre, transfer } => {
             let kind = if *pre { "PreVote" } else { "Vote" };
             let why = if *transfer { ", the leader wants it" } else { "" };
@@ -132,9 +136,8 @@ fn said(message: &Message) -> Option<String> {
         Message::Read { number, .. } => format!("Read {number}"),
         Message::ReadResponse { number, at: Some(at) } => format!("ReadResponse {number} at {at}"),
         Message::ReadResponse { number, at: None } => format!("ReadResponse {number} not here"),
-        Message::Forward(_) => "Forward".to_owned(),
+        Message::Forward { .. } => "Forward".to_owned(),
         Message::Answer { .. } => "Answer".to_owned(),
-        Message::Touch(_) => "Touch".to_owned(),
     })
 }
 
