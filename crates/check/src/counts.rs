@@ -21,6 +21,8 @@ pub struct Counts {
     pub trees: u64,
     pub reconfigured: u64,
     pub not_reconfigured: u64,
+    pub local_writes: u64,
+    pub answered_outside: u64,
 }
 
 impl Counts {
@@ -44,5 +46,7 @@ impl Counts {
         self.trees += other.trees;
         self.reconfigured += other.reconfigured;
         self.not_reconfigured += other.not_reconfigured;
+        self.local_writes += other.local_writes;
+        self.answered_outside += other.answered_outside;
     }
 }

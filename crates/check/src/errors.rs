@@ -14,6 +14,8 @@ pub(crate) const NOT_EMPTY: i32 = -111;
 pub(crate) const SESSION_EXPIRED: i32 = -112;
 pub(crate) const INVALID_ACL: i32 = -114;
 pub(crate) const SESSION_MOVED: i32 = -118;
+pub(crate) const NOT_READ_ONLY: i32 = -119;
+pub(crate) const EPHEMERAL_ON_LOCAL_SESSION: i32 = -120;
 pub(crate) const NO_WATCHER: i32 = -121;
 /// What a server answers to a write once its disk has failed.
 pub(crate) const SYSTEM_ERROR: i32 = -1;

@@ -5,7 +5,10 @@
 //! the reply to its own write if the place is that write's, then the reads that ran there.
 
 use crate::counts::Counts;
-use crate::errors::{SESSION_EXPIRED, SESSION_MOVED, SYSTEM_ERROR, UNIMPLEMENTED};
+use crate::errors::{
+    EPHEMERAL_ON_LOCAL_SESSION, NOT_READ_ONLY, SESSION_EXPIRED, SESSION_MOVED, SYSTEM_ERROR,
+    UNIMPLEMENTED,
+};
 use crate::model::{Change, Model, ModelConfig, permits, split};
 use crate::reads::Reader;
 use crate::record::{
@@ -139,6 +142,7 @@ impl<'a> Judge<'a> {
                     return Err(Violation::new("session.id", what));
                 }
                 self.model.sessions.insert(session, *timeout_ms);
+                self.model.opened.insert(session);
             }
             Work::Expire => {
                 if !self.model.sessions.contains_key(&session) {
@@ -186,7 +190,10 @@ impl<'a> Judge<'a> {
             let what = format!("{zxid:#x}: {xid} of {session:#x} comes after {before:?}");
             return Err(Violation::new("session.fifo", what));
         }
-        let at = Place { zxid, time, session, ids: &connection.ids };
+        // One that a single server knows has ended, or that one has forgotten it.
+        let local = self.model.is_local(session) && err != SESSION_EXPIRED;
+        self.counts.local_writes += u64::from(local);
+        let at = Place { zxid, time, session, local, ids: &connection.ids };
         let outcome = if let Op::Reconfig(change) = op {
             self.model.reconfigure(change, at, err, changes)
         } else {
@@ -354,15 +361,30 @@ impl Lane<'_> {
                 return Err(self.violation("session.back", at, format!("{:?}", frames[made_up])));
             }
             if asked.op.is_write() {
-                if *err != SYSTEM_ERROR || !self.connection.disk_failed {
+                if !self.is_answered_outside(asked, *err, model) {
                     let what = format!("{:?} of {:?}", frames[made_up], asked.op);
                     return Err(self.violation("write.uncommitted", at, what));
                 }
+                counts.answered_outside += 1;
             } else {
                 self.read_reply(at, asked, made_up, model, counts)?;
             }
             self.next_frame += made_up + 1;
             self.next_request += 1;
+        }
+    }
+
+    /// Whether a write may get this answer without a place in the order.
+    fn is_answered_outside(&self, asked: &Request, err: i32, model: &Model) -> bool {
+        let is_local = model.is_local(self.connection.session) || self.connection.read_only;
+        match err {
+            0 => is_local && asked.op == Op::Close,
+            SYSTEM_ERROR => self.connection.disk_failed,
+            NOT_READ_ONLY => self.connection.read_only,
+            EPHEMERAL_ON_LOCAL_SESSION => {
+                is_local && matches!(&asked.op, Op::Create { mode, .. } if mode.ephemeral)
+            }
+            _ => false,
         }
     }
 
@@ -408,7 +430,12 @@ impl Lane<'_> {
         }
         counts.missed_events += made_up as u64;
         counts.reads += 1;
-        let outcome = model.read(&asked.op, who, &mut self.watches);
+        let is_sync = matches!(asked.op, Op::Sync { .. });
+        let outcome = if is_sync && self.connection.read_only {
+            Err(NOT_READ_ONLY)
+        } else {
+            model.read(&asked.op, who, &mut self.watches)
+        };
         self.compare(at, asked, &outcome, &frames[made_up])
     }
 

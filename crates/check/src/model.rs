@@ -9,6 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct ModelConfig {
     /// Whether nodes with a time to live may be made.
     pub ttl_nodes: bool,
+    /// Whether sessions may be known to one server alone, and so begin and end outside of the order.
+    pub local_sessions: bool,
 }
 
 /// What becomes of a node by itself.
@@ -71,6 +73,8 @@ pub struct Model {
     pub(crate) nodes: BTreeMap<String, Node>,
     pub(crate) sessions: BTreeMap<i64, i32>,
     pub(crate) configuration: Option<Configuration>,
+    /// All sessions that the order ever opened: others are of one server alone, if that may be.
+    pub(crate) opened: BTreeSet<i64>,
 }
 
 impl Model {
@@ -82,6 +86,7 @@ impl Model {
             nodes: BTreeMap::new(),
             sessions: BTreeMap::new(),
             configuration: None,
+            opened: BTreeSet::new(),
         };
         for path in ["/", "/zookeeper", CONFIG_PATH, "/zookeeper/quota"] {
             let mut node = Node {
@@ -125,6 +130,11 @@ impl Model {
     pub fn ephemerals(&self, session: i64) -> Vec<String> {
         let own = self.nodes.iter().filter(|(_, node)| node.kind == Kind::Ephemeral(session));
         own.map(|(path, _)| path.clone()).collect()
+    }
+
+    /// Whether only one server can know the session, if it is one.
+    pub(crate) fn is_local(&self, session: i64) -> bool {
+        self.config.local_sessions && !self.opened.contains(&session)
     }
 
     /// What differs between the model and a tree that was seen; `None` if nothing does.

@@ -146,6 +146,21 @@ pub enum Op {
 }
 
 impl Op {
+    /// Whether it is a read that shows nodes: what a linearizable read may be.
+    #[must_use]
+    pub fn shows_nodes(&self) -> bool {
+        matches!(
+            self,
+            Op::Exists { .. }
+                | Op::GetData { .. }
+                | Op::GetChildren { .. }
+                | Op::GetAcl { .. }
+                | Op::CountDescendants { .. }
+                | Op::GetEphemerals { .. }
+                | Op::MultiRead(_)
+        )
+    }
+
     /// Whether it takes a place in the order.
     #[must_use]
     pub fn is_write(&self) -> bool {
@@ -213,7 +228,8 @@ pub struct Request {
     pub xid: i32,
     /// What.
     pub op: Op,
-    /// The highest zxid that any client had been told when it was sent.
+    /// What the reply must show at least: for a write or a linearizable read the highest zxid that
+    /// any client had been told when it was sent, for another read that its own client had.
     pub told: i64,
 }
 
@@ -251,6 +267,8 @@ pub struct Connection {
     pub fate: Fate,
     /// Whether the server's disk failed in its time, so that writes may have been refused.
     pub disk_failed: bool,
+    /// Whether the server served reads alone, and told the client so.
+    pub read_only: bool,
 }
 
 /// What took effect at a place of the order.

@@ -63,6 +63,7 @@ fn history() -> History {
         ],
         fate: Fate::Broken,
         disk_failed: false,
+        read_only: false,
     });
     history.commits = vec![
         commit(1, 0, Work::Open { timeout_ms: 100 }),
@@ -147,4 +148,62 @@ fn moved(began: i64) -> impl FnOnce(&mut History) {
 fn a_session_has_moved_only_once_its_client_has_called_elsewhere() {
     assert_eq!(rule(moved(2)), "right");
     assert_eq!(rule(moved(3)), "order.error");
+}
+
+/// What a session does that one server alone knows: it sets data, may have no ephemeral node, ends.
+fn local(change: impl FnOnce(&mut History)) -> &'static str {
+    let ephemeral = Mode { ephemeral: true, ..Mode::default() };
+    let mut history = History::default();
+    let ops = [create("/a", Mode::default()), create("/e", ephemeral), Op::Close];
+    let request = |(i, op)| Request { xid: i as i32 + 1, op, told: 0 };
+    history.connections.push(Connection {
+        session: S,
+        began: 0,
+        ids: Vec::new(),
+        requests: ops.into_iter().enumerate().map(request).collect(),
+        frames: vec![
+            reply(1, 1, Body::Path("/a".into())),
+            Frame::Reply { xid: 2, zxid: 1, err: -120, body: Body::Empty },
+            reply(3, 1, Body::Empty),
+        ],
+        fate: Fate::Whole,
+        disk_failed: false,
+        read_only: false,
+    });
+    history.commits = vec![commit(1, 1, Work::Asked { err: 0 })];
+    change(&mut history);
+    let config = ModelConfig { ttl_nodes: false, local_sessions: true };
+    judge(&history, config).err().map_or("right", |violation| violation.rule)
+}
+
+#[test]
+fn a_session_of_one_server_begins_and_ends_outside_of_the_order() {
+    assert_eq!(local(|_| ()), "right");
+    let opened = |h: &mut History| {
+        h.commits.insert(0, commit(1, 0, Work::Open { timeout_ms: 100 }));
+        h.commits[1].zxid = 2;
+        h.connections[0].requests.remove(1);
+        let created = reply(1, 2, Body::Path("/a".into()));
+        h.connections[0].frames = vec![created, reply(3, 2, Body::Empty)];
+    };
+    assert_eq!(local(opened), "write.uncommitted", "that one's end is for all to know");
+    let refused = |h: &mut History| h.commits[0].work = Work::Asked { err: -112 };
+    assert_eq!(local(refused), "reply.wrong");
+    let made = |h: &mut History| {
+        h.connections[0].frames[1] = reply(2, 2, Body::Path("/e".into()));
+        h.commits.push(commit(2, 2, Work::Asked { err: 0 }));
+    };
+    assert_eq!(local(made), "order.error", "an ephemeral node is of a session that all know");
+    let denied = |h: &mut History| {
+        h.commits.clear();
+        h.connections[0].frames.truncate(1);
+        h.connections[0].frames[0] = Frame::Reply { xid: 1, zxid: 0, err: -119, body: Body::Empty };
+        h.connections[0].fate = Fate::Broken;
+    };
+    assert_eq!(local(denied), "write.uncommitted", "it serves more than reads");
+    let read_only = |h: &mut History| {
+        denied(h);
+        h.connections[0].read_only = true;
+    };
+    assert_eq!(local(read_only), "right");
 }

@@ -11,6 +11,8 @@ pub(crate) struct Place<'a> {
     pub(crate) zxid: i64,
     pub(crate) time: i64,
     pub(crate) session: i64,
+    /// Whether only one server knows the session, and so the order does not.
+    pub(crate) local: bool,
     pub(crate) ids: &'a [(String, String)],
 }
 
@@ -99,7 +101,8 @@ impl Model {
     }
 
     pub(crate) fn check_session(&self, at: Place<'_>) -> Result<(), i32> {
-        if self.sessions.contains_key(&at.session) { Ok(()) } else { Err(SESSION_EXPIRED) }
+        let lives = at.local || self.sessions.contains_key(&at.session);
+        if lives { Ok(()) } else { Err(SESSION_EXPIRED) }
     }
 
     fn reachable(&self, path: &str, perms: i32, at: Place<'_>) -> Result<&Node, i32> {
@@ -120,6 +123,9 @@ impl Model {
             return Err(UNIMPLEMENTED);
         }
         self.check_session(at)?;
+        if mode.ephemeral && at.local {
+            return Err(EPHEMERAL_ON_LOCAL_SESSION);
+        }
         let (parent_path, _) = split(path).ok_or(BAD_ARGUMENTS)?;
         let acl = fixed(acl, at.ids)?;
         let parent = self.reachable(parent_path, perms::CREATE, at)?;

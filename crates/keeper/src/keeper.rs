@@ -70,6 +70,8 @@ struct Service {
     sessions: Expiry,
     /// Sessions that only this member knows.
     locals: Expiry,
+    /// Sessions that all members knew, and that have ended.
+    ended: locals::Ended,
     session_ids: SessionIds,
     ready: Vec<Ready>,
     events: Vec<Event>,
@@ -131,6 +133,7 @@ impl Keeper {
         let service = Service {
             sessions: Expiry::new(config.tick),
             locals: Expiry::new(config.tick),
+            ended: locals::Ended::default(),
             session_ids: SessionIds::new(config.server_id, wall),
             ready: Vec::new(),
             events: Vec::new(),

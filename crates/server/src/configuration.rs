@@ -5,8 +5,9 @@
 //! are texts in the data directory, and count if they are later than what the server was told.
 //! Invariant: the static file never names a dynamic file that is not complete.
 
+use crate::server::StartError;
 use config::{Ensemble, dynamic};
-use node::Texts;
+use node::{RecoverError, Texts};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use storage::{Disk, DiskFile, Error, write_bytes, write_text};
@@ -80,22 +81,36 @@ impl<D: Disk + Send + Sync> Texts for ConfigurationFiles<D> {
 }
 
 /// Without a static file: takes what was kept in the data directory, if it is later.
+///
+/// # Errors
+/// That cannot be read; or this server has no place in it, and what the command line says of the
+/// ensemble is of before that: others that were removed as well might take it for the ensemble. One
+/// with a static file, or the reference, does not start either.
 pub(crate) fn adopt<D: Disk>(
     disk: &D,
     data_dir: &Path,
     ensemble: &mut Ensemble,
-) -> Result<(), Error> {
+) -> Result<(), StartError> {
     if ensemble.files.is_some() {
         return Ok(());
     }
+    let path = data_dir.join(zab::CONFIGURATION);
     let kept = |name| -> Result<Option<Membership>, Error> {
         let bytes = read(disk, &data_dir.join(name))?.unwrap_or_default();
         Ok(parse(&String::from_utf8_lossy(&bytes), ensemble.rules))
     };
-    let (committed, next) = (kept(zab::CONFIGURATION)?, kept(zab::NEXT_CONFIGURATION)?);
+    let failed = |error| StartError::Recover(RecoverError::Storage(error));
+    let committed = kept(zab::CONFIGURATION).map_err(failed)?;
+    let next = kept(zab::NEXT_CONFIGURATION).map_err(failed)?;
     let later = |than: i64| move |kept: &Membership| kept.version() > than;
     if let Some(committed) = committed.filter(later(ensemble.committed.version())) {
         let version = format!("{:x}", committed.version());
+        let me = ensemble.me.0.cast_signed();
+        if committed.server(me).is_none() {
+            let servers: Vec<String> = committed.servers().map(|s| s.id().to_string()).collect();
+            let servers = servers.join(", ");
+            return Err(StartError::Removed { me, version, servers, path });
+        }
         tracing::info!(version, "the configuration is the one in the data directory");
         ensemble.committed = committed;
     }
@@ -239,6 +254,25 @@ mod tests {
         write_text(&disk, &next_file, Some(&next)).unwrap();
         adopt(&disk, Path::new("/d"), &mut ensemble).unwrap();
         assert_eq!(ensemble.last_seen.unwrap().version(), 0x1_0000_000b);
+    }
+
+    #[test]
+    fn who_was_removed_does_not_start_as_a_member_of_what_was() {
+        let (disk, mut ensemble) = (disk(), ensemble(None));
+        let kept = Path::new("/d").join(zab::CONFIGURATION);
+        let without = TEXT.replace("server.1=a", "server.4=d");
+        write_text(&disk, &kept, Some(&without)).unwrap();
+        let refused = adopt(&disk, Path::new("/d"), &mut ensemble).unwrap_err();
+        assert_eq!((ensemble.committed.version(), refused.exit_code()), (0, 2));
+        assert_eq!(
+            refused.to_string(),
+            "/d/configuration: this server is 1, and by the configuration 10000000a the servers \
+             are 2, 3, 4: it has been removed. Remove that file to start it as one that joins: \
+             the command line must list the servers as they are now, and this one"
+        );
+        write_text(&disk, &kept, None).unwrap();
+        adopt(&disk, Path::new("/d"), &mut ensemble).unwrap();
+        assert_eq!(ensemble.committed.version(), 0);
     }
 
     #[test]

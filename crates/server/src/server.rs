@@ -67,6 +67,23 @@ pub enum StartError {
     /// What is in the data directory was refused.
     #[error("{0}")]
     Recover(#[from] RecoverError),
+    /// The ensemble goes on without this server.
+    #[error(
+        "{}: this server is {me}, and by the configuration {version} the servers are {servers}: it \
+         has been removed. Remove that file to start it as one that joins: the command line must \
+         list the servers as they are now, and this one",
+        path.display()
+    )]
+    Removed {
+        /// Its number.
+        me: i64,
+        /// The version in hex.
+        version: String,
+        /// The numbers of those that are in it.
+        servers: String,
+        /// Where that stands.
+        path: PathBuf,
+    },
     /// The engine and the data, or the members, do not fit.
     #[error("{0}")]
     Engine(#[from] EngineError),
@@ -91,7 +108,7 @@ impl StartError {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            StartError::Auth(_) => 2,
+            StartError::Auth(_) | StartError::Removed { .. } => 2,
             StartError::Engine(EngineError::Members(_) | EngineError::Alone(_)) => 2,
             StartError::Engine(
                 EngineError::OtherData { .. } | EngineError::Data(MigrateError::TwoData { .. }),
@@ -108,7 +125,9 @@ impl StartError {
                 | RecoverError::SnapshotLost { .. }
                 | RecoverError::Raft(_),
             )
-            | StartError::Recover(RecoverError::Restore(RestoreError::Target(_)))
+            | StartError::Recover(RecoverError::Restore(
+                RestoreError::Target(_) | RestoreError::Snapshot { .. },
+            ))
             | StartError::Listen { .. }
             | StartError::System(_) => 1,
         }
@@ -179,7 +198,7 @@ impl Server {
         if let Some(ensemble) =
             settings.config.ensemble.as_mut().filter(|_| settings.config.features.reconfig)
         {
-            configuration::adopt(&disk, &data_dir, ensemble).map_err(RecoverError::Storage)?;
+            configuration::adopt(&disk, &data_dir, ensemble)?;
         }
         let (listener, address) = listen(&settings)?;
         settings.config.listen.port = address.port();

@@ -3,10 +3,8 @@
 use crate::client::Phase;
 use crate::options::Fault;
 use crate::world::{Event, Step, World};
-use std::path::PathBuf;
 use std::time::Duration;
 use storage::simulated::Operation;
-use storage::{Disk, list_logs, list_snapshots};
 
 impl World {
     /// One fault of a server alone, and a date for the next.
@@ -44,6 +42,7 @@ impl World {
             }
             Fault::Fuse => site.disk.set_fuse(Some(self.rng.below(20))),
             Fault::Kill => self.crash(member, false),
+            Fault::Wipe => return self.wipe(member),
             // Both act when the member is down.
             Fault::RecoveryCrash | Fault::BitFlip => self.crash(member, true),
             Fault::LinkLoss => return self.lose_a_link(),
@@ -126,43 +125,4 @@ impl World {
         }
         true
     }
-
-    /// Damages what was durable once, so that the next start must see it.
-    pub(crate) fn flip_a_bit(&mut self, member: usize) {
-        if self.healed || !self.options.has(Fault::BitFlip) || !self.rng.one_in(3) {
-            return;
-        }
-        let Some((path, range)) = self.sealed_bytes(member) else { return };
-        let bit = self.rng.between(range.0 * 8, range.1 * 8 - 1);
-        if self.sites[member].disk.inner().flip_bit(&path, bit) {
-            self.sites[member].flipped = true;
-            *self.reached.faults.entry(Fault::BitFlip).or_default() += 1;
-            self.note("flip", bit, 0, path.to_string_lossy().as_bytes());
-            self.show(|| format!("flip {} byte {}", path.display(), bit / 8));
-        }
-    }
-
-    /// A file, and a range of it that any reader can know to have been durable: before the mark of
-    /// the last log, all of an earlier log, all of a snapshot.
-    fn sealed_bytes(&mut self, member: usize) -> Option<(PathBuf, (u64, u64))> {
-        let site = &self.sites[member];
-        let disk = site.disk.inner().clone();
-        let dir = site.dirs.logs();
-        let logs = list_logs(&disk, &dir).ok()?;
-        let snapshots = list_snapshots(&disk, &dir).ok()?;
-        let mut ranges: Vec<(PathBuf, (u64, u64))> = Vec::new();
-        for (index, log) in logs.iter().enumerate() {
-            let bytes = disk.contents(&log.path)?;
-            let mark = bytes.get(8..16).and_then(|b| b.try_into().ok()).map(u64::from_be_bytes)?;
-            let end = if index + 1 < logs.len() { log.len } else { mark };
-            if end > HEADER_BYTES && end <= log.len {
-                ranges.push((log.path.clone(), (HEADER_BYTES, end)));
-            }
-        }
-        ranges.extend(snapshots.into_iter().map(|file| (file.path, (0, file.len))));
-        ranges.retain(|(path, range)| range.1 > range.0 && disk.exists(path).unwrap_or(false));
-        if ranges.is_empty() { None } else { Some(self.rng.pick(&ranges).clone()) }
-    }
 }
-
-const HEADER_BYTES: u64 = 16;

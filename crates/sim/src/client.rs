@@ -21,10 +21,15 @@ pub(crate) enum Phase {
 pub(crate) enum Seen {
     Opened {
         renewed: bool,
+        /// By a server that serves reads alone.
+        reads_alone: bool,
     },
     Refused,
-    /// A reply or event that tells of this zxid.
-    Told(i64),
+    /// A reply or event that tells of this zxid, and whether a linearizable read did.
+    Told {
+        zxid: i64,
+        linearizable: bool,
+    },
     /// The session was closed as asked.
     Closed,
     Nothing,
@@ -56,6 +61,12 @@ pub(crate) struct Client {
     pub(crate) retired: bool,
     /// Whether it asks for nothing but changes of the ensemble.
     pub(crate) operates: bool,
+    /// Whether its reads are to show all that was acknowledged to anybody.
+    pub(crate) linearizable: bool,
+    /// Whether it is content with a server that serves reads alone.
+    pub(crate) takes_read_only: bool,
+    /// Whether it is gone for good without a word.
+    pub(crate) gone: bool,
 }
 
 impl Client {
@@ -85,6 +96,9 @@ impl Client {
             closed: false,
             retired: false,
             operates: false,
+            linearizable: false,
+            takes_read_only: false,
+            gone: false,
         }
     }
 
@@ -112,20 +126,19 @@ impl Client {
             timeout_ms: self.timeout_asked,
             session_id: self.session,
             password: &self.password,
-            read_only: Some(false),
+            read_only: Some(self.takes_read_only),
         };
         let mut bytes = codec::frame(|out| request.encode(out));
+        if self.linearizable {
+            bytes.extend(auth_frame("reads", b"linearizable"));
+        }
         let mut ids = Vec::new();
         if let Some((credentials, id)) = &self.user {
             ids.push(("digest".into(), id.clone()));
             if self.operates {
                 ids.push(("super".into(), String::new()));
             }
-            bytes.extend(codec::frame(|out| {
-                wire::RequestHeader { xid: xid::AUTH, op: 100 }.encode(out);
-                let auth = Some(credentials.as_bytes());
-                jute::Writer::new(out).int(0).string("digest").buffer(auth);
-            }));
+            bytes.extend(auth_frame("digest", credentials.as_bytes()));
         }
         self.record = Some(Connection {
             session: self.session,
@@ -135,6 +148,7 @@ impl Client {
             frames: Vec::new(),
             fate: Fate::Broken,
             disk_failed: false,
+            read_only: false,
         });
         if self.session != 0 && self.workload.watches {
             let lists = crate::workload::set_watches(rng, self.last_zxid);
@@ -195,15 +209,20 @@ impl Client {
             let what = format!("{:#x} became {:#x}", self.session, response.session_id);
             return Err(Violation::new("session.id", what));
         }
+        let reads_alone = response.read_only == Some(true);
+        if reads_alone && !self.takes_read_only {
+            let what = format!("{:#x} is to read only", response.session_id);
+            return Err(Violation::new("session.read_only", what));
+        }
         let renewed = self.session != 0;
         self.phase = Phase::Open(link);
         self.session = response.session_id;
         self.password = response.password;
         self.timeout = Duration::from_millis(response.timeout_ms as u64);
         if let Some(record) = &mut self.record {
-            record.session = self.session;
+            (record.session, record.read_only) = (self.session, reads_alone);
         }
-        Ok(Seen::Opened { renewed })
+        Ok(Seen::Opened { renewed, reads_alone })
     }
 
     fn frame(&mut self, frame: &[u8]) -> Result<Seen, Violation> {
@@ -225,7 +244,7 @@ impl Client {
             }
             self.keep(Frame::Event { zxid: header.zxid, kind, path });
             self.last_zxid = self.last_zxid.max(header.zxid);
-            return Ok(Seen::Told(header.zxid));
+            return Ok(Seen::Told { zxid: header.zxid, linearizable: false });
         }
         let Some((xid, op)) = self.outstanding.pop_front() else {
             return Err(Violation::new("reply.unasked", format!("{header:?}")));
@@ -235,10 +254,20 @@ impl Client {
             return Err(Violation::new("reply.order", what));
         }
         let ReplyHeader { zxid, err, .. } = header;
+        let linearizable = self.linearizable && op.shows_nodes();
         let body = codec::body(&op, err, &mut reader);
         self.keep(Frame::Reply { xid, zxid, err, body });
         self.last_zxid = self.last_zxid.max(zxid);
-        Ok(if op == Op::Close && err == 0 { Seen::Closed } else { Seen::Told(zxid) })
+        Ok(if op == Op::Close && err == 0 {
+            Seen::Closed
+        } else {
+            Seen::Told { zxid, linearizable }
+        })
+    }
+
+    /// Whether the server that it is connected to serves reads alone.
+    pub(crate) fn reads_alone(&self) -> bool {
+        self.record.as_ref().is_some_and(|record| record.read_only)
     }
 
     fn keep(&mut self, frame: Frame) {
@@ -259,7 +288,8 @@ impl Client {
         self.phase = Phase::Away;
         self.outstanding.clear();
         self.input.clear();
-        if std::mem::take(&mut self.closed) {
+        // A session of a server that serves reads alone is none anywhere else.
+        if std::mem::take(&mut self.closed) || self.reads_alone() {
             self.forget_session();
         }
         if let Some(mut record) = self.record.take() {
@@ -283,4 +313,12 @@ impl Client {
         let user = self.user.as_ref().map(|(_, id)| id.as_str());
         if rng.one_in(150) { Op::Close } else { self.workload.next(rng, user) }
     }
+}
+
+/// A request by which a client says who it is, or how it wants to be served.
+fn auth_frame(scheme: &str, auth: &[u8]) -> Vec<u8> {
+    codec::frame(|out| {
+        wire::RequestHeader { xid: xid::AUTH, op: 100 }.encode(out);
+        jute::Writer::new(out).int(0).string(scheme).buffer(Some(auth));
+    })
 }

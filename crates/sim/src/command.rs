@@ -106,7 +106,7 @@ impl Arguments {
         match what {
             What::Standalone => options(seed),
             _ if self.engine == RaftSubject::NAME => members_over_raft(seed),
-            _ => members(seed),
+            What::Members | What::Engines | What::Explore => members(seed),
         }
     }
 

@@ -21,6 +21,8 @@ struct Turn {
     output: Vec<u8>,
     ends: bool,
     again: bool,
+    /// The session that was heard.
+    heard: Option<i64>,
 }
 
 impl World {
@@ -65,6 +67,7 @@ impl World {
     pub(crate) fn serve(&mut self, member: usize, id: ConnectionId) -> Step {
         while let Some(turn) = self.turn(member, id) {
             self.check_gate(member)?;
+            self.heard.extend(turn.heard.map(|session| (session, self.now)));
             if !turn.output.is_empty() {
                 self.send_to_client(turn.link, turn.output);
             }
@@ -95,6 +98,7 @@ impl World {
         let mut desk = Desk { now, config, tree, watches, submissions: &mut host.inbox };
         connection.resume(&mut desk);
         let mut broken = false;
+        let mut heard = None;
         let mut took = 0;
         while connection.wants_more() && !broken {
             match wire.frames.next(&wire.input[took..], |_| false) {
@@ -103,6 +107,7 @@ impl World {
                     connection.receive(&wire.input[frame.clone()], &mut desk);
                     took = frame.end;
                     if connection.is_open() {
+                        heard = Some(connection.session().0);
                         let contact = host.contacts.get_mut(&connection.session().0);
                         contact.into_iter().for_each(|contact| {
                             (contact.earliest, contact.latest) = (now, now);
@@ -116,7 +121,7 @@ impl World {
         wire.input.drain(..took);
         let again = room && connection.has_output();
         let ends = broken || (connection.is_closed() && !connection.has_output());
-        Some(Turn { link: wire.link, output, ends, again })
+        Some(Turn { link: wire.link, output, ends, again, heard })
     }
 
     /// The server's end of a connection goes away: both sides learn of it.

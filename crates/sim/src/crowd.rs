@@ -12,6 +12,9 @@ impl World {
     pub(crate) fn client_wakes(&mut self, index: usize) -> Step {
         let (now, settling) = (self.now, self.is_settling());
         let client = &mut self.clients[index];
+        if client.gone {
+            return Ok(());
+        }
         if now < client.silent_until && !settling {
             let at = client.silent_until;
             self.schedule_at(at, Event::Client { client: index });
@@ -22,11 +25,16 @@ impl World {
             Phase::Connecting(_) | Phase::Away => Duration::from_secs(3),
         };
         let (phase, retired, heard) = (client.phase, client.retired, client.last_heard);
+        let reads_alone = client.reads_alone();
         match phase {
             Phase::Away if !retired => self.connect(index),
             Phase::Open(link) | Phase::Connecting(link)
                 if now.since(heard) > patience && !self.is_held(link) =>
             {
+                self.drop_link(link);
+            }
+            // There may be a server by now that takes writes.
+            Phase::Open(link) if reads_alone && (settling || self.rng.one_in(50)) => {
                 self.drop_link(link);
             }
             Phase::Open(link) => self.client_asks(index, link, settling),
@@ -55,6 +63,9 @@ impl World {
             for _ in 0..burst {
                 let op = client.next_op(&mut self.rng);
                 let ends = op == Op::Close;
+                if matches!(op, Op::Reconfig(_)) {
+                    self.changed_at = now;
+                }
                 let told = self.told.must_see(client, &op);
                 bytes.extend(client.send(op, now, told));
                 let is_done = client.operates && client.script.is_empty();
@@ -184,8 +195,11 @@ impl World {
         let settling = self.is_settling();
         let client = &mut self.clients[index];
         match seen {
-            Seen::Opened { renewed: true } => self.reached.renewals += 1,
-            Seen::Opened { renewed: false } => self.reached.sessions += 1,
+            Seen::Opened { renewed, reads_alone } => {
+                self.reached.renewals += u64::from(renewed);
+                self.reached.sessions += u64::from(!renewed);
+                self.reached.read_only_sessions += u64::from(reads_alone);
+            }
             Seen::Refused => {
                 let session = client.session;
                 client.forget_session();
@@ -195,7 +209,12 @@ impl World {
                     return Err(Violation::new("session.refused", what));
                 }
             }
-            Seen::Told(zxid) => self.told.hear(&self.ledger, zxid),
+            // That one may know what nobody else will.
+            Seen::Told { .. } if client.reads_alone() => {}
+            Seen::Told { zxid, linearizable } => {
+                self.told.hear(&self.ledger, zxid);
+                self.reached.linearizable_reads += u64::from(linearizable);
+            }
             Seen::Closed => {
                 client.closed = true;
                 client.retired = settling;
@@ -205,10 +224,10 @@ impl World {
         Ok(())
     }
 
-    /// Whether the member has seen the beginning of the session.
+    /// Whether the member has seen the beginning of the session, which is decided.
     fn knows(&self, member: usize, session: i64) -> bool {
         let host = self.sites[member].host.as_ref();
-        let opened = self.ledger.opened(session);
+        let opened = self.ledger.opened(session).filter(|opened| self.ledger.is_known(*opened));
         host.is_some_and(|host| opened.is_some_and(|opened| opened <= host.last()))
     }
 

@@ -8,6 +8,7 @@ use crate::reconfigure::operator_id;
 use crate::strikes::{self, Strike};
 use base::{NodeId, Rng};
 use check::Configuration;
+use keeper::LocalSessions;
 use node::{EngineConfig, RaftConfig, RecentLimits};
 use std::time::Duration;
 use wire::quorum::Membership;
@@ -36,6 +37,12 @@ pub struct Ensemble {
     pub joiners: Vec<(NodeId, bool)>,
     /// Whether the members can change.
     pub reconfig: bool,
+    /// Whether sessions may be known to one member alone.
+    pub local_sessions: LocalSessions,
+    /// After how long without others a member serves reads alone.
+    pub read_only_after: Option<Duration>,
+    /// How many of the clients want linearizable reads, in percent.
+    pub linearizable: u64,
 }
 
 impl Ensemble {
@@ -59,6 +66,9 @@ impl Ensemble {
         let first = voters + observers + 1;
         let joiners = (first..first + others).map(|id| (NodeId(id), rng.one_in(2))).collect();
         let ensemble = Ensemble {
+            local_sessions: LocalSessions::Off,
+            read_only_after: None,
+            linearizable: 0,
             joiners,
             reconfig: changes || rng.one_in(8),
             setup,
@@ -71,6 +81,23 @@ impl Ensemble {
             core_only: rng.percent(30),
         };
         (ensemble, Duration::from_nanos(duration))
+    }
+
+    /// What is over ZooKeeper's broadcast alone: how members serve, and that they lose their disks.
+    fn draw_more(&mut self, rng: &mut Rng, duration: Duration) {
+        let unit = self.limits.sync_time().as_nanos() as u64;
+        let duration = duration.as_nanos() as u64;
+        self.strikes.extend(strikes::draw(rng, &Fault::OF_DISKS, unit, duration));
+        self.strikes.sort_by_key(|strike| strike.at);
+        self.local_sessions = match rng.below(7) {
+            0 => LocalSessions::Fixed,
+            1 | 2 => LocalSessions::Upgradable,
+            _ => LocalSessions::Off,
+        };
+        let reads_alone = rng.percent(30);
+        let after = Duration::from_nanos(log_uniform(rng, unit / 10, unit * 2));
+        self.read_only_after = reads_alone.then_some(after);
+        self.linearizable = *rng.pick(&[0, 40, 100]);
     }
 
     /// All that may ever be members: those at first, voters first, and those that may join.
@@ -118,6 +145,15 @@ impl Options {
     /// What the seed says for an ensemble.
     #[must_use]
     pub fn draw_ensemble(rng: &mut Rng) -> Options {
+        let mut options = Options::draw_members(rng);
+        if let Some(ensemble) = &mut options.ensemble {
+            ensemble.draw_more(rng, options.duration);
+        }
+        options
+    }
+
+    /// The same, whatever the engine.
+    fn draw_members(rng: &mut Rng) -> Options {
         let (ensemble, duration) = Ensemble::draw(rng);
         let alone = Options::draw(rng);
         let unit = ensemble.limits.sync_time().as_nanos() as u64;
@@ -136,7 +172,7 @@ impl Options {
     /// The same over Raft.
     #[must_use]
     pub fn draw_over_raft(rng: &mut Rng) -> Options {
-        let mut options = Options::draw_ensemble(rng);
+        let mut options = Options::draw_members(rng);
         if let Some(ensemble) = &mut options.ensemble {
             ensemble.raft = Some(draw_raft(ensemble.limits.tick, rng));
         }
@@ -156,8 +192,10 @@ impl Options {
         config.session_timeout_max = self.tick * 20;
         config.owners.extended_types = self.ttl_nodes;
         config.reaper.interval = self.tick * 3;
-        if self.ensemble.is_some() {
+        if let Some(ensemble) = &self.ensemble {
             config.alone = false;
+            config.local_sessions = ensemble.local_sessions;
+            config.read_only_after = ensemble.read_only_after;
             config.reconfig_enabled = self.reconfig();
             config.auth.super_digest = Some(operator_id());
             config.server_id = node.0 as u8;
@@ -194,6 +232,11 @@ impl Options {
     /// Who is in the ensemble at first; none of a server alone.
     pub(crate) fn configuration(&self) -> Option<Configuration> {
         Configuration::parse(&membership(&self.ensemble.as_ref()?.setup).to_string())
+    }
+
+    /// Whether sessions may be known to one member alone.
+    pub(crate) fn local_sessions(&self) -> LocalSessions {
+        self.ensemble.as_ref().map_or(LocalSessions::Off, |ensemble| ensemble.local_sessions)
     }
 
     /// Whether the members can change.

@@ -15,6 +15,7 @@ mod codec;
 mod command;
 mod connections;
 mod crowd;
+mod damage;
 pub mod engines;
 mod ensemble;
 pub mod epochs;
@@ -55,6 +56,7 @@ pub use strikes::Strike;
 
 use base::{Rng, Time};
 use client::Client;
+use keeper::LocalSessions;
 use lines::Lines;
 use std::time::Duration;
 use world::{Event, World};
@@ -127,6 +129,11 @@ fn people(world: &mut World) {
         let tick = world.options.tick.as_millis() as u64;
         let timeout_ms = tick * rng.between(1, 8);
         let mut client = Client::new(timeout_ms as i32, workload, user);
+        if let Some(ensemble) = &world.options.ensemble {
+            client.linearizable = rng.percent(ensemble.linearizable);
+            client.takes_read_only = ensemble.read_only_after.is_some() && rng.percent(60);
+            client.workload.multi_ephemeral = ensemble.local_sessions != LocalSessions::Fixed;
+        }
         if index == 0 && world.options.bulk {
             client.script.extend((0..5).map(workload::bulk));
         }

@@ -104,7 +104,12 @@ impl World {
             self.schedule(Duration::from_millis(100), Event::Start { member });
             return Ok(());
         }
-        if site.flipped {
+        if site.flipped.is_some() && self.options.ensemble.is_some() {
+            self.refused(member, &error.to_string())?;
+            self.schedule(Duration::from_millis(100), Event::Start { member });
+            return Ok(());
+        }
+        if site.flipped.is_some() {
             self.reached.refused_starts += 1;
             self.ending = Some(Ending::Refused(error.to_string()));
             return Ok(());
@@ -123,6 +128,9 @@ impl World {
         match &slots {
             Some((_, durable)) => self.account_for_slots(member, durable)?,
             None => self.account_for(member, last, durable.as_ref())?,
+        }
+        if self.options.ensemble.is_some() {
+            self.undo_the_flip(member);
         }
         if self.options.ensemble.is_none() {
             self.trees.push(observe::tree(&tree)?);
@@ -144,6 +152,7 @@ impl World {
             let has = (durable.accepted, durable.current);
             let may_have = site.epochs.may_be(site.node, last, has);
             may_have.map_err(|what| Violation::new("epoch", what))?;
+            (site.epochs.held, site.epochs.written) = (has, (has.1, last));
         } else {
             self.ledger.forget_after(last);
         }

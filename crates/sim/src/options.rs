@@ -69,6 +69,8 @@ pub enum Fault {
     TimeJump,
     /// A client changes who is in the ensemble.
     Reconfigure,
+    /// A member's disk is lost, and another one is in its place.
+    Wipe,
 }
 
 impl Fault {
@@ -122,6 +124,9 @@ impl Fault {
         Fault::TimeJump,
         Fault::Reconfigure,
     ];
+
+    /// What may befall the disks of an ensemble over ZooKeeper's broadcast.
+    pub const OF_DISKS: [Fault; 2] = [Fault::BitFlip, Fault::Wipe];
 }
 
 /// A world's parameters. Printed before a run; a replay takes the same.

@@ -222,6 +222,12 @@ impl World {
                 self.reached.leaders += 1;
                 return self.ledger.leads_in(*epoch, self.sites[member].tip);
             }
+            // Also of one that hands over at once, and is not seen to serve.
+            Ensemble::Established { epoch, .. } if !self.ledger.is_begun(epoch << 32) => {
+                self.reached.leaders += 1;
+                self.led_since = self.now;
+                return self.ledger.begin_epoch(epoch << 32, self.sites[member].tip);
+            }
             Ensemble::ConfigurationChanged { version } => {
                 return self.check_configuration(member, *version);
             }

@@ -7,7 +7,7 @@ use crate::client::Client;
 use crate::site::Site;
 use crate::workload::Workload;
 use crate::world::{Step, World};
-use base::Rng;
+use base::{Rng, Time};
 use check::{Configuration, Op, Reconfiguration, Violation};
 use std::time::Duration;
 
@@ -32,13 +32,26 @@ impl World {
         let Some(operator) = self.clients.iter().position(|client| client.operates) else {
             return false;
         };
-        if self.clients[operator].script.len() >= CHANGES_MAX {
+        // A configuration that needs a member which has lost its disk may come to nothing for good,
+        // if its leader is lost before.
+        let is_whole = self.whole().len() == self.sites.len();
+        if self.clients[operator].script.len() >= CHANGES_MAX || !is_whole {
             return false;
         }
         let change = self.draw_change(&now);
         self.show(|| format!("{change:?}"));
         self.clients[operator].script.push_back(Op::Reconfig(change));
         true
+    }
+
+    /// Whether a change may be on its way, for all that is known.
+    pub(crate) fn is_changing(&self) -> bool {
+        let asks = |client: &Client| {
+            client.operates && !(client.script.is_empty() && client.outstanding.is_empty())
+        };
+        let patience = self.options.manners().patience * 2;
+        self.clients.iter().any(asks)
+            || (self.changed_at != Time::ZERO && self.now.since(self.changed_at) < patience)
     }
 
     fn draw_change(&mut self, now: &Configuration) -> Reconfiguration {

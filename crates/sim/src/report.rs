@@ -53,6 +53,12 @@ pub struct Reached {
     pub log_reads: u64,
     pub dials: u64,
     pub ended: u64,
+    pub linearizable_reads: u64,
+    pub read_only_sessions: u64,
+    pub void_reads: u64,
+    pub upgrades: u64,
+    pub abandoned: u64,
+    pub replaced_disks: u64,
     pub faults: BTreeMap<Fault, u64>,
     pub judged: Counts,
 }
@@ -70,7 +76,7 @@ impl Reached {
         }
     }
 
-    fn counters(&mut self) -> [&mut u64; 30] {
+    fn counters(&mut self) -> [&mut u64; 36] {
         [
             &mut self.events,
             &mut self.starts,
@@ -102,6 +108,12 @@ impl Reached {
             &mut self.log_reads,
             &mut self.dials,
             &mut self.ended,
+            &mut self.linearizable_reads,
+            &mut self.read_only_sessions,
+            &mut self.void_reads,
+            &mut self.upgrades,
+            &mut self.abandoned,
+            &mut self.replaced_disks,
         ]
     }
 }
@@ -129,7 +141,7 @@ impl fmt::Display for Reached {
         writeln!(
             f,
             "starts {}, power losses {}, kills {}, crashes at boundaries {}, torn tails {}, disk \
-             failures {}, ends because of a state that was not stored {}, replayed {}",
+             failures {}, ends because of a state that was not stored {}, disks replaced {}, replayed {}",
             self.starts,
             self.power_losses,
             self.kills,
@@ -137,6 +149,7 @@ impl fmt::Display for Reached {
             self.torn_tails,
             self.disk_failures,
             self.ended,
+            self.replaced_disks,
             self.replayed
         )?;
         writeln!(
@@ -150,8 +163,17 @@ impl fmt::Display for Reached {
         )?;
         writeln!(
             f,
-            "sessions {}, renewals {}, refusals {}, reconnects {}",
-            self.sessions, self.renewals, self.refusals, self.reconnects
+            "sessions {}, renewals {}, refusals {}, reconnects {}, upgrades {}, left behind {}; \
+             linearizable reads {}, sessions at who only reads {}, of those void {}",
+            self.sessions,
+            self.renewals,
+            self.refusals,
+            self.reconnects,
+            self.upgrades,
+            self.abandoned,
+            self.linearizable_reads,
+            self.read_only_sessions,
+            self.void_reads
         )?;
         writeln!(f, "{judged:?}")?;
         let total: u64 = self.faults.values().sum();

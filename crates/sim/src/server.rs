@@ -254,11 +254,13 @@ impl World {
             return Ok(());
         }
         let begins = !std::mem::replace(&mut host.served, true);
+        site.lost = false;
         host.seen = last;
         let digest = host.hall.0.borrow().tree.digest();
         if leads && last as u32 == 0 && last != 0 && !self.ledger.is_begun(last) {
             self.ledger.begin_epoch(last, tip)?;
             self.reached.leaders += 1;
+            self.led_since = self.now;
         }
         let entry = self.ledger.entry_in(last, tip);
         if !self.ledger.leads_to(entry, tip) {
@@ -373,6 +375,9 @@ impl World {
         site.tip = self.ledger.key(term, at);
         let Some(commit) = new else { return Ok(()) };
         self.show(|| format!("{commit:x?}"));
+        if let Work::Open { .. } = commit.work {
+            self.heard.insert(commit.session, self.now);
+        }
         let closes = match commit.work {
             Work::Expire => {
                 self.check_expiry(member, commit.session)?;
@@ -409,6 +414,14 @@ impl World {
                 {
                     // Also if the connection that asked for it is gone by now.
                     contact.latest = now;
+                }
+                if let Happened::SessionUpgraded { .. } = event {
+                    self.reached.upgrades += 1;
+                }
+                if let Happened::SessionExpired { session, .. } = event
+                    && self.ledger.opened(session.0).is_none()
+                {
+                    self.check_expiry(member, session.0)?;
                 }
                 self.happened(member, &event)
             }

@@ -14,7 +14,7 @@ impl World {
     /// From here on nothing fails any more, and what has failed is mended: at all members, or at
     /// enough of them, while the others stay as they are.
     pub(crate) fn heal(&mut self) -> Step {
-        self.healed = true;
+        (self.healed, self.healed_at) = (true, self.now);
         self.note("heal", 0, 0, &[]);
         self.core = self.choose_core();
         self.net.unblock_all();
@@ -37,6 +37,7 @@ impl World {
                 client.script.clear();
             }
         }
+        self.leave_some_behind();
         let calm = self.options.duration / 4 + Duration::from_secs(1);
         self.schedule(calm, Event::Settle);
         Ok(())
@@ -50,15 +51,34 @@ impl World {
         };
         let voters = ensemble.setup.voters.len();
         let size = self.rng.between(voters as u64 / 2 + 1, voters as u64) as usize;
-        let configurations = self.configurations();
+        let (configurations, whole) = (self.configurations(), self.whole());
         for left in (size + 1..=voters).rev() {
             let out = core[self.rng.below(left as u64) as usize];
             let rest: Vec<usize> = core.iter().copied().filter(|member| *member != out).collect();
-            if configurations.iter().all(|configuration| self.is_quorum(configuration, &rest)) {
+            let has_disk = |member: &usize| whole.contains(member);
+            let able: Vec<usize> = rest.iter().copied().filter(has_disk).collect();
+            if configurations.iter().all(|configuration| self.is_quorum(configuration, &able)) {
                 core = rest;
             }
         }
         core
+    }
+
+    /// Some clients go without a word: what becomes of their sessions is the ensemble's business.
+    fn leave_some_behind(&mut self) {
+        if self.options.ensemble.is_none() || self.options.over_raft() {
+            return;
+        }
+        for index in 0..self.clients.len() {
+            if self.clients[index].operates || !self.rng.one_in(4) {
+                continue;
+            }
+            self.clients[index].gone = true;
+            self.reached.abandoned += u64::from(self.clients[index].session != 0);
+            if let Some(link) = self.clients[index].link().filter(|_| self.rng.one_in(2)) {
+                self.drop_link(link);
+            }
+        }
     }
 
     fn mend_site(&mut self, member: usize) {
@@ -94,6 +114,7 @@ impl World {
         if !self.is_settling() {
             self.settle_by = self.now + self.options.settles_within();
         }
+        let left_behind = self.left_behind()?;
         let quiet = self.links.values().all(|link| {
             link.in_flight == 0 || !link.client_up || !self.core.contains(&link.member)
         });
@@ -102,7 +123,11 @@ impl World {
             site.serves() && site.host.as_ref().is_some_and(Host::is_idle)
         });
         if self.clients.iter().all(is_done) && quiet && idle && self.agree() {
-            return self.end();
+            if !left_behind {
+                return self.end();
+            }
+            // They have a time of their own.
+            self.settle_by = self.settle_by.max(self.now + Duration::from_secs(1));
         }
         if self.now > self.settle_by {
             return Err(Violation::new("liveness", self.what_is_missing(quiet, idle)));
@@ -151,7 +176,7 @@ impl World {
             self.see_tree(member)?;
         }
         for client in &mut self.clients {
-            client.disconnected(Fate::Whole);
+            client.disconnected(if client.gone { Fate::Broken } else { Fate::Whole });
         }
         self.ending = Some(Ending::Converged);
         Ok(())
@@ -159,6 +184,6 @@ impl World {
 }
 
 fn is_done(client: &Client) -> bool {
-    let open = matches!(client.phase, Phase::Open(_));
-    client.outstanding.is_empty() && (open || client.retired)
+    let open = matches!(client.phase, Phase::Open(_)) && !client.reads_alone();
+    client.gone || client.outstanding.is_empty() && (open || client.retired)
 }

@@ -52,6 +52,37 @@ impl World {
         Ok(())
     }
 
+    /// Whether sessions live on that no client has any more. When all is well, each ends in its time:
+    /// that begins when it was heard last, or when who leads began to lead; what its members do
+    /// takes some ticks, and their clocks differ.
+    pub(crate) fn left_behind(&self) -> Result<bool, Violation> {
+        let leader = self.core.iter().find(|member| self.sites[**member].leads());
+        let Some(site) = leader.map(|leader| &self.sites[*leader]) else { return Ok(false) };
+        // Where a leader over Raft begins is not known.
+        let is_known = self.options.ensemble.is_some() && !self.options.over_raft();
+        let (Some(host), true) = (&site.host, is_known) else {
+            return Ok(false);
+        };
+        let since = self.led_since.max(site.stalled_at).max(self.healed_at);
+        let mut some = false;
+        for (session, ms) in host.hall.0.borrow().tree.sessions() {
+            let session = session.0;
+            if self.clients.iter().any(|client| client.session == session && !client.gone) {
+                continue;
+            }
+            let timeout = Duration::from_millis(ms.max(0) as u64);
+            let heard = self.heard.get(&session).copied().unwrap_or(Time::ZERO);
+            let silence = Silence { lasted: self.now.since(since.max(heard)), timeout };
+            let delay = timeout / 10 + self.options.tick * 2 + Duration::from_millis(500);
+            if check::has_overslept(silence, self.options.tick, delay) {
+                let what = format!("{session:#x} still lives after {silence:?}");
+                return Err(Violation::new("session.overslept", what));
+            }
+            some = true;
+        }
+        Ok(some)
+    }
+
     /// Closes idle connections, and looks whether sessions have outlived their time.
     pub(crate) fn sweep(&mut self, member: usize) -> Step {
         let now = self.local(member);

@@ -8,6 +8,7 @@ use crate::server::Host;
 use base::{NodeId, Time};
 use node::Output;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use storage::Dirs;
 use storage::simulated::MetadataMode;
@@ -42,7 +43,10 @@ pub(crate) struct Site {
     pub(crate) slow_sync_until: Time,
     /// When the member last could not do its work in time.
     pub(crate) stalled_at: Time,
-    pub(crate) flipped: bool,
+    /// Where a bit of its disk is not what it was.
+    pub(crate) flipped: Option<(PathBuf, u64)>,
+    /// Its disk was replaced, and it has not served since.
+    pub(crate) lost: bool,
     /// Crashes the member when that many boundaries are passed.
     pub(crate) boundary: Option<u64>,
     pub(crate) recovery_fuse: Option<u64>,
@@ -71,7 +75,8 @@ impl Site {
             paused_until: Time::ZERO,
             slow_sync_until: Time::ZERO,
             stalled_at: Time::ZERO,
-            flipped: false,
+            flipped: None,
+            lost: false,
             boundary: None,
             recovery_fuse: None,
             frozen: false,
@@ -185,8 +190,19 @@ impl Site {
         ))
     }
 
-    /// Whether its disk holds this entry for certain, or did before a state came in its place.
+    /// Its disk is another one, and holds nothing.
+    pub(crate) fn forget(&mut self) {
+        (self.tip, self.durable, self.replaced) = (0, 0, 0);
+        (self.uncut, self.installing, self.flipped) = (None, None, None);
+        (self.epochs, self.lost) = (Epochs::default(), true);
+    }
+
+    /// Whether its disk holds this entry for certain, or did before a state came in its place. One
+    /// that was replaced may have: nobody is elected by its member before that has a state.
     pub(crate) fn holds(&self, ledger: &Ledger, entry: i64) -> bool {
+        if self.lost {
+            return true;
+        }
         let end = if self.installing.is_some() { self.replaced } else { self.durable };
         ledger.leads_to(entry, end)
     }

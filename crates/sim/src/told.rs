@@ -23,8 +23,10 @@ impl Told {
     }
 
     /// What the reply to an operation must show at least: a write comes after all that anybody was
-    /// told, a read at some member after all that this client was.
+    /// told, and so does a read if the client wants that; another read at some member after all
+    /// that this client was.
     pub(crate) fn must_see(&self, client: &Client, op: &Op) -> i64 {
-        if self.alone || op.is_write() { self.last } else { client.last_zxid }
+        let linearizable = op.is_write() || (client.linearizable && op.shows_nodes());
+        if self.alone || linearizable { self.last } else { client.last_zxid }
     }
 }

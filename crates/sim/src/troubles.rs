@@ -93,7 +93,8 @@ impl World {
             | Fault::DiskFull
             | Fault::Pause
             | Fault::ClockJump
-            | Fault::BitFlip => return false, // done elsewhere
+            | Fault::BitFlip
+            | Fault::Wipe => return false, // done elsewhere
         }
         true
     }

@@ -13,6 +13,8 @@ pub(crate) struct Workload {
     pub(crate) acl: bool,
     pub(crate) multi: bool,
     pub(crate) ephemeral: bool,
+    /// Whether a multi makes ephemeral nodes, too: which part of one fails must be known.
+    pub(crate) multi_ephemeral: bool,
     pub(crate) watches: bool,
     pub(crate) data_max: u64,
 }
@@ -26,6 +28,7 @@ impl Workload {
             acl: acl && rng.percent(70),
             multi: rng.percent(60),
             ephemeral: rng.percent(70),
+            multi_ephemeral: true,
             watches: rng.percent(70),
             data_max,
         }
@@ -54,7 +57,13 @@ impl Workload {
 
     fn part(&self, rng: &mut Rng, user: Option<&str>) -> Op {
         match rng.below(10) {
-            0..5 => self.create(rng, user),
+            0..5 => {
+                let mut create = self.create(rng, user);
+                if let Op::Create { mode, .. } = &mut create {
+                    mode.ephemeral &= self.multi_ephemeral;
+                }
+                create
+            }
             5..7 => Op::Delete { path: path(rng), version: version(rng) },
             7..9 => self.set_data(rng),
             _ => Op::Check { path: path(rng), version: version(rng) },

@@ -18,7 +18,7 @@ use crate::site::Site;
 use crate::told::Told;
 use base::{ConnectionId, NodeId, Rng, Time, WallTime};
 use broadcast::LinkId;
-use check::{History, ModelConfig, SeenTree, Violation};
+use check::{Connection, Frame, History, ModelConfig, SeenTree, Violation};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 use storage::simulated::MetadataMode;
@@ -126,9 +126,16 @@ pub(crate) struct World {
     pub(crate) told: Told,
     /// Sessions whose end was logged at some time.
     pub(crate) ended: BTreeSet<i64>,
+    /// When each session was heard last, at whatever member.
+    pub(crate) heard: BTreeMap<i64, Time>,
+    /// When a change of the ensemble was asked for last.
+    pub(crate) changed_at: Time,
+    /// When a leader began last.
+    pub(crate) led_since: Time,
     /// Who is served at the end.
     pub(crate) core: Vec<usize>,
     pub(crate) healed: bool,
+    pub(crate) healed_at: Time,
     pub(crate) settle_by: Time,
     pub(crate) reached: Reached,
     pub(crate) ending: Option<Ending>,
@@ -161,7 +168,11 @@ impl World {
             trees: Vec::new(),
             told: Told::new(options.ensemble.is_none()),
             ended: BTreeSet::new(),
+            heard: BTreeMap::new(),
+            changed_at: Time::ZERO,
+            led_since: Time::ZERO,
             healed: false,
+            healed_at: Time::ZERO,
             settle_by: Time(u64::MAX),
             reached: Reached::default(),
             ending: None,
@@ -292,13 +303,22 @@ impl World {
         let mut trees = std::mem::take(&mut self.trees);
         trees.retain(|tree| self.ledger.is_known(tree.zxid));
         trees.sort_by_key(|tree| tree.zxid);
+        // Who serves reads alone shows what its disk has, and of that the end may come to nothing.
+        let ledger = &self.ledger;
+        let is_void = |c: &Connection| {
+            c.read_only && !c.frames.iter().all(|frame| ledger.is_known(place_of(frame)))
+        };
+        let connections: Vec<Connection> = connections.filter(|c| c.session != 0).collect();
+        let (void, connections): (Vec<_>, Vec<_>) = connections.into_iter().partition(is_void);
+        self.reached.void_reads += void.len() as u64;
         let history = History {
-            connections: connections.filter(|c| c.session != 0).collect(),
+            connections,
             commits: self.ledger.commits(),
             trees,
             configuration: self.options.configuration(),
         };
-        let config = ModelConfig { ttl_nodes: self.options.ttl_nodes };
+        let local_sessions = self.options.local_sessions() != keeper::LocalSessions::Off;
+        let config = ModelConfig { ttl_nodes: self.options.ttl_nodes, local_sessions };
         self.reached.judged = check::judge(&history, config)?;
         Ok(())
     }
@@ -349,6 +369,13 @@ impl World {
             1 => Compression::Gzip,
             _ => Compression::Snappy,
         }
+    }
+}
+
+/// The place that a frame is of; 0 of an event that is made up.
+fn place_of(frame: &Frame) -> i64 {
+    match frame {
+        Frame::Reply { zxid, .. } | Frame::Event { zxid, .. } => (*zxid).max(0),
     }
 }
 

@@ -43,6 +43,8 @@ pub(crate) struct Leading {
     installed: BTreeSet<NodeId>,
     /// Voters that came as observers and are awaited as what they are: they knew no better.
     returning: BTreeSet<NodeId>,
+    /// Who is to lead by the configuration that took effect with this member's epoch.
+    successor: Option<NodeId>,
     /// When the phase is to be over; of the last one, when it is no more waited for these.
     until: Time,
     tick_at: Time,
@@ -90,6 +92,7 @@ impl Leading {
             promised: BTreeSet::new(),
             installed: BTreeSet::new(),
             returning: BTreeSet::new(),
+            successor: None,
             until: now + core.limits.init_time(),
             tick_at: now + core.limits.tick / 2,
             ticks: 0,

@@ -108,10 +108,15 @@ impl Core {
     /// Who leads when an undecided entry's configuration takes effect: this leader, if it stays a
     /// voter at its place; else one of the voters in `candidates`, best first.
     pub(crate) fn designated(&self, item: &[u8], candidates: &[NodeId]) -> NodeId {
-        let Some(next) = self.configuration_of(item) else { return self.me };
+        let next = self.configuration_of(item);
+        next.map_or(self.me, |next| self.designated_by(&next, candidates))
+    }
+
+    /// The same by that configuration.
+    pub(crate) fn designated_by(&self, next: &Membership, candidates: &[NodeId]) -> NodeId {
         let mine = |of: &Membership| of.server(sid(self.me)).cloned();
         let stays = |(now, then): (Server, Server)| now.has_same_quorum_addresses(&then);
-        let is_same = mine(&self.ensemble.committed).zip(mine(&next)).is_some_and(stays);
+        let is_same = mine(&self.ensemble.committed).zip(mine(next)).is_some_and(stays);
         if next.is_voter(sid(self.me)) && is_same {
             return self.me;
         }

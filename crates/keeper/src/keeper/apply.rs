@@ -1,7 +1,7 @@
 //! From the order to the tree, the watchers and the client that asked.
 
 use super::results::{put_multi_results, put_result, put_synced, read_sync};
-use super::{Asked, Keeper, Outgoing, Ready, Role, millis};
+use super::{Asked, Keeper, LocalSessions, Outgoing, Ready, Role, millis};
 use crate::connection::{Access, Connection, Desk, Reply, Then};
 use crate::session::Place;
 use crate::{Clients, Submissions, Watches, namespaces};
@@ -167,6 +167,9 @@ impl Keeper {
     /// Forgets the session; gives the connection that it was on.
     fn end_session(&mut self, session: SessionId) -> Option<ConnectionId> {
         self.service.events.push(Event::SessionClosed { session });
+        if self.service.config.local_sessions != LocalSessions::Off {
+            self.service.ended.note(session);
+        }
         self.service.sessions.remove(session)?.connection
     }
 

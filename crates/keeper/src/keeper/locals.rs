@@ -11,6 +11,8 @@ use crate::Clients;
 use crate::prepare::makes_ephemeral;
 use crate::session::{Owner, Place};
 use base::{ConnectionId, SessionId, Time};
+use rustc_hash::FxHashSet;
+use std::collections::VecDeque;
 use trace::Event;
 use tree::Tree;
 use wire::{ErrorCode, OpCode};
@@ -156,12 +158,42 @@ impl Service {
             Owner::Here => (false, expired),
             Owner::Link(_) => {
                 let is_elsewhere = server_of(session) != self.config.server_id;
-                (is_elsewhere && self.sessions.get(session).is_none(), expired)
+                let may_live = is_elsewhere && !self.ended.has(session);
+                (may_live && self.sessions.get(session).is_none(), expired)
             }
         };
         Admission { any: if lives { Ok(()) } else { expired }, ephemeral }
     }
 }
+
+/// Sessions that all members knew and that have ended, the last ones: what a member that they had
+/// been on still brings in their name does not make them local sessions of that member. Deviation:
+/// the reference takes it.
+#[derive(Debug, Default)]
+pub(super) struct Ended {
+    ids: FxHashSet<SessionId>,
+    order: VecDeque<SessionId>,
+}
+
+impl Ended {
+    pub(super) fn note(&mut self, session: SessionId) {
+        if self.ids.insert(session) {
+            self.order.push_back(session);
+        }
+        if self.order.len() > ENDED_MAX
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.ids.remove(&oldest);
+        }
+    }
+
+    fn has(&self, session: SessionId) -> bool {
+        self.ids.contains(&session)
+    }
+}
+
+/// Sessions that are remembered: more than end while a request is on its way between members.
+const ENDED_MAX: usize = 1 << 14;
 
 /// The server that gave the session its id.
 fn server_of(session: SessionId) -> u8 {

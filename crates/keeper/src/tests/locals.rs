@@ -268,17 +268,35 @@ fn a_primary_that_knows_of_no_local_sessions_refuses_their_writes() {
 #[test]
 fn a_replica_speaks_for_local_sessions_but_not_for_the_primarys() {
     let mut ensemble = ensemble(LocalSessions::Upgradable);
-    let from = ensemble.link(1);
     for (session, taken) in [(0x0200_0000_0000_0007, true), (0x0100_0000_0000_0007, false)] {
-        let mut body = Vec::new();
-        let path = format!("/of-{session:x}");
-        create(&path, b"", 0)(&mut body);
-        let op = OpCode::Create.number();
-        let mut bytes = Vec::new();
-        let request = ForwardedRequest { session_id: session, cxid: 1, op, body: &body };
-        put_request(&mut bytes, &request, None);
-        ensemble[0].forwarded(&[Letter { from, node: NodeId(1), bytes: Bytes::from(bytes) }]);
-        ensemble.run();
-        assert_eq!(ensemble[0].tree.find(&path).is_some(), taken);
+        assert_eq!(is_taken(&mut ensemble, session), taken);
     }
+}
+
+#[test]
+fn nobody_speaks_for_a_session_that_all_knew_and_that_has_ended() {
+    let mut ensemble = ensemble(LocalSessions::Upgradable);
+    let client = ensemble.session(1);
+    ensemble.send(client, request(1, OpCode::Create, create("/e", b"", 1)));
+    ensemble.run();
+    assert!(is_known(&ensemble, 0, client.id));
+    ensemble.send(client, close(2));
+    ensemble.run();
+    assert!(!is_known(&ensemble, 0, client.id));
+    assert!(!is_taken(&mut ensemble, client.id.0), "it was on its way for long");
+}
+
+/// Whether the primary makes a node that the second member asks for in the name of a session.
+fn is_taken(ensemble: &mut Ensemble, session: i64) -> bool {
+    let from = ensemble.link(1);
+    let mut body = Vec::new();
+    let path = format!("/of-{session:x}");
+    create(&path, b"", 0)(&mut body);
+    let op = OpCode::Create.number();
+    let mut bytes = Vec::new();
+    let request = ForwardedRequest { session_id: session, cxid: 1, op, body: &body };
+    put_request(&mut bytes, &request, None);
+    ensemble[0].forwarded(&[Letter { from, node: NodeId(1), bytes: Bytes::from(bytes) }]);
+    ensemble.run();
+    ensemble[0].tree.find(&path).is_some()
 }

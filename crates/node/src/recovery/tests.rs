@@ -48,6 +48,21 @@ fn a_member_begins_with_its_epochs_and_its_last_entries() {
 }
 
 #[test]
+fn a_flipped_bit_of_the_only_snapshot_is_refused_with_the_name_of_the_file() {
+    let whole = SimulatedDisk::default();
+    durable(&whole);
+    let path = dirs().snapshots().join("snapshot.0");
+    let bits = whole.contents(&path).unwrap().len() as u64 * 8;
+    for bit in 0..bits {
+        let disk = whole.fork();
+        disk.flip_bit(&path, bit);
+        let refused = recover(&disk, RecoveryOptions::default()).err().map(|e| e.to_string());
+        let names_it = |refused: &String| refused.contains(&*path.to_string_lossy());
+        assert!(refused.as_ref().is_some_and(names_it), "bit {bit}: {refused:?}");
+    }
+}
+
+#[test]
 fn a_member_that_lost_its_database_is_not_a_new_one() {
     let disk = SimulatedDisk::default();
     assert_eq!(durable(&disk).0, Outcome::Empty);

@@ -8,6 +8,7 @@ use crate::reset::Nobody;
 use crate::snapshot::{SnapshotItem, SnapshotReader, SnapshotTrailer};
 use crate::{Damage, Disk, DiskFile, Error};
 use base::{SessionId, Zxid};
+use std::path::PathBuf;
 use wire::{Acls, NodeRecord, TxnRecord};
 
 /// What [`Restore::begin`] begins with.
@@ -71,6 +72,14 @@ pub enum RestoreError<E> {
     /// The target refused.
     #[error("the recovered state is refused: {0}")]
     Target(E),
+    /// The target refused the only snapshot.
+    #[error("{}: refused: {error}; there is no other snapshot", path.display())]
+    Snapshot {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: E,
+    },
 }
 
 /// What the data directory was.
@@ -150,7 +159,8 @@ impl<D: Disk> Recovery<D> {
                 Err(Unfit::Bad(error @ Error::Io { .. })) => return Err(error.into()),
                 Err(Unfit::Bad(error)) => error,
                 Err(Unfit::Refused(error)) if candidates.len() == 1 => {
-                    return Err(RestoreError::Target(error));
+                    let path = snapshot.path.clone();
+                    return Err(RestoreError::Snapshot { path, error });
                 }
                 Err(Unfit::Refused(_)) => Error::Corrupt {
                     path: snapshot.path.clone(),

@@ -63,6 +63,11 @@ impl Leading {
     /// # Errors
     /// If another member is to lead by a configuration that took effect.
     pub(super) fn decide(&mut self, core: &mut Core, out: &mut Vec<Output>) -> Result<(), Lost> {
+        if let Some(designated) = self.successor.take() {
+            core.designate(sid(designated));
+            let designated = designated.0;
+            return Err(format!("by the configuration that it completed {designated} leads"));
+        }
         while self.phase == Phase::Broadcast {
             let before = core.history.committed();
             let Some(upto) = self.decidable(core).filter(|upto| *upto > before) else { break };
@@ -116,7 +121,7 @@ impl Leading {
     }
 
     /// Learners that have the entry on their disks, those with the longest history first.
-    fn best(&self, at: Zxid) -> Vec<NodeId> {
+    pub(super) fn best(&self, at: Zxid) -> Vec<NodeId> {
         let have = self.learners.values().filter(|l| l.counts() && l.acknowledged >= at);
         let mut best: Vec<(Zxid, NodeId)> = have.map(|l| (l.acknowledged, l.node)).collect();
         best.sort_unstable();

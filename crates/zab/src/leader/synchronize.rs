@@ -9,7 +9,7 @@ use super::sync::{Plan, choose};
 use super::{Leading, Phase};
 use crate::config::ReadLogLimit;
 use crate::core::{Core, tell};
-use base::{Lsn, Zxid};
+use base::{Lsn, NodeId, Zxid};
 use broadcast::{Item, LinkId, Output, View};
 use trace::{Ensemble as Event, SyncMethod};
 use wire::quorum::{Packet, PacketKind, put_packet};
@@ -161,6 +161,8 @@ impl Leading {
         core.history.begin_epoch(self.start());
         core.elected.epoch = self.epoch;
         if let Some(next) = core.ensemble.next().cloned().filter(|_| core.reconfig) {
+            let designated = core.designated_by(&next, &self.candidates(core));
+            self.successor = Some(designated).filter(|leader| *leader != core.me);
             core.activate(next, out);
         }
         let supporters = self.installed.iter().copied().collect();
@@ -173,6 +175,14 @@ impl Leading {
             self.up_to_date(link, out);
         }
         self.synchronize_all(core, out);
+    }
+
+    /// Who may lead by a configuration that takes effect with this member's epoch, best first:
+    /// those that have all there is.
+    fn candidates(&self, core: &Core) -> Vec<NodeId> {
+        let mut candidates = self.best(core.history.last());
+        candidates.extend(self.installed.iter().copied().filter(|node| *node != core.me));
+        candidates
     }
 
     fn up_to_date(&mut self, link: LinkId, out: &mut Vec<Output>) {

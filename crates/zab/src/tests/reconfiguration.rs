@@ -250,6 +250,27 @@ fn an_observer_that_has_everything_is_sent_nothing_and_counts() {
     assert_eq!(room.leaders(), [0; 0], "or it does not");
 }
 
+/// All have logged that 3 leaves, and nobody knows that it is decided; 3 is elected once more.
+#[test]
+fn a_leader_that_completes_its_own_removal_hands_over() {
+    let mut room = Room::empty(&format!("{}{}", members(&[1, 2, 3]), observer(4)));
+    room.setup.reconfig = true;
+    room.start_all();
+    assert_eq!(room.elect(), 3);
+    [1, 2].into_iter().for_each(|id| room.hold(id, 3, QUORUM));
+    room.reconfigure(3, &format!("{}{}", members(&[1, 2]), observer(4)));
+    (1..=3).for_each(|id| room.crash(id));
+    room.heal();
+    room.restart(3);
+    [1, 2].into_iter().for_each(|id| room.restart(id));
+    room.until("one of the others leads", |room| matches!(room.leader(), Some(1 | 2)));
+    assert_eq!(room.count(3, "leading: a quorum"), 1, "it was the best one");
+    let leader = room.elect();
+    assert!(leader != 3 && room.follows(4, Some(leader)), "who observes finds it");
+    room.propose(leader, &["a"]);
+    (1..=4).for_each(|id| assert_eq!(room.state(id)[1..], ["a"], "member {id}"));
+}
+
 fn observer(id: u64) -> String {
     format!("server.{id}=m{id}:2888:3888:observer\n")
 }
