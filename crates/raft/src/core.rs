@@ -41,6 +41,8 @@ pub(crate) struct Core {
     pub(crate) timers: Timers<Timer>,
     /// The log is that of the term's leader up to here, whatever this member does meanwhile.
     pub(crate) matched: u64,
+    /// How many reads leaders were asked for: no number stands for two of them.
+    pub(crate) asked: u64,
     /// When a leader was heard last.
     pub(crate) heard: Option<Time>,
     /// A state on its way in.
@@ -101,6 +103,7 @@ impl Core {
             rng,
             timers: Timers::default(),
             matched: 0,
+            asked: 0,
             heard,
             fetching: None,
             is_lost,

@@ -25,7 +25,6 @@ pub(crate) struct Follower {
     owes: bool,
     /// Reads that the leader was asked for.
     reads: BTreeMap<u64, Context>,
-    numbers: u64,
     /// Letters of the primary's service, each for when this much is delivered.
     letters: VecDeque<(u64, Bytes)>,
     /// Whether a state came from the leader in place of the log.
@@ -68,7 +67,7 @@ pub(crate) type Bad = String;
 impl Follower {
     /// The leader's connection is gone.
     pub(crate) fn leader_lost(&mut self) {
-        *self = Follower { numbers: self.numbers, ..Follower::default() };
+        *self = Follower::default();
     }
 
     /// The leader says what it has committed.
@@ -116,8 +115,8 @@ impl Raft {
                 Some(_) => {
                     // On a new connection the leader has forgotten what was acknowledged, and
                     // letters and reads of the old one are lost: the service is told.
-                    let (leader, numbers) = (Some((from, link)), follower.numbers);
-                    *follower = Follower { leader, numbers, ..Follower::default() };
+                    let leader = Some((from, link));
+                    *follower = Follower { leader, ..Follower::default() };
                     self.core.say(View::Apart, out);
                 }
                 None => follower.leader = Some((from, link)),
@@ -252,8 +251,8 @@ impl Raft {
             core.links.send(link, &message, core.journal.durable, out);
         }
         if follower.whole == Whole::Fetched {
-            follower.numbers += 1;
-            let (number, level) = (follower.numbers, ReadLevel::Linearizable);
+            core.asked += 1;
+            let (number, level) = (core.asked, ReadLevel::Linearizable);
             core.links.send(link, &Message::Read { number, level }, core.hard, out);
             follower.whole = Whole::Asked(number);
         }
@@ -315,8 +314,8 @@ impl Raft {
         if let Role::Follower(follower) = &mut self.role
             && serves
         {
-            follower.numbers += 1;
-            let number = follower.numbers;
+            self.core.asked += 1;
+            let number = self.core.asked;
             follower.reads.insert(number, context);
             return self.write(&Message::Read { number, level }, out);
         }
@@ -325,8 +324,17 @@ impl Raft {
     }
 
     /// The leader's answer to that.
-    pub(crate) fn read_answered(&mut self, number: u64, at: Option<Zxid>, out: &mut Vec<Output>) {
+    pub(crate) fn read_answered(
+        &mut self,
+        link: LinkId,
+        number: u64,
+        at: Option<Zxid>,
+        out: &mut Vec<Output>,
+    ) {
         let Role::Follower(follower) = &mut self.role else { return };
+        if follower.leader.is_none_or(|(_, on)| on != link) {
+            return; // what another one led by says nothing
+        }
         if follower.whole == Whole::Asked(number) {
             follower.whole = at.map_or(Whole::Refused, Whole::At);
             return;

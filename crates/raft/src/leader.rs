@@ -32,6 +32,9 @@ pub(crate) struct Leader {
     first: u64,
     reads: Reads,
     transfer: Option<Transfer>,
+    /// Whether somebody was told to stand for election: it may do so late, and those who hold to
+    /// this leader vote all the same.
+    has_told: bool,
     /// Whether the service was told that it is primary.
     is_primary: bool,
     /// Who voted for it.
@@ -67,6 +70,7 @@ impl Raft {
             first: last + 1,
             reads: Reads::default(),
             transfer: None,
+            has_told: false,
             is_primary: false,
             supporters,
             early: Vec::new(),

@@ -92,7 +92,8 @@ impl Leader {
 
     /// Whether no voter that is needed for it can have elected anybody else.
     fn has_lease(&self, core: &Core, now: Time) -> bool {
-        let Some(lease) = core.config.lease.filter(|_| self.transfer.is_none()) else {
+        let may_last = self.transfer.is_none() && !self.has_told;
+        let Some(lease) = core.config.lease.filter(|_| may_last) else {
             return false;
         };
         // The voters' clocks may go faster: by theirs the timeout may be over so much earlier.

@@ -81,6 +81,7 @@ impl Leader {
         let Some(link) = core.links.to(transfer.to) else { return };
         if self.peers.get(&transfer.to).is_some_and(|progress| is_level(progress.matched)) {
             transfer.is_told = true;
+            self.has_told = true;
             let message = Message::TimeoutNow { term: core.term };
             core.links.send(link, &message, Lsn::ZERO, out);
         }
