@@ -47,7 +47,7 @@ pub const ALLOWED: &[Allowed] = &[
 ];
 
 fn ours_and_theirs(left: &Kind, right: &Kind) -> bool {
-    matches!(left, Kind::Quorate) != matches!(right, Kind::Quorate)
+    left.is_ours() != right.is_ours()
 }
 
 /// An access list's entries in the order of their text.

@@ -1,16 +1,17 @@
 //! Ensembles of server processes: ours, the reference's, or some of each.
 //!
 //! A member is a directory, three ports and the kind of server that runs on them, which may change
-//! while it is down. Nobody is asked who leads: a leader alone listens on its quorum port.
+//! while it is down. Nobody is asked who leads: a leader alone listens on its quorum port. Over Raft
+//! all members do, and say themselves who they are.
 //! Invariant: dropping an [`Ensemble`] kills its processes and removes its directory; what the
 //! members logged is kept if the thread panics.
 
+use crate::listening::{listening_ports, serves};
 use crate::network::Space;
-use crate::play::Client;
 use crate::ports::lasting_port;
-use crate::program::{Hello, Request};
+use crate::raw;
 use crate::servers::{Config, Kind};
-use crate::signals::{signal, wait_until_stopped};
+use crate::signals::{signal, terminate, wait_until_stopped};
 use anyhow::{Context, Result, bail, ensure};
 use std::fmt::Write;
 use std::fs::{self, File};
@@ -19,7 +20,6 @@ use std::path::PathBuf;
 use std::process::{Child, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
-use wire::OpCode;
 
 /// What a member is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +65,8 @@ pub struct Ensemble {
 
 /// How long an ensemble may take to serve: JVMs on a busy machine, and an election.
 pub const SERVE_TIME_MAX: Duration = Duration::from_secs(60);
+/// How often leaders are ended until the right one leads.
+const HANDOVERS_MAX: usize = 10;
 /// Between two looks at a port.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
@@ -102,7 +104,7 @@ impl Ensemble {
         for (n, (kind, role)) in members.iter().enumerate() {
             ensemble.members.push(Member {
                 kind: kind.clone(),
-                was_foreign: *kind != Kind::Quorate,
+                was_foreign: !kind.is_ours(),
                 role: *role,
                 space: spaces.get(n).cloned(),
                 lines: Vec::new(),
@@ -151,12 +153,31 @@ impl Ensemble {
     pub fn start_led_by_last_voter(&mut self) -> Result<()> {
         let votes = |n: &usize| self.members[*n].role == Role::Participant;
         let voters: Vec<usize> = self.indices().filter(votes).collect();
+        let last = voters.last().context("nobody votes")?;
+        if self.members[*last].kind == Kind::Raft {
+            self.start_all()?;
+            return self.hand_over_to(*last);
+        }
         let others = voters.len() - 1 - voters.len() / 2;
         for n in voters.into_iter().skip(others) {
             self.start(n)?;
         }
         self.wait_for_all()?;
         self.start_all()
+    }
+
+    /// A member over Raft that ends hands over to the largest number of those that have all.
+    fn hand_over_to(&mut self, n: usize) -> Result<()> {
+        for _ in 0..HANDOVERS_MAX {
+            let leader = self.wait_for_leader()?;
+            if leader == n {
+                return self.wait_for_all();
+            }
+            self.stop(leader)?;
+            self.start(leader)?;
+            self.wait_for_all()?;
+        }
+        bail!("member {} does not come to lead", n + 1)
     }
 
     /// Starts a member that is down, and does not wait.
@@ -184,7 +205,7 @@ impl Ensemble {
     /// # Errors
     /// As for [`Ensemble::start`].
     pub fn start_as(&mut self, n: usize, kind: Kind) -> Result<()> {
-        self.members[n].was_foreign |= kind != Kind::Quorate;
+        self.members[n].was_foreign |= !kind.is_ours();
         self.members[n].kind = kind;
         self.start(n)
     }
@@ -202,6 +223,22 @@ impl Ensemble {
             }
         }
         Ok(())
+    }
+
+    /// Ends a member with SIGTERM.
+    ///
+    /// # Errors
+    /// If it does not end in time, or not well.
+    pub fn stop(&mut self, n: usize) -> Result<()> {
+        match std::mem::replace(&mut self.members[n].process, Process::Down) {
+            Process::Running(child) => {
+                let status = terminate(child).with_context(|| format!("member {}", n + 1))?;
+                let is_well = status.success() || !self.kind(n).is_ours();
+                ensure!(is_well, "member {} ends with {status}", n + 1);
+                Ok(())
+            }
+            Process::Down | Process::Paused(_) => bail!("member {} does not run", n + 1),
+        }
     }
 
     /// Stops a running member's threads: its connections stay and say nothing.
@@ -272,13 +309,21 @@ impl Ensemble {
     /// All who lead or believe that they do: one that is cut off does not know better at once.
     #[must_use]
     pub fn leaders(&self) -> Vec<usize> {
-        let leads = |n: &usize| match &self.members[*n].process {
-            Process::Running(child) => {
-                listening_ports(child.id()).contains(&self.members[*n].quorum_port)
+        self.indices().filter(|n| self.leads(*n)).collect()
+    }
+
+    fn leads(&self, n: usize) -> bool {
+        let member = &self.members[n];
+        let Process::Running(child) = &member.process else { return false };
+        match member.kind {
+            Kind::Raft => {
+                let told = self.inside(n, || raw::word(self.address(n), "srvr"));
+                told.is_ok_and(|text| text.contains("Mode: leader"))
             }
-            Process::Down | Process::Paused(_) => false,
-        };
-        self.indices().filter(leads).collect()
+            Kind::Quorate | Kind::Reference38 | Kind::Reference39 => {
+                listening_ports(child.id()).contains(&member.quorum_port)
+            }
+        }
     }
 
     /// Waits until somebody leads.
@@ -423,7 +468,7 @@ impl Ensemble {
         }
         lines.extend(self.config.lines.iter().cloned());
         lines.extend(member.lines.iter().cloned());
-        if member.kind == Kind::Quorate {
+        if member.kind.is_ours() {
             lines.extend(self.config.properties.iter().cloned());
         }
         lines.iter().fold(String::new(), |mut text, line| {
@@ -450,32 +495,4 @@ impl Drop for Ensemble {
             eprintln!("the members' logs are in {}", kept.display());
         }
     }
-}
-
-/// Whether a session can be opened; it is ended again.
-fn serves(address: SocketAddr) -> bool {
-    let mut client = Client::default();
-    let opened = client.connect(address, &Hello::new_session(), &[]).is_ok();
-    let serves = opened && client.is_connected();
-    if serves {
-        let _ = client.exchange_to_end(&[Request::new(OpCode::CloseSession, Vec::new())]);
-    }
-    serves
-}
-
-/// The state of a listening socket in the kernel's tables.
-const LISTENING: &str = "0A";
-
-/// Ports that anybody listens on in the namespace of a process.
-fn listening_ports(pid: u32) -> Vec<u16> {
-    let tables = ["tcp", "tcp6"].map(|name| format!("/proc/{pid}/net/{name}"));
-    let text: String = tables.iter().filter_map(|table| fs::read_to_string(table).ok()).collect();
-    text.lines().filter_map(listening_port).collect()
-}
-
-/// The port in a line `sl local_address rem_address st …`, if it is listened on.
-fn listening_port(line: &str) -> Option<u16> {
-    let mut columns = line.split_whitespace();
-    let (_, port) = columns.nth(1)?.rsplit_once(':')?;
-    (columns.nth(1)? == LISTENING).then(|| u16::from_str_radix(port, 16).ok())?
 }

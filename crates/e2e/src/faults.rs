@@ -76,6 +76,18 @@ pub fn config() -> Config {
     Config { lines: lines.map(str::to_owned).into(), properties }
 }
 
+/// The same for ensembles of a kind: over Raft a leader that says nothing is given up after parts of
+/// a tick, so that is longer.
+#[must_use]
+pub fn config_of(kind: &Kind) -> Config {
+    let mut config = config();
+    if *kind == Kind::Raft {
+        config.lines.retain(|line| !line.starts_with("tickTime="));
+        config.lines.extend(["tickTime=2000", "minSessionTimeout=1000"].map(str::to_owned));
+    }
+    config
+}
+
 impl Campaign {
     /// Starts an ensemble, led by the last of those that vote, with a load; `kinds` are those that members may start again as.
     ///
@@ -83,9 +95,10 @@ impl Campaign {
     /// If it does not serve.
     pub fn start(members: &[(Kind, Role)], kinds: &[Kind], seed: u64) -> Result<Campaign> {
         let mut rng = Rng::new(seed);
-        let mut ensemble = Ensemble::with_roles(members, config())?;
-        let is_ours = |kind: &Kind| *kind == Kind::Quorate;
-        let ours = members.iter().all(|(kind, _)| is_ours(kind)) && kinds.iter().all(is_ours);
+        let config = members.first().map_or_else(config, |(kind, _)| config_of(kind));
+        let mut ensemble = Ensemble::with_roles(members, config)?;
+        let ours =
+            members.iter().all(|(kind, _)| kind.is_ours()) && kinds.iter().all(Kind::is_ours);
         let dialect = if ours { Dialect::Since39 } else { Dialect::Since38 };
         let started = ensemble
             .start_led_by_last_voter()

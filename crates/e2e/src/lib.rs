@@ -19,6 +19,7 @@ pub mod ensemble;
 pub mod faults;
 pub mod generate;
 pub mod joining;
+mod listening;
 pub mod load;
 pub mod network;
 pub mod partitions;

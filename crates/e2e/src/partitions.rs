@@ -76,6 +76,8 @@ impl fmt::Display for Fault {
 pub struct Plan {
     /// What the members are.
     pub kinds: Vec<Kind>,
+    /// Lines for `zoo.cfg` beside those of [`config`].
+    pub lines: Vec<String>,
     /// The clients.
     pub shape: Shape,
     /// The seed.
@@ -142,7 +144,9 @@ struct Campaign {
 /// where the logs are, is in the message.
 pub fn run(plan: &Plan) -> Result<Report> {
     let network = Network::new(plan.kinds.len())?;
-    let ensemble = Ensemble::in_spaces(&plan.kinds, config(), &network.spaces)?;
+    let mut config = config();
+    config.lines.extend(plan.lines.iter().cloned());
+    let ensemble = Ensemble::in_spaces(&plan.kinds, config, &network.spaces)?;
     let rng = Rng::new(plan.seed);
     let mut campaign = Campaign { ensemble, network, rng, faults: Vec::new() };
     let registers = campaign.run(plan).with_context(|| campaign.describe(plan))?;

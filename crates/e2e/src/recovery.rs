@@ -2,8 +2,9 @@
 //!
 //! Clients write one after another, each on a connection to a member of its own, and try again at
 //! once. After a leader is lost the time of a client is from then to its first write that was sent
-//! behind it and is acknowledged; only clients of the other members count. When a follower is lost
-//! and comes back, it is the longest time between two acknowledged writes of a client.
+//! behind it and is acknowledged; only clients of the other members count. When a leader is told to
+//! end, or a follower is lost and comes back, it is the longest time between two acknowledged writes
+//! of a client.
 
 use crate::ensemble::Ensemble;
 use crate::load::create;
@@ -29,16 +30,19 @@ pub enum Loss {
     Paused,
     /// The leader, because its network loses everything.
     CutOff,
+    /// The leader, by SIGTERM: it may hand over before it ends.
+    Stopped,
     /// A follower, by SIGKILL; it starts again a second later.
     Follower,
 }
 
 impl Loss {
     /// Every one, with its name on the command line.
-    pub const ALL: [(&str, Loss); 4] = [
+    pub const ALL: [(&str, Loss); 5] = [
         ("kill", Loss::Killed),
         ("pause", Loss::Paused),
         ("cut", Loss::CutOff),
+        ("stop", Loss::Stopped),
         ("follower", Loss::Follower),
     ];
 
@@ -58,6 +62,7 @@ impl fmt::Display for Loss {
             Loss::Killed => "leader killed",
             Loss::Paused => "leader stopped",
             Loss::CutOff => "leader cut off",
+            Loss::Stopped => "leader told to end",
             Loss::Follower => "follower killed, back",
         })
     }
@@ -121,7 +126,7 @@ impl Subject {
         }
         let at = outcome?;
         let time = |writer: &Writer| match loss {
-            Loss::Follower => writer.longest_wait(at),
+            Loss::Stopped | Loss::Follower => writer.longest_wait(at),
             Loss::Killed | Loss::Paused | Loss::CutOff => writer.recovered(at),
         };
         let mut times = writers.iter().map(time).collect::<Option<Vec<_>>>().context("no write")?;
@@ -143,6 +148,10 @@ impl Subject {
         match loss {
             Loss::Killed | Loss::Follower => {
                 self.ensemble.kill(lost)?;
+                return Ok(before);
+            }
+            Loss::Stopped => {
+                self.ensemble.stop(lost)?;
                 return Ok(before);
             }
             Loss::Paused => self.ensemble.pause(lost)?,
@@ -170,6 +179,9 @@ impl Subject {
             thread::sleep(AWAY_TIME);
             return Ok(());
         }
+        if loss == Loss::Stopped {
+            thread::sleep(AWAY_TIME);
+        }
         while !writers.iter().all(|writer| writer.recovered(at).is_some()) {
             ensure!(at.elapsed() < RECOVERY_TIME_MAX, "no writes after {RECOVERY_TIME_MAX:?}");
             thread::sleep(RETRY_INTERVAL);
@@ -179,7 +191,7 @@ impl Subject {
 
     fn bring_back(&mut self, loss: Loss, lost: usize) -> Result<()> {
         match loss {
-            Loss::Killed => self.ensemble.start(lost)?,
+            Loss::Killed | Loss::Stopped => self.ensemble.start(lost)?,
             Loss::Paused => self.ensemble.resume(lost)?,
             Loss::CutOff => self.network.heal()?,
             Loss::Follower => {}

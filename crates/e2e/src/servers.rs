@@ -5,6 +5,7 @@
 //! Invariant: dropping a [`Server`] kills its process and removes its directory.
 
 use crate::raw::{self, Connection};
+use crate::signals::terminate;
 use anyhow::{Context, Result, bail};
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -22,6 +23,8 @@ pub enum Kind {
     Reference39,
     /// Ours: the binary that `QUORATE_BIN` names, or the newest in the target directory.
     Quorate,
+    /// Ours, with Raft for its engine.
+    Raft,
 }
 
 impl Kind {
@@ -34,8 +37,18 @@ impl Kind {
             "3.8" | "java38" => Kind::Reference38,
             "3.9" | "java39" => Kind::Reference39,
             "quorate" => Kind::Quorate,
-            other => bail!("{other} is none of java38, java39, quorate"),
+            "raft" => Kind::Raft,
+            other => bail!("{other} is none of java38, java39, quorate, raft"),
         })
+    }
+
+    /// Whether it is Quorate, whatever its engine.
+    #[must_use]
+    pub fn is_ours(&self) -> bool {
+        match self {
+            Kind::Reference38 | Kind::Reference39 => false,
+            Kind::Quorate | Kind::Raft => true,
+        }
     }
 
     /// What runs it, without the path of the configuration.
@@ -48,11 +61,8 @@ impl Kind {
         Ok(match self {
             Kind::Reference38 => reference("3.8"),
             Kind::Reference39 => reference("3.9"),
-            Kind::Quorate => {
-                let mut command = Command::new(quorate_binary()?);
-                command.arg("serve");
-                command
-            }
+            Kind::Quorate => serve(&[])?,
+            Kind::Raft => serve(&["--engine", "raft"])?,
         })
     }
 }
@@ -63,6 +73,7 @@ impl fmt::Display for Kind {
             Kind::Reference38 => "java38",
             Kind::Reference39 => "java39",
             Kind::Quorate => "quorate",
+            Kind::Raft => "raft",
         })
     }
 }
@@ -106,8 +117,15 @@ pub fn reference() -> Kind {
     let name = env::var("E2E_REFERENCE").unwrap_or_else(|_| "3.8".to_owned());
     match Kind::parse(&name) {
         Ok(kind @ (Kind::Reference38 | Kind::Reference39)) => kind,
-        Ok(Kind::Quorate) | Err(_) => panic!("E2E_REFERENCE: {name}"),
+        Ok(Kind::Quorate | Kind::Raft) | Err(_) => panic!("E2E_REFERENCE: {name}"),
     }
+}
+
+/// Our server.
+fn serve(flags: &[&str]) -> Result<Command> {
+    let mut command = Command::new(quorate_binary()?);
+    command.arg("serve").args(flags);
+    Ok(command)
 }
 
 /// Our binary.
@@ -148,8 +166,6 @@ pub struct Server {
 
 /// A JVM on a busy machine needs seconds.
 const START_TIME_MAX: Duration = Duration::from_secs(60);
-/// How long a server may take to end after SIGTERM before it is killed.
-const STOP_TIME_MAX: Duration = Duration::from_secs(10);
 /// Between two looks at a process or a port.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 /// How much of a failed server's log is shown, in bytes.
@@ -208,18 +224,8 @@ impl Server {
     /// # Errors
     /// If it cannot be signalled.
     pub fn stop(&mut self) -> Result<()> {
-        let Some(mut child) = self.child.take() else { return Ok(()) };
-        Command::new("kill").arg(child.id().to_string()).status().context("kill")?;
-        let deadline = Instant::now() + STOP_TIME_MAX;
-        while child.try_wait()?.is_none() {
-            if Instant::now() > deadline {
-                child.kill()?;
-                child.wait()?;
-                bail!("{} did not end on SIGTERM within {STOP_TIME_MAX:?}", self.kind);
-            }
-            thread::sleep(POLL_INTERVAL);
-        }
-        Ok(())
+        let Some(child) = self.child.take() else { return Ok(()) };
+        terminate(child).with_context(|| self.kind.to_string()).map(drop)
     }
 
     /// Ends the process with SIGKILL, and waits until it is gone.
@@ -276,10 +282,7 @@ impl Server {
             data.display(),
             self.port
         );
-        let properties = match self.kind {
-            Kind::Quorate => self.config.properties.as_slice(),
-            Kind::Reference38 | Kind::Reference39 => &[],
-        };
+        let properties = if self.kind.is_ours() { &self.config.properties[..] } else { &[] };
         for line in self.config.lines.iter().chain(properties) {
             text.push_str(line);
             text.push('\n');

@@ -1,8 +1,8 @@
 //! Signals to processes, with what they come to.
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use std::path::PathBuf;
-use std::process::{Child, Command};
+use std::process::{Child, Command, ExitStatus};
 use std::time::{Duration, Instant};
 use std::{fs, thread};
 
@@ -11,6 +11,23 @@ pub(crate) fn signal(child: &Child, signal: &str) -> Result<()> {
     let status = Command::new("kill").arg(signal).arg(child.id().to_string()).status()?;
     ensure!(status.success(), "kill {signal}: {status}");
     Ok(())
+}
+
+/// Ends a process with SIGTERM, and waits for that.
+pub(crate) fn terminate(mut child: Child) -> Result<ExitStatus> {
+    signal(&child, "-TERM")?;
+    let start = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(status);
+        }
+        if start.elapsed() > END_TIME_MAX {
+            child.kill()?;
+            child.wait()?;
+            bail!("it did not end on SIGTERM within {END_TIME_MAX:?}");
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
 }
 
 /// The signal is with the process at once, and with its threads when each of them has looked.
@@ -35,3 +52,5 @@ pub(crate) fn wait_until_stopped(child: &Child) -> Result<()> {
 
 /// How long a process may take to stop.
 const STOP_TIME_MAX: Duration = Duration::from_secs(10);
+/// How long a process may take to end by itself.
+const END_TIME_MAX: Duration = Duration::from_secs(10);

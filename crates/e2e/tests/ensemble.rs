@@ -5,8 +5,8 @@
 //! sessions that live. `E2E_ENSEMBLE_ROUNDS` asks for more, `E2E_SEED` for others.
 
 use anyhow::{Context, Result, ensure};
-use e2e::ensemble::Ensemble;
 use e2e::ensemble::Role::{Observer, Participant};
+use e2e::ensemble::{Ensemble, Role};
 use e2e::faults::{self, Campaign, Fault};
 use e2e::load::create;
 use e2e::play::Client;
@@ -56,19 +56,31 @@ fn with_leader(kinds: [Kind; 3]) -> Result<()> {
 
 #[test]
 fn three_of_ours_lose_nothing_when_killed_or_paused() {
-    let members = [OURS, OURS, OURS].map(|kind| (kind, Participant));
-    let mut campaign = Campaign::start(&members, &[], seed()).unwrap();
-    for _ in 0..rounds() {
-        campaign.random_round().unwrap();
+    lose_nothing(&[OURS, OURS, OURS].map(|kind| (kind, Participant)), rounds()).unwrap();
+}
+
+/// A member that only learns is one of those that are killed and paused.
+#[test]
+fn members_over_raft_lose_nothing_when_killed_or_paused() {
+    let mut members = vec![(Kind::Raft, Participant); 3];
+    members.push((Kind::Raft, Observer));
+    lose_nothing(&members, number_from("E2E_ENSEMBLE_ROUNDS", 4)).unwrap();
+}
+
+fn lose_nothing(members: &[(Kind, Role)], rounds: u64) -> Result<()> {
+    let mut campaign = Campaign::start(members, &[], seed())?;
+    for _ in 0..rounds {
+        campaign.random_round()?;
     }
-    let leader = campaign.leader().unwrap();
-    campaign.ensemble.wait_for_all().unwrap();
-    if campaign.ensemble.running().len() == 3 {
-        campaign.round(Fault::Pause(leader)).unwrap();
-        campaign.round(Fault::Resume(leader)).unwrap();
+    let leader = campaign.leader()?;
+    campaign.ensemble.wait_for_all()?;
+    if campaign.ensemble.running().len() == members.len() {
+        campaign.round(Fault::Pause(leader))?;
+        campaign.round(Fault::Resume(leader))?;
     }
-    campaign.finish().unwrap();
-    assert!(campaign.load.acknowledged > 0, "the load shows nothing");
+    campaign.finish()?;
+    ensure!(campaign.load.acknowledged > 0, "the load shows nothing");
+    Ok(())
 }
 
 #[test]

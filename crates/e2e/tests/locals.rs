@@ -244,7 +244,7 @@ fn expire(ensemble: &Ensemble, of: usize) -> Result<()> {
 
 /// Three members of which the last leads.
 fn ensemble(kinds: [Kind; 3], upgrading: bool) -> Result<Ensemble> {
-    let mut config = faults::config();
+    let mut config = faults::config_of(&kinds[0]);
     config.lines.push("localSessionsEnabled=true".to_owned());
     config.lines.push(format!("localSessionsUpgradingEnabled={upgrading}"));
     let mut ensemble = Ensemble::new(&kinds, config)?;
@@ -330,6 +330,11 @@ fn local_sessions_are_upgraded_where_ours_leads() {
 #[test]
 fn local_sessions_are_upgraded_where_theirs_leads() {
     check([OURS, JAVA, JAVA], true).unwrap();
+}
+
+#[test]
+fn local_sessions_are_upgraded_over_raft() {
+    check([Kind::Raft, Kind::Raft, Kind::Raft], true).unwrap();
 }
 
 #[test]

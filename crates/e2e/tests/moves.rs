@@ -31,7 +31,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Three members of which the last leads.
 fn ensemble(kinds: [Kind; 3]) -> Result<Ensemble> {
-    let mut ensemble = Ensemble::new(&kinds, faults::config())?;
+    let mut ensemble = Ensemble::new(&kinds, faults::config_of(&kinds[0]))?;
     ensemble.start_led_by_last_voter()?;
     ensure!(ensemble.leader() == Some(2), "another member leads");
     Ok(ensemble)
@@ -195,6 +195,11 @@ fn all(kinds: [Kind; 3]) -> Result<()> {
 #[test]
 fn sessions_move_where_ours_leads() {
     all([reference(), OURS, OURS]).unwrap();
+}
+
+#[test]
+fn sessions_move_over_raft() {
+    all([Kind::Raft, Kind::Raft, Kind::Raft]).unwrap();
 }
 
 #[test]

@@ -86,25 +86,38 @@ fn a_narrow_cable_delays_and_loses() {
 
 #[test]
 fn histories_of_a_divided_ensemble_are_linearizable() {
+    histories(Kind::Quorate, Duration::from_secs(20), Reads::Marked, &[]);
+}
+
+/// All reads are asked to be linearizable, which leaders with leases answer at once.
+#[test]
+fn histories_of_a_divided_ensemble_are_linearizable_over_raft() {
+    let lease = ["quorate.leaseDriftPercent=10".to_owned()];
+    histories(Kind::Raft, Duration::from_secs(10), Reads::All, &lease);
+}
+
+fn histories(kind: Kind, time: Duration, reads: Reads, lines: &[String]) {
     if network(1).is_none() {
         return;
     }
+    let linearizable_reads = matches!(reads, Reads::All);
     let plan = Plan {
-        kinds: vec![Kind::Quorate; 3],
-        shape: Shape { clients: 3, groups: 6, size: 3, linearizable_reads: false },
+        kinds: vec![kind; 3],
+        lines: lines.to_vec(),
+        shape: Shape { clients: 3, groups: 6, size: 3, linearizable_reads },
         seed: number_from("E2E_SEED", 1),
-        time: Duration::from_secs(20),
+        time,
         operations: 5000,
-        reads: Reads::Marked,
+        reads,
     };
-    let report = run(&plan).unwrap();
+    let report = run(&plan).expect("no promise is broken");
     let held = report.held;
     println!("{held:?}");
     let all = [held.written, held.refused, held.multis, held.reads, held.events, held.unknown];
     assert!(all.iter().all(|many| *many > 0), "the run shows nothing: {held:?}");
     let mut registers = report.registers;
     lie(&mut registers, held.written / 2);
-    let verdict = judge_registers(&registers, Reads::Marked);
+    let verdict = judge_registers(&registers, reads);
     assert!(verdict.is_err(), "one wrong version among {} is not found", held.written);
 }
 

@@ -18,6 +18,7 @@ use wire::{ConnectResponse, OpCode};
 
 const JAVA: Kind = Kind::Reference38;
 const OURS: Kind = Kind::Quorate;
+const RAFT: Kind = Kind::Raft;
 /// How long it may take to begin: a leader gives up its quorum after some ticks, then two seconds.
 const BEGIN_TIME_MAX: Duration = Duration::from_secs(30);
 /// Between two looks.
@@ -224,7 +225,7 @@ const EXPECTED: &[&str] = &[
 ];
 
 fn check(kinds: [Kind; 3], of: usize) -> Result<()> {
-    let mut config = faults::config();
+    let mut config = faults::config_of(&kinds[0]);
     config.lines.push("localSessionsEnabled=true".to_owned());
     config.lines.push("localSessionsUpgradingEnabled=true".to_owned());
     config.properties.push("readonlymode.enabled=true".to_owned());
@@ -243,6 +244,11 @@ fn ours_reads_on_without_a_quorum() {
 #[test]
 fn a_leader_of_ours_reads_on_without_a_quorum() {
     check([OURS, OURS, OURS], 2).unwrap();
+}
+
+#[test]
+fn over_raft_a_leader_reads_on_without_a_quorum() {
+    check([RAFT, RAFT, RAFT], 2).unwrap();
 }
 
 #[test]

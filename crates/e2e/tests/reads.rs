@@ -13,6 +13,7 @@ use wire::{ErrorCode, OpCode};
 
 const JAVA: Kind = Kind::Reference38;
 const OURS: Kind = Kind::Quorate;
+const RAFT: Kind = Kind::Raft;
 const ROUNDS: i32 = 25;
 
 /// A session that says how it wants its reads.
@@ -72,13 +73,14 @@ fn number(items: &[Item]) -> Result<i32> {
 /// One member is paused while the others acknowledge a write; what is read there behind it sits in
 /// front of that member, and so does the write's news. What local reads show then is chance.
 fn reads_at_a_member_that_lags(members: &[(Kind, Role)]) -> Result<()> {
-    let mut ensemble = Ensemble::with_roles(members, faults::config())?;
+    let config = faults::config_of(&members[0].0);
+    let mut ensemble = Ensemble::with_roles(members, config)?;
     ensemble.start_led_by_last_voter()?;
     let leader = ensemble.wait_for_leader()?;
     let mut writer = Client::default();
     writer.connect(ensemble.address(leader), &Hello::new_session(), &[create()])?;
     let lagging: Vec<usize> =
-        (0..ensemble.size()).filter(|n| *n != leader && *ensemble.kind(*n) == OURS).collect();
+        (0..ensemble.size()).filter(|n| *n != leader && ensemble.kind(*n).is_ours()).collect();
     ensure!(!lagging.is_empty());
     let mut last = 0;
     for n in lagging {
@@ -108,6 +110,12 @@ fn a_linearizable_read_shows_what_was_acknowledged_wherever_it_is_asked() {
 }
 
 #[test]
+fn over_raft_a_linearizable_read_shows_what_was_acknowledged() {
+    let members = [(RAFT, Participant), (RAFT, Participant), (RAFT, Participant), (RAFT, Observer)];
+    reads_at_a_member_that_lags(&members).unwrap();
+}
+
+#[test]
 fn a_linearizable_read_is_one_under_a_leader_of_theirs_too() {
     let members = [(OURS, Participant), (JAVA, Participant), (JAVA, Participant), (OURS, Observer)];
     reads_at_a_member_that_lags(&members).unwrap();
@@ -115,20 +123,31 @@ fn a_linearizable_read_is_one_under_a_leader_of_theirs_too() {
 
 #[test]
 fn a_leader_without_a_quorum_answers_local_reads_only() {
-    let members = [OURS, OURS, OURS].map(|kind| (kind, Participant));
-    let mut ensemble = Ensemble::with_roles(&members, faults::config()).unwrap();
-    ensemble.start_led_by_last_voter().unwrap();
-    let leader = ensemble.wait_for_leader().unwrap();
-    let mut reader = session(&ensemble, leader, "linearizable").unwrap();
-    let mut local = session(&ensemble, leader, "local").unwrap();
-    write(&mut local, create()).unwrap();
-    assert_eq!(number(&reader.exchange(&[get()]).unwrap()).unwrap(), 0);
+    has_no_quorum(OURS).unwrap();
+}
+
+#[test]
+fn over_raft_a_leader_without_a_quorum_answers_local_reads_only() {
+    has_no_quorum(RAFT).unwrap();
+}
+
+fn has_no_quorum(kind: Kind) -> Result<()> {
+    let config = faults::config_of(&kind);
+    let members = vec![(kind, Participant); 3];
+    let mut ensemble = Ensemble::with_roles(&members, config)?;
+    ensemble.start_led_by_last_voter()?;
+    let leader = ensemble.wait_for_leader()?;
+    let mut reader = session(&ensemble, leader, "linearizable")?;
+    let mut local = session(&ensemble, leader, "local")?;
+    write(&mut local, create())?;
+    assert_eq!(number(&reader.exchange(&[get()])?)?, 0);
     for n in (0..3).filter(|n| *n != leader) {
-        ensemble.pause(n).unwrap();
+        ensemble.pause(n)?;
     }
     reader.send_with_barrier(&[get()]);
-    assert_eq!(number(&local.exchange(&[get()]).unwrap()).unwrap(), 0, "the leader believes");
-    assert_eq!(reader.finish_exchange().unwrap(), [Item::Closed], "until it gives up");
+    assert_eq!(number(&local.exchange(&[get()])?)?, 0, "the leader believes");
+    assert_eq!(reader.finish_exchange()?, [Item::Closed], "until it gives up");
+    Ok(())
 }
 
 #[test]

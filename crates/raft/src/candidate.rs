@@ -49,6 +49,10 @@ impl Candidate {
         self.kind == Campaign::Pre
     }
 
+    pub(crate) fn has_vote_of(&self, node: NodeId) -> bool {
+        self.votes.get(&node) == Some(&true)
+    }
+
     /// What it asks for.
     fn request(&self, core: &Core) -> Message {
         let pre = self.kind == Campaign::Pre;

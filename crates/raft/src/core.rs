@@ -4,6 +4,7 @@ use crate::config::{Config, Durable, HISTORY, TERM, VOTE, VOTE_TERM};
 use crate::configuration::Configuration;
 use crate::links::Links;
 use crate::log::{InForce, Journal, Log, Parts, in_force};
+use crate::search::Search;
 use crate::snapshot::Fetching;
 use base::{Lsn, NodeId, Rng, Time, Timers};
 use broadcast::{Base, Output, Record, View};
@@ -41,10 +42,12 @@ pub(crate) struct Core {
     pub(crate) timers: Timers<Timer>,
     /// The log is that of the term's leader up to here, whatever this member does meanwhile.
     pub(crate) matched: u64,
-    /// How many reads leaders were asked for: no number stands for two of them.
-    pub(crate) asked: u64,
+    /// Reads that leaders were asked for: an answer that comes late is none to a later question.
+    pub(crate) reads_asked: u64,
     /// When a leader was heard last.
     pub(crate) heard: Option<Time>,
+    /// Since it knows no leader; `None` as long as it does, or has just begun to look.
+    pub(crate) search: Option<Search>,
     /// A state on its way in.
     pub(crate) fetching: Option<Fetching>,
     pub(crate) is_lost: bool,
@@ -102,9 +105,10 @@ impl Core {
             links,
             rng,
             timers: Timers::default(),
+            reads_asked: 0,
             matched: 0,
-            asked: 0,
             heard,
+            search: None,
             fetching: None,
             is_lost,
             history,
@@ -218,7 +222,7 @@ impl Core {
             tell(trace::Ensemble::ConfigurationChanged { version }, out);
         }
         self.followed = (index, is_committed);
-        self.links.dial(&members, now, out);
+        self.dial(&members, now, out);
         if is_committed {
             self.links.leave(&members, out);
         }
@@ -227,7 +231,20 @@ impl Core {
     /// Dials those again that are due.
     pub(crate) fn redial(&mut self, now: Time, out: &mut Vec<Output>) {
         let members = self.configuration();
-        self.links.dial(&members, now, out);
+        self.dial(&members, now, out);
+    }
+
+    /// Only who belongs to them dials: others are found by those that they are to belong to. Who is
+    /// removed belongs to them until that is known to be committed.
+    fn dial(&mut self, members: &Configuration, now: Time, out: &mut Vec<Output>) {
+        let (log, me) = (&self.log, self.config.me);
+        let index = log.configuration().0;
+        let belonged = || index > log.committed() && log.configuration_at(index - 1).is_member(me);
+        if members.is_member(me) || belonged() {
+            self.links.dial(members, now, out);
+        } else {
+            self.links.forget_retries();
+        }
     }
 }
 

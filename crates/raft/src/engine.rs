@@ -210,7 +210,7 @@ impl Raft {
                 self.append(link, Append { prev_index, prev_term, commit, entries }, out)?;
             }
             Message::AppendResponse { index, hint, .. } => {
-                self.append_answered(from, index, hint, now)?;
+                self.append_answered(from, index, hint, now, out)?;
             }
             Message::Heartbeat { commit, round, beat, .. } => {
                 self.heartbeat(link, (commit, round), beat, out);

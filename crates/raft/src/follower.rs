@@ -131,7 +131,7 @@ impl Raft {
             }
             Role::Silent => {}
         }
-        self.core.heard = Some(now);
+        (self.core.heard, self.core.search) = (Some(now), None);
         self.core.reset_election(now);
         Ok(())
     }
@@ -251,8 +251,8 @@ impl Raft {
             core.links.send(link, &message, core.journal.durable, out);
         }
         if follower.whole == Whole::Fetched {
-            core.asked += 1;
-            let (number, level) = (core.asked, ReadLevel::Linearizable);
+            core.reads_asked += 1;
+            let (number, level) = (core.reads_asked, ReadLevel::Linearizable);
             core.links.send(link, &Message::Read { number, level }, core.hard, out);
             follower.whole = Whole::Asked(number);
         }
@@ -314,8 +314,8 @@ impl Raft {
         if let Role::Follower(follower) = &mut self.role
             && serves
         {
-            self.core.asked += 1;
-            let number = self.core.asked;
+            self.core.reads_asked += 1;
+            let number = self.core.reads_asked;
             follower.reads.insert(number, context);
             return self.write(&Message::Read { number, level }, out);
         }

@@ -32,9 +32,9 @@ pub(crate) struct Leader {
     first: u64,
     reads: Reads,
     transfer: Option<Transfer>,
-    /// Whether somebody was told to stand for election: it may do so late, and those who hold to
-    /// this leader vote all the same.
-    has_told: bool,
+    /// Whether somebody was told to stand: voters elect that one whatever they promised, as late as
+    /// it is heard in this term.
+    has_let_go: bool,
     /// Whether the service was told that it is primary.
     is_primary: bool,
     /// Who voted for it.
@@ -53,7 +53,7 @@ impl Raft {
         self.tell_decided(&supporters, now, out);
         let core = &mut self.core;
         assert!(core.is_hard_durable(), "nobody leads a term that it could forget");
-        core.heard = None;
+        (core.heard, core.search) = (None, None);
         core.timers.clear(Timer::Election);
         core.timers.set(Timer::Heartbeat, now + core.config.limits.heartbeat);
         let last = core.log.last_index();
@@ -70,7 +70,7 @@ impl Raft {
             first: last + 1,
             reads: Reads::default(),
             transfer: None,
-            has_told: false,
+            has_let_go: false,
             is_primary: false,
             supporters,
             early: Vec::new(),
@@ -213,6 +213,7 @@ impl Raft {
         index: u64,
         hint: Option<(u64, u64)>,
         now: Time,
+        out: &mut Vec<Output>,
     ) -> Result<(), String> {
         let Role::Leader(leader) = &mut self.role else { return Ok(()) };
         let log = &self.core.log;
@@ -222,7 +223,11 @@ impl Raft {
             return Err(format!("it acknowledges {index}, the log ends at {}", log.last_index()));
         }
         match hint {
-            None => progress.accepted(index, log.base().0),
+            None => {
+                let before = progress.state;
+                progress.accepted(index, log.base().0);
+                replication::tell_of(from, progress, before, log, out);
+            }
             Some((hint, term)) => {
                 // Behind what is compacted away only the state helps.
                 let agreed = log.find_conflict(hint, term).map(|(index, _)| index);

@@ -38,6 +38,7 @@ mod links;
 mod log;
 mod non_voter;
 mod progress;
+mod search;
 mod snapshot;
 mod status;
 

@@ -72,11 +72,13 @@ impl Links {
         Links { me, cluster, history: 0, limits, links, dialled, retry, numbers: 0 }
     }
 
+    /// Nobody is dialled again.
+    pub(crate) fn forget_retries(&mut self) {
+        self.retry.clear();
+    }
+
     /// Dials the members that are not dialled and may be.
     pub(crate) fn dial(&mut self, members: &Configuration, now: Time, out: &mut Vec<Output>) {
-        if !members.is_member(self.me) {
-            return self.retry.clear(); // it is found by those that it is to belong to
-        }
         self.retry.retain(|node, _| members.is_member(*node));
         let me = self.me;
         for node in members.members().filter(|node| *node != me) {

@@ -222,7 +222,8 @@ impl Log {
         self.entry(index).map(|entry| entry.term)
     }
 
-    fn at(&self, index: u64) -> Zxid {
+    /// The place of an entry; that of the base if it is not in memory.
+    pub(crate) fn at(&self, index: u64) -> Zxid {
         self.entry(index).map_or(self.base.at, |entry| entry.at)
     }
 
@@ -244,7 +245,7 @@ impl Log {
         (*index, configuration)
     }
 
-    fn configuration_at(&self, index: u64) -> &Arc<Configuration> {
+    pub(crate) fn configuration_at(&self, index: u64) -> &Arc<Configuration> {
         let behind = self.configurations.partition_point(|(from, _)| *from <= index);
         &self.configurations[behind - 1].1
     }

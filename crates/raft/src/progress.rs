@@ -33,6 +33,10 @@ pub(crate) struct Progress {
     inflight_bytes: usize,
     /// Appends that were sent since the probe began.
     probes: u32,
+    /// It has caught up, and is said to have, when its log agrees up to here.
+    joins_at: Option<u64>,
+    /// It is sent a state, and has not caught up since.
+    pub(crate) takes_state: bool,
     /// The commit index that it was told.
     pub(crate) told: u64,
     /// The last round that it answered.
@@ -50,6 +54,8 @@ impl Progress {
             inflight: VecDeque::new(),
             inflight_bytes: 0,
             probes: 0,
+            joins_at: None,
+            takes_state: false,
             told: 0,
             round: 0,
             heard: now,
@@ -59,12 +65,13 @@ impl Progress {
     /// On a new connection: whoever comes may have lost what it had.
     pub(crate) fn reconnected(&mut self, last_index: u64) {
         self.matched = 0;
-        self.told = 0;
+        (self.told, self.takes_state) = (0, false);
         self.probe_from(last_index + 1);
     }
 
     /// What was on its way is lost.
     pub(crate) fn disconnected(&mut self) {
+        self.takes_state = false;
         self.probe_from(self.matched + 1);
     }
 
@@ -72,7 +79,20 @@ impl Progress {
         self.next = next.max(self.matched + 1);
         self.state = Replication::Probe { paused: false };
         self.inflight.clear();
-        (self.inflight_bytes, self.probes) = (0, 0);
+        (self.inflight_bytes, self.probes, self.joins_at) = (0, 0, None);
+    }
+
+    /// It is sent all that it lacks as it comes; `last_index` is where the leader's log ends now.
+    pub(crate) fn joins(&mut self, last_index: u64) {
+        self.joins_at = Some(last_index);
+    }
+
+    /// Whether it has caught up; says it once.
+    pub(crate) fn has_joined(&mut self) -> bool {
+        let matched = self.matched;
+        let has_joined = self.joins_at.take_if(|index| *index <= matched).is_some();
+        self.takes_state &= !has_joined;
+        has_joined
     }
 
     /// Whether the next append is to hold entries: a probe that is tried again asks only.
@@ -112,7 +132,7 @@ impl Progress {
     /// A state up to this index was sent.
     pub(crate) fn sent_snapshot(&mut self, index: u64) {
         self.probe_from(index + 1);
-        self.state = Replication::Snapshot(index);
+        (self.state, self.takes_state) = (Replication::Snapshot(index), true);
     }
 
     /// Its log agrees up to this index, and that is durable there. `base` is the last entry that

@@ -12,6 +12,7 @@ mod recovery;
 mod replication;
 #[expect(clippy::wildcard_enum_match_arm, reason = "it looks at a few of many messages")]
 mod room;
+mod scripts;
 mod serving;
 mod snapshots;
 mod transfers;

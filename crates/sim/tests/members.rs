@@ -1,6 +1,6 @@
 //! Ensembles of whole members.
 
-use sim::{Campaign, Ending, Fault, Options, Reached, Report, members, run};
+use sim::{Campaign, Ending, Fault, Options, Reached, Report, members, members_over_raft, run};
 use std::time::Duration;
 
 fn seeds(from: u64, seeds: u64) -> Reached {
@@ -8,6 +8,27 @@ fn seeds(from: u64, seeds: u64) -> Reached {
     let (reached, failed) = campaign.run(|seed| run(seed, members(seed)));
     assert!(failed.is_empty(), "{}", failed[0]);
     reached
+}
+
+#[test]
+fn ensembles_over_raft_converge_and_reach_what_matters() {
+    let campaign = Campaign { from: 0, seeds: 60, threads: 2, twice: 20, failures_max: 1 };
+    let (reached, failed) = campaign.run(|seed| run(seed, members_over_raft(seed)));
+    assert!(failed.is_empty(), "{}", failed[0]);
+    let judged = &reached.judged;
+    for (count, least) in [
+        (reached.elections, 150),
+        (reached.leaders, 150),
+        (reached.snaps, 100),
+        (reached.renewals, 300),
+        (reached.snapshots, 300),
+        (reached.disk_failures, 20),
+        (judged.commits, 10_000),
+        (judged.reconfigured, 10),
+        (judged.expired, 50),
+    ] {
+        assert!(count >= least, "{count} where {least} are due: {reached}");
+    }
 }
 
 #[test]

@@ -1,10 +1,11 @@
-//! The project's own tasks: `cargo xtask ci`, `tidy`, `mutants`, `counts`, `readers`, `compat`.
+//! The project's own tasks: `cargo xtask ci`, `tidy`, `mutants`, `counts`, `readers`, `compat`, `quotes`.
 
 mod ci;
 mod compat;
 mod counts;
 mod layers;
 mod mutants;
+mod quotes;
 mod readers;
 mod tidy;
 mod tree;
@@ -32,8 +33,9 @@ fn run(args: &[&str]) -> Result<()> {
         ["counts", args @ ..] => counts::run(args),
         ["readers", args @ ..] => readers::run(args),
         ["compat"] => compat::write(),
+        ["quotes"] => quotes::write(),
         _ => bail!(
-            "tasks: ci [--no-install] [--only STEP], tidy, mutants [NAME ...], counts [--update] [NAME ...], readers [--scale], compat"
+            "tasks: ci [--no-install] [--only STEP], tidy, mutants [NAME ...], counts [--update] [NAME ...], readers [--scale], compat, quotes"
         ),
     }
 }

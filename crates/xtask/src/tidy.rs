@@ -1,6 +1,6 @@
-//! Tidiness that a compiler does not see: headers, sizes, layers, words, READMEs, COMPAT rows.
+//! Tidiness that a compiler does not see: headers, sizes, layers, words, READMEs, COMPAT rows, quotes.
 
-use crate::{compat, layers, tree};
+use crate::{compat, layers, quotes, tree};
 use anyhow::{Result, bail};
 use std::path::Path;
 
@@ -20,6 +20,7 @@ pub(crate) fn run() -> Result<()> {
         }
     }
     compat::check(&mut complaints)?;
+    quotes::check(&mut complaints)?;
     if complaints.is_empty() {
         println!("tidy: nothing to complain about");
         return Ok(());

@@ -13,7 +13,9 @@ pub(super) fn engine(settings: &mut Settings, committed: &Membership) -> Engine 
         }
         return Engine::Zab;
     }
-    warn(settings, "observerMasterPort", "under Raft observers learn from the leader");
+    for (key, why) in WITHOUT_EFFECT {
+        warn(settings, key, why);
+    }
     if committed.has_groups() {
         reject(
             settings,
@@ -27,6 +29,24 @@ pub(super) fn engine(settings: &mut Settings, committed: &Membership) -> Engine 
     let cluster = settings.text("quorate.cluster").unwrap_or_default();
     Engine::Raft { cluster, joins: settings.bool("quorate.join"), lease_drift_percent }
 }
+
+/// What only ZAB knows, but for `syncLimit`, which every file of an ensemble has.
+const WITHOUT_EFFECT: [(&str, &str); 11] = [
+    ("observerMasterPort", "under Raft observers learn from the leader"),
+    ("fastleader.minNotificationInterval", ELECTIONS),
+    ("fastleader.maxNotificationInterval", ELECTIONS),
+    ("leader.maxTimeToWaitForEpoch", ELECTIONS),
+    ("leader.maxConcurrentSnapSyncs", LEARNERS),
+    ("leader.maxConcurrentDiffSyncs", LEARNERS),
+    ("snapshotSizeFactor", LEARNERS),
+    ("forceSnapshotSync", LEARNERS),
+    ("preAllocSize", JOURNAL),
+    ("txnLogSizeLimitInKb", JOURNAL),
+    ("forceSync", JOURNAL),
+];
+const ELECTIONS: &str = "Raft has elections of its own";
+const LEARNERS: &str = "a Raft leader sends its log as far as it has it in memory, else the state";
+const JOURNAL: &str = "Raft has a journal of its own, in segments of 64 MiB, and always syncs it";
 
 /// A server that runs alone has no engine of an ensemble.
 pub(super) fn reject_alone(settings: &mut Settings) {

@@ -479,7 +479,8 @@ fn what_an_engine_cannot_do_is_refused_or_warned_of() {
     expect![[r#"
         accepted
         zoo.cfg line 9: observerMasterPort: without effect: under Raft observers learn from the leader
-    "#]].assert_eq(&load("engine=raft\nobserverMasterPort=2191"));
+        zoo.cfg line 10: forceSync: without effect: Raft has a journal of its own, in segments of 64 MiB, and always syncs it
+    "#]].assert_eq(&load("engine=raft\nobserverMasterPort=2191\nforceSync=no"));
     expect![[r#"
         accepted
         zoo.cfg line 8: quorate.cluster: without effect: engine is zab

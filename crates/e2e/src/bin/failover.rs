@@ -10,11 +10,11 @@ use std::time::Duration;
 /// and the last client that goes on. Needs root.
 #[derive(Parser)]
 struct Arguments {
-    /// Which ensembles: quorate, java38 or java39.
+    /// Which ensembles: quorate, raft, java38 or java39.
     #[arg(long, value_delimiter = ',', default_value = "quorate,java38")]
     kinds: Vec<String>,
-    /// What happens: the leader's kill, pause or cut, or a follower's kill and start.
-    #[arg(long, value_delimiter = ',', default_value = "kill,pause,cut,follower")]
+    /// What happens: the leader's kill, pause, cut or stop (SIGTERM), or a follower's kill and start.
+    #[arg(long, value_delimiter = ',', default_value = "kill,pause,cut,stop,follower")]
     losses: Vec<String>,
     /// How often each.
     #[arg(long, default_value_t = 3)]

@@ -9,7 +9,7 @@ use std::time::Duration;
 /// Has the third of three members join a tree under load; prints latencies and memory.
 #[derive(Parser)]
 struct Arguments {
-    /// Which ensembles: quorate, java38 or java39.
+    /// Which ensembles: quorate, raft, java38 or java39.
     #[arg(long, value_delimiter = ',', default_value = "quorate,java38")]
     kinds: Vec<String>,
     /// Nodes of 100 bytes, in thousands.

@@ -20,7 +20,7 @@ struct Arguments {
     /// How many observe.
     #[arg(long, default_value_t = 0)]
     observers: usize,
-    /// What members start as: quorate, java38, java39; more than one changes them at each start.
+    /// What members start as: quorate, raft, java38, java39; more than one changes them at each start.
     #[arg(long, value_delimiter = ',', default_value = "quorate,java38")]
     kinds: Vec<String>,
     /// The seed.

@@ -21,9 +21,12 @@ struct Arguments {
     /// A history ends, and is judged, after so many seconds; then the next seed begins.
     #[arg(long, default_value_t = 120)]
     seconds: u64,
-    /// What the members are: quorate, java38 or java39.
+    /// What the members are: quorate, raft, java38 or java39.
     #[arg(long, value_delimiter = ',', default_value = "quorate,quorate,quorate")]
     kinds: Vec<String>,
+    /// Lines for their `zoo.cfg`, as `quorate.leaseDriftPercent=5`.
+    #[arg(long, value_delimiter = ',')]
+    lines: Vec<String>,
     /// Clients beside each member.
     #[arg(long, default_value_t = 4)]
     clients: usize,
@@ -50,6 +53,7 @@ fn main() -> Result<()> {
     for history in 0..histories {
         let plan = Plan {
             kinds: kinds.clone(),
+            lines: arguments.lines.clone(),
             shape: Shape {
                 clients: arguments.clients,
                 groups: arguments.groups,
@@ -67,6 +71,8 @@ fn main() -> Result<()> {
         let seed = plan.seed;
         println!("seed {seed}: {} faults, {:?}", report.faults.len(), report.held);
         println!("seed {seed}: judged in {:?}", report.judged_in);
+        let faults: Vec<String> = report.faults.iter().map(ToString::to_string).collect();
+        println!("seed {seed}: {}", faults.join(", "));
     }
     println!("{histories} histories, {operations} operations, {faults} faults: all is well");
     Ok(())

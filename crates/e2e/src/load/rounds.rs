@@ -8,7 +8,6 @@
 use super::{Closes, Load, read_synced_tree};
 use crate::ensemble::Ensemble;
 use crate::raw;
-use crate::servers::Kind;
 use crate::tree;
 use anyhow::{Context, Result, bail, ensure};
 use std::net::SocketAddr;
@@ -111,8 +110,7 @@ fn sound(ensemble: &Ensemble) -> Result<Vec<SocketAddr>> {
     let mut addresses = Vec::new();
     for n in ensemble.running() {
         let address = ensemble.address(n);
-        let is_ours = *ensemble.kind(n) == Kind::Quorate;
-        if is_ours || patiently(|| wrong_digests(address))? == 0 {
+        if ensemble.kind(n).is_ours() || patiently(|| wrong_digests(address))? == 0 {
             addresses.push(address);
         }
     }

@@ -8,7 +8,7 @@
 mod request;
 mod worker;
 
-use crate::ensemble::Ensemble;
+use crate::ensemble::{Ensemble, SERVE_TIME_MAX};
 use crate::load::create;
 use crate::play::Client;
 use crate::program::{Hello, Request};
@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 use wire::OpCode;
-use worker::Worker;
+use worker::{RETRY_INTERVAL, Worker};
 
 /// How the load is made.
 #[derive(Clone, Debug)]
@@ -98,7 +98,7 @@ impl Load {
     }
 
     /// Ends the clients; then every member shows all registers, each after a sync. Nothing may
-    /// happen to the members any more.
+    /// happen to the members any more but what a busy machine does to them.
     ///
     /// # Errors
     /// If a client saw what no server may send, or a member does not serve.
@@ -113,11 +113,22 @@ impl Load {
         }
         for n in 0..ensemble.size() {
             let address = ensemble.address(n);
-            let session = ensemble.inside(n, || self.read_all(address));
+            let session = ensemble.inside(n, || self.read_patiently(address));
             sessions.push(session.with_context(|| format!("member {}", n + 1))?);
         }
         let groups = vec![self.shape.size; self.shape.groups];
         Ok(Registers { groups, sessions })
+    }
+
+    /// As [`Load::read_all`], again if an election comes between.
+    fn read_patiently(&self, address: SocketAddr) -> Result<Session> {
+        let deadline = Instant::now() + SERVE_TIME_MAX;
+        loop {
+            match self.read_all(address) {
+                Err(_) if Instant::now() < deadline => thread::sleep(RETRY_INTERVAL),
+                outcome => return outcome,
+            }
+        }
     }
 
     /// What a member shows once it has caught up.

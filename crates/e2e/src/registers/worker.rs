@@ -41,7 +41,7 @@ pub(super) struct Worker {
 /// How many calls are sent at once at most.
 const BURST_MAX: u64 = 6;
 /// Between two attempts to connect.
-const RETRY_INTERVAL: Duration = Duration::from_millis(20);
+pub(super) const RETRY_INTERVAL: Duration = Duration::from_millis(20);
 /// Values of different clients differ in their high halves.
 const VALUES_SHIFT: u32 = 32;
 /// Replies that end a session: it has expired, or is served on another connection.

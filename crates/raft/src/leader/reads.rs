@@ -2,7 +2,8 @@
 //!
 //! A linearizable read takes the commit index at its arrival, once an entry of this leader's term is
 //! committed, and then a round of heartbeats that a quorum answers: so nobody else led by then.
-//! What arrives while a read's round is under way shares the next one. A lease is the time for
+//! A read that must see what was proposed waits for that first: it is no weaker. What arrives while a
+//! read's round is under way shares the next one. A lease is the time for
 //! which voters that answered a round will elect nobody else.
 //! Source: dissertation, section 6.4.
 
@@ -28,8 +29,8 @@ pub(crate) enum Asker {
 pub(super) struct Reads {
     /// Until an entry of the term is committed.
     early: VecDeque<Asker>,
-    /// Until this entry, at this place, is committed.
-    proposed: VecDeque<(Asker, u64, Zxid)>,
+    /// Until this entry is committed; then they are linearizable ones.
+    proposed: VecDeque<(Asker, u64)>,
     /// Until a quorum has answered this round.
     rounds: VecDeque<(Asker, Zxid, u64)>,
     /// The last round, and the last that was begun for reads.
@@ -70,8 +71,8 @@ impl Raft {
         };
         match level {
             ReadLevel::Proposed => {
-                let (index, at) = (self.core.log.last_index(), self.core.log.last_at());
-                leader.reads.proposed.push_back((asker, index.max(leader.first), at));
+                let index = self.core.log.last_index();
+                leader.reads.proposed.push_back((asker, index.max(leader.first)));
             }
             ReadLevel::Linearizable => leader.linearizable(&mut self.core, asker, now, out),
         }
@@ -92,10 +93,8 @@ impl Leader {
 
     /// Whether no voter that is needed for it can have elected anybody else.
     fn has_lease(&self, core: &Core, now: Time) -> bool {
-        let may_last = self.transfer.is_none() && !self.has_told;
-        let Some(lease) = core.config.lease.filter(|_| may_last) else {
-            return false;
-        };
+        let may_hold = self.transfer.is_none() && !self.has_let_go;
+        let Some(lease) = core.config.lease.filter(|_| may_hold) else { return false };
         // The voters' clocks may go faster: by theirs the timeout may be over so much earlier.
         let lasts = core.config.limits.election_timeout * 100 / (100 + lease.drift_percent);
         self.reads.confirmed.is_some_and(|began| now.since(began) < lasts)
@@ -109,10 +108,10 @@ impl Leader {
             }
         }
         let committed = core.log.committed();
-        while let Some((asker, _, at)) =
-            self.reads.proposed.pop_front_if(|(_, index, _)| *index <= committed)
+        while let Some((asker, _)) =
+            self.reads.proposed.pop_front_if(|(_, index)| *index <= committed)
         {
-            answer(core, asker, at, out);
+            self.linearizable(core, asker, now, out);
         }
         self.answer_rounds(core, out);
         let reads = &self.reads;

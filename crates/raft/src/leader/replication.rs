@@ -3,8 +3,8 @@
 use super::Leader;
 use crate::core::{Core, tell};
 use crate::frames::{self, Message};
-use crate::log::Entry;
-use crate::progress::Replication;
+use crate::log::{Entry, Log};
+use crate::progress::{Progress, Replication};
 use base::{Lsn, NodeId, Time};
 use broadcast::{LinkId, Output};
 use bytes::Bytes;
@@ -108,6 +108,27 @@ impl Leader {
             let message = Message::Heartbeat { term: core.term, commit: committed, round, beat };
             core.links.send(link, &message, Lsn::ZERO, out);
         }
+    }
+}
+
+/// Says how a follower that was in this state is brought to the leader's log, and when it is there.
+pub(super) fn tell_of(
+    learner: NodeId,
+    progress: &mut Progress,
+    before: Replication,
+    log: &Log,
+    out: &mut Vec<Output>,
+) {
+    if progress.state == Replication::Replicate && before != Replication::Replicate {
+        progress.joins(log.last_index());
+        if !progress.takes_state {
+            let (from, upto) = (log.at(progress.matched), log.last_at());
+            let method = SyncMethod::Diff;
+            tell(Event::LearnerSynced { learner, method, from, upto }, out);
+        }
+    }
+    if progress.has_joined() {
+        tell(Event::LearnerJoined { learner }, out);
     }
 }
 

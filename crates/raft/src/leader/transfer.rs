@@ -1,5 +1,6 @@
 //! Leadership transfer: the service rests, the target is brought up to date and told to stand for
-//! election at once; after an election timeout this leader goes on.
+//! election at once; after an election timeout this leader goes on. It has no leases any more: the
+//! target may hear of it later yet.
 //!
 //! Source: dissertation, section 3.10.
 
@@ -81,7 +82,7 @@ impl Leader {
         let Some(link) = core.links.to(transfer.to) else { return };
         if self.peers.get(&transfer.to).is_some_and(|progress| is_level(progress.matched)) {
             transfer.is_told = true;
-            self.has_told = true;
+            self.has_let_go = true;
             let message = Message::TimeoutNow { term: core.term };
             core.links.send(link, &message, Lsn::ZERO, out);
         }

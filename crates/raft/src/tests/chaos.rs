@@ -1,7 +1,7 @@
 //! Random worlds by seed: whatever can happen happens in any order, with faults; then all is
 //! healed, and the members must come together. The room checks its invariants after every step.
 
-use super::room::{Room, ms};
+use super::room::{Room, is_state, ms};
 use crate::Limits;
 use base::{NodeId, Rng};
 use broadcast::{Input, ReadLevel};
@@ -207,9 +207,8 @@ impl Chaos {
         self.reached.applied = order;
         self.reached.terms = self.room.led();
         self.reached.reads = self.room.members.values().map(|m| m.ready.len()).sum();
-        let sent = |event: &trace::Ensemble| matches!(event, trace::Ensemble::LearnerSynced { .. });
         let events = self.room.members.values().flat_map(|member| &member.events);
-        self.reached.snapshots = events.filter(|event| sent(event)).count();
+        self.reached.snapshots = events.filter(|event| is_state(event)).count();
         self.reached
     }
 }

@@ -355,3 +355,35 @@ fn scenario_7_two_candidates_and_one_of_them_wins() {
     room.run(ms(500));
     room.assert_all(&["a"]);
 }
+
+#[test]
+fn who_finds_no_leader_says_who_is_missing_less_and_less_often() {
+    let mut room = Room::of(3);
+    room.elect_one(1);
+    room.crash(1);
+    room.crash(2);
+    room.told(3);
+    room.run(ms(60_000));
+    let told = room.told(3);
+    let stalled = told.iter().filter(|line| line.starts_with("there is no leader yet"));
+    let stalled: Vec<&String> = stalled.collect();
+    assert!((2..=4).contains(&stalled.len()), "{told:?}");
+    assert!(stalled.iter().all(|line| line.contains("voted=3 missing=1,2")), "{told:?}");
+    room.start(2);
+    room.elect();
+    room.told(3);
+    room.run(ms(60_000));
+    assert!(room.told(3).is_empty(), "with a leader nothing is missing");
+}
+
+#[test]
+fn a_follower_whose_leader_falls_silent_says_so() {
+    let mut room = Room::of(3);
+    room.elect_one(1);
+    room.told(3);
+    room.pause(1);
+    room.run(ms(3_000));
+    let told = room.told(3);
+    let is_lost = |line: &String| line.starts_with("following no more leader=1");
+    assert_eq!(told.iter().filter(|line| is_lost(line)).count(), 1, "{told:?}");
+}

@@ -27,9 +27,9 @@ fn moved(begins: &[(u64, Zxid, u64)]) -> Room {
 }
 
 fn refusals(room: &Room, id: u64) -> Vec<&str> {
-    let reasons = room.members[&id].events.iter().filter_map(|event| match event {
-        trace::Ensemble::LinkRefused { reason, .. } => Some(reason.as_str()),
-        _ => None,
+    let reasons = room.members[&id].events.iter().filter_map(|event| {
+        let trace::Ensemble::LinkRefused { reason, .. } = event else { return None };
+        Some(reason.as_str())
     });
     reasons.collect()
 }

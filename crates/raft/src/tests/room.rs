@@ -9,9 +9,11 @@ mod check;
 mod disk;
 mod host;
 mod net;
+mod transcript;
 
 use crate::frames::Message;
 use crate::{Config, Configuration, Lease, Limits, Raft};
+pub(super) use ask::is_state;
 use base::{Lsn, Machine, NodeId, Rng, Time, Zxid};
 use broadcast::{Context, Decision, Input, Item, LinkId, Output, View};
 use check::Truth;
@@ -19,6 +21,7 @@ use disk::Disk;
 use net::Net;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
+use transcript::Transcript;
 
 /// What all members are told at their start.
 #[derive(Clone, Debug)]
@@ -62,6 +65,7 @@ pub(super) struct Room {
     pub(super) members: BTreeMap<u64, Member>,
     pub(super) disks: BTreeMap<u64, Disk>,
     pub(super) net: Net,
+    pub(super) transcript: Transcript,
     /// Members that the test plays.
     played: BTreeSet<u64>,
     /// Members of another history, which is not compared with that of the others.
@@ -104,6 +108,7 @@ impl Room {
             members: BTreeMap::new(),
             disks: BTreeMap::new(),
             net: Net::default(),
+            transcript: Transcript::default(),
             played: BTreeSet::new(),
             strangers: BTreeSet::new(),
             truth: Truth::default(),
@@ -223,7 +228,22 @@ impl Room {
     /// Lets time pass until this is so; a minute at the most.
     pub(super) fn until(&mut self, what: &str, done: impl Fn(&Room) -> bool) {
         self.run_while(self.now + Duration::from_mins(1), |room| !done(room));
-        assert!(done(self), "a minute later it is still not so that {what}");
+        let states = || -> Vec<String> {
+            let members = self.members.iter();
+            members
+                .map(|(id, member)| {
+                    let Raft { core, role } = &member.engine;
+                    let (term, last, committed) =
+                        (core.term, core.log.last_index(), core.log.committed());
+                    let (fetching, now) = (&core.fetching, core.log.configuration());
+                    format!(
+                        "{id}: {term} {last} {committed} {:?} {fetching:?} {role:?} {now:?}",
+                        core.view()
+                    )
+                })
+                .collect()
+        };
+        assert!(done(self), "a minute later it is still not so that {what}: {:#?}", states());
     }
 
     fn run_while(&mut self, until: Time, more: impl Fn(&Room) -> bool) {

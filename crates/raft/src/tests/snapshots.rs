@@ -1,6 +1,6 @@
 //! States in place of logs.
 
-use super::room::{Room, ms};
+use super::room::{Room, is_state, ms};
 use crate::{Replication, Role};
 use base::NodeId;
 
@@ -19,8 +19,7 @@ fn behind() -> Room {
 }
 
 fn states_sent(room: &Room, id: u64) -> usize {
-    let sent = |event: &&trace::Ensemble| matches!(event, trace::Ensemble::LearnerSynced { .. });
-    room.members[&id].events.iter().filter(sent).count()
+    room.members[&id].events.iter().filter(|event| is_state(event)).count()
 }
 
 #[test]
@@ -33,6 +32,29 @@ fn scenarios_61_68_who_is_too_far_behind_gets_the_state_and_then_the_tail() {
     room.propose(1, &["z"]);
     assert_eq!(room.state(3).len(), 11);
     assert_eq!(room.status(1).followers[&NodeId(3)].1, Replication::Replicate);
+}
+
+#[test]
+fn a_leader_tells_how_a_follower_comes_to_its_log_and_when_it_is_there() {
+    let mut room = behind();
+    let told = |room: &mut Room| -> Vec<String> {
+        let is_of_3 = |line: &String| line.contains("a learner") && line.contains("peer=3");
+        room.told(1).into_iter().filter(is_of_3).collect()
+    };
+    told(&mut room);
+    room.start(3);
+    room.hold_disk(3);
+    room.run(ms(500));
+    assert_eq!(told(&mut room), ["synchronizing a learner peer=3 method=SNAP from=0x0 upto=0xa"]);
+    room.release_disk(3);
+    room.run(ms(500));
+    assert_eq!(told(&mut room), ["a learner has joined peer=3"]);
+    room.restart(3);
+    room.run(ms(500));
+    let [lost, synced, joined] = &told(&mut room)[..] else { panic!("three things happen") };
+    assert!(lost.starts_with("a learner is lost peer=3"), "{lost}");
+    assert_eq!(synced, "synchronizing a learner peer=3 method=DIFF from=0xa upto=0xa");
+    assert_eq!(joined, "a learner has joined peer=3");
 }
 
 #[test]

@@ -104,7 +104,7 @@ impl<F: DiskFile> Window<F> {
             let size = (self.len - at).min(WINDOW_SIZE as u64) as usize;
             let salt = self.salt;
             let bytes = self.fill(at, size)?;
-            if let Some(last) = bytes.iter().rposition(|byte| *byte != 0) {
+            if let Some(last) = last_written(bytes) {
                 behind.end = at + last as u64 + 1;
                 for start in (0..size.saturating_sub(MARK_SIZE - 1)).step_by(ALIGNMENT as usize) {
                     let mark = mark(salt, &bytes[start..start + MARK_SIZE]);
@@ -160,3 +160,31 @@ fn mark(salt: u32, bytes: &[u8]) -> Option<u64> {
 const MARK_SIZE: usize = PREFIX_SIZE + 8;
 /// How much is read at a time, in bytes; a multiple of the alignment.
 const WINDOW_SIZE: usize = 256 * 1024;
+
+/// Where the last byte is that is not zero. Most of a segment is zeros: they are passed by in blocks,
+/// each with one comparison.
+fn last_written(bytes: &[u8]) -> Option<usize> {
+    let mut blocks = bytes.chunks(ZEROS.len()).enumerate().rev();
+    let (number, block) = blocks.find(|(_, block)| **block != ZEROS[..block.len()])?;
+    let last = block.iter().rposition(|byte| *byte != 0)?;
+    Some(number * ZEROS.len() + last)
+}
+
+const ZEROS: [u8; 4096] = [0; 4096];
+
+#[cfg(test)]
+mod tests {
+    use super::{ZEROS, last_written};
+
+    #[test]
+    fn the_last_byte_that_is_not_zero_is_found_in_every_block() {
+        for len in [1, ZEROS.len() - 1, ZEROS.len(), ZEROS.len() + 1, 3 * ZEROS.len()] {
+            let mut bytes = vec![0; len];
+            assert_eq!(last_written(&bytes), None);
+            for at in [0, len / 2, len - 1] {
+                bytes[at] = 1;
+                assert_eq!(last_written(&bytes), Some(at), "of {len}");
+            }
+        }
+    }
+}

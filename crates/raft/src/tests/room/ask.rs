@@ -8,6 +8,12 @@ use base::{NodeId, Zxid};
 use broadcast::{Context, Decision, Input, LinkId, Proposal, ReadLevel, View};
 use std::time::Duration;
 
+/// Whether a leader says that it sends a state.
+pub(crate) fn is_state(event: &trace::Ensemble) -> bool {
+    let snap = trace::SyncMethod::Snap;
+    matches!(event, trace::Ensemble::LearnerSynced { method, .. } if *method == snap)
+}
+
 impl Room {
     pub(crate) fn status(&self, id: u64) -> Status {
         self.members[&id].engine.status()
@@ -100,6 +106,12 @@ impl Room {
     pub(crate) fn state(&self, id: u64) -> Vec<String> {
         let state = self.members[&id].state.iter();
         state.map(|(_, item)| String::from_utf8_lossy(item).into_owned()).collect()
+    }
+
+    /// What a member has said since it was asked last.
+    pub(crate) fn told(&mut self, id: u64) -> Vec<String> {
+        let events = std::mem::take(&mut self.members.get_mut(&id).expect("it runs").events);
+        events.into_iter().map(|event| trace::Event::Ensemble(event).to_string()).collect()
     }
 
     pub(crate) fn assert_all(&self, texts: &[&str]) {

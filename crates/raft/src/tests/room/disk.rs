@@ -45,12 +45,6 @@ impl Disk {
         self.written.push_back(Written::State { state, link, at });
     }
 
-    /// A state that is on its way to the disk and whose link is closed is not put in place.
-    pub(super) fn cancel(&mut self, closed: LinkId) {
-        self.written
-            .retain(|written| !matches!(written, Written::State { link, .. } if *link == closed));
-    }
-
     pub(super) fn has_state(&self, of: LinkId) -> bool {
         let is_state = |w: &Written| matches!(w, Written::State { link, .. } if *link == of);
         self.written.iter().any(is_state)
@@ -111,7 +105,8 @@ impl Disk {
             }
             Record::Slot(slot) => {
                 let last = self.slots.last().map(|slot| slot.index);
-                let last = last.or(self.bases.first().map(|base| base.index));
+                // Of those that are left, the first is in force.
+                let last = last.or(self.bases.iter().map(|base| base.index).min());
                 assert!(last.is_none_or(|last| slot.index == last + 1), "{slot:?} behind {last:?}");
                 self.slots.push(slot);
             }

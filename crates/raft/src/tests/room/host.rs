@@ -9,6 +9,7 @@ impl Room {
     pub(super) fn perform(&mut self, id: u64, out: Vec<Output>) {
         for output in out {
             self.note(format!("{id} -> {}", show(&output)));
+            self.transcript.output(self.now, id, &output);
             self.act(id, output);
         }
         self.pump(id);
@@ -26,10 +27,10 @@ impl Room {
             }
             Output::Send { link, .. } | Output::SendSnapshot { link } | Output::Close { link } => {
                 if let Output::Close { link } = output
-                    && member.fetching.is_some_and(|(on, _)| on == link)
+                    && !self.disks.get(&id).is_some_and(|disk| disk.has_state(link))
                 {
-                    member.fetching = None;
-                    self.disks.get_mut(&id).expect("it runs").cancel(link);
+                    // One that is there whole is stored all the same.
+                    member.fetching.take_if(|(on, _)| *on == link);
                 }
                 let member = self.members.get_mut(&id).expect("it acts");
                 member.links.entry(link).or_default().push_back(output);
@@ -125,6 +126,7 @@ impl Room {
         let state = self.disks[&id].state.clone();
         let Some(member) = self.members.get_mut(&id) else { return };
         if let Some(upto) = synced.upto {
+            self.transcript.durable(self.now, id, upto);
             member.durable = upto;
             self.pump(id);
             self.give(id, Input::Durable { upto });
@@ -133,6 +135,7 @@ impl Room {
             let member = self.members.get_mut(&id).expect("it runs");
             member.state.clone_from(&state);
             member.fetching = None;
+            self.transcript.installed(self.now, id, at);
             let rest = Item::new();
             self.give(id, Input::SnapshotInstalled { link, at, rest });
         }
@@ -185,6 +188,12 @@ impl Room {
     pub(super) fn transmit(&mut self, id: u64, link: LinkId, what: Wire) {
         let Some((conn, side)) = self.net.find(id, link) else { return };
         let sides = self.net.conns.get_mut(&conn).expect("it was found");
+        let way = (id, sides[1 - side].node);
+        match &what {
+            Wire::Bytes(bytes) => self.transcript.sent(self.now, way, bytes),
+            Wire::State(state) => self.transcript.state_sent(self.now, way, state.len()),
+            Wire::Up | Wire::Down(_) => {}
+        }
         if !sides[1 - side].gone {
             sides[1 - side].queue.push_back(what);
         }
@@ -200,6 +209,7 @@ impl Room {
             assert!(member.state.contains(&(at, item)), "{at} is new to the state of {id}");
             return;
         }
+        self.transcript.delivered(self.now, id, at, &item);
         member.state.push((at, item));
         self.applied(id);
     }
