@@ -234,7 +234,7 @@ impl Raft {
             Message::Read { number, level } => {
                 self.read(Asker::There(link, number), level, now, out);
             }
-            Message::ReadResponse { number, at } => self.read_answered(number, at, out),
+            Message::ReadResponse { number, at } => self.read_answered(link, number, at, out),
             Message::Forward { letter, .. } => self.letter_came(from, link, letter, out),
             Message::Touch { letter, .. } => self.touched(from, link, letter, out),
             Message::Answer { behind, letter, .. } => self.answered(behind, letter, out),

@@ -324,8 +324,17 @@ impl Raft {
     }
 
     /// The leader's answer to that.
-    pub(crate) fn read_answered(&mut self, number: u64, at: Option<Zxid>, out: &mut Vec<Output>) {
+    pub(crate) fn read_answered(
+        &mut self,
+        link: LinkId,
+        number: u64,
+        at: Option<Zxid>,
+        out: &mut Vec<Output>,
+    ) {
         let Role::Follower(follower) = &mut self.role else { return };
+        if follower.leader.is_none_or(|(_, on)| on != link) {
+            return; // what another one led by says nothing
+        }
         if follower.whole == Whole::Asked(number) {
             follower.whole = at.map_or(Whole::Refused, Whole::At);
             return;

@@ -250,7 +250,8 @@ mod tests {
         assert_eq!((progress.state, progress.next), (Replication::Replicate, 46));
         progress.sent_snapshot(60);
         progress.accepted(60, 80);
-        assert_eq!(progress.next, 61, "the state is there, and too old: another one is due");
+        assert_eq!(progress.state, Replication::Replicate, "it is there, and too old");
+        assert_eq!(progress.next, 61, "so another one is due");
         progress.sent_snapshot(90);
         progress.disconnected();
         assert_eq!(progress.state, Replication::Probe { paused: false }, "scenario 64");

@@ -3,7 +3,9 @@
 use super::room::{Room, ms};
 use crate::Role;
 use crate::frames::Message;
+use crate::log::{Entry, Payload};
 use base::NodeId;
+use broadcast::Input;
 
 #[test]
 fn scenarios_1_2_10_a_group_elects_one_with_and_without_prevote() {
@@ -254,6 +256,101 @@ fn scenarios_24_29_who_hears_a_leader_refuses_others() {
     room.say(3, other, &transfer);
     let granted = Message::VoteResponse { term: 9, pre: false, granted: true };
     assert_eq!(room.heard(3, other), Some(vec![granted]), "the leader itself wants it");
+}
+
+#[test]
+fn scenario_20_who_missed_terms_takes_part_again() {
+    let mut room = Room::of(3);
+    room.elect_one(1);
+    room.isolate(3);
+    for id in [2, 1, 2] {
+        room.give(room.primary().expect("one leads"), Input::TransferRequested { to: NodeId(id) });
+        room.until("it leads", |room| room.primary() == Some(id));
+    }
+    assert!(room.status(3).term < room.status(2).term);
+    room.heal_anew();
+    room.crash(1);
+    let leader = room.elect();
+    room.propose(leader, &["a"]);
+    room.run(ms(500));
+    room.assert_all(&["a"]);
+}
+
+#[test]
+fn scenarios_21_38_members_that_are_told_different_things_get_on() {
+    let mut room = Room::empty(&[1, 2, 3], &[]);
+    (room.setup.pre_vote, room.setup.check_quorum) = (false, false);
+    (1..=3).for_each(|id| room.start(id));
+    let mut texts = Vec::new();
+    for (id, pre_vote, check_quorum) in
+        [(1, true, false), (2, false, true), (3, true, true), (1, true, true), (2, true, true)]
+    {
+        let leader = room.elect();
+        texts.push(format!("{}", texts.len()));
+        room.propose(leader, &[texts.last().expect("one was pushed")]);
+        (room.setup.pre_vote, room.setup.check_quorum) = (pre_vote, check_quorum);
+        room.run(ms(300));
+        room.restart(id);
+    }
+    room.elect();
+    room.run(ms(1_000));
+    assert_eq!(room.state(3), texts, "it went on in every mixture");
+}
+
+#[test]
+fn scenario_22_a_pre_candidate_of_a_later_term_is_freed() {
+    let mut room = Room::empty(&[1, 2, 3], &[]);
+    [1, 2].into_iter().for_each(|id| room.start(id));
+    room.setup.pre_vote = false;
+    room.start(3);
+    room.elect_one(1);
+    room.isolate(3);
+    room.run(ms(10_000));
+    room.restart(3);
+    let ahead = room.status(3).term;
+    assert!(ahead > room.status(1).term + 2, "it stood for election again and again");
+    room.crash(3);
+    room.setup.pre_vote = true;
+    room.start(3);
+    room.heal_anew();
+    let leader = room.elect();
+    assert!(room.status(leader).term > ahead, "they go on in a term that suits all");
+}
+
+#[test]
+fn scenario_23_questions_that_cross_each_other_end_in_an_election() {
+    let mut room = Room::of(4);
+    let leader = room.elect();
+    room.crash(leader);
+    room.flow();
+    let others: Vec<u64> = (1..=4).filter(|id| *id != leader).collect();
+    room.cut(others[0], others[1]);
+    [others[0], others[1]].into_iter().for_each(|id| room.time_out(id));
+    room.heal();
+    let leader = room.elect();
+    room.propose(leader, &["a"]);
+    room.run(ms(500));
+    room.assert_all(&["a"]);
+}
+
+/// Configurations count from the log on: who stands for election asks both halves of the change
+/// that its log ends with, committed or not.
+#[test]
+fn scenario_19_who_has_a_change_in_its_log_needs_both_halves() {
+    let mut room = Room::empty(&[1, 2, 3], &[]);
+    [2, 3, 4, 5].into_iter().for_each(|id| room.play(id));
+    room.start(1);
+    let link = room.dial_as(2, 1);
+    let change = Payload::Item(super::room::item("members 1,4,5 "));
+    let entries = vec![Entry::new(1, base::Zxid(1), change)];
+    let (prev_index, prev_term, commit) = (0, 0, 0);
+    room.say(2, link, &Message::Append { term: 1, prev_index, prev_term, commit, entries });
+    room.say(2, link, &Message::TimeoutNow { term: 1 });
+    let granted = Message::VoteResponse { term: 2, pre: false, granted: true };
+    [2, 3].into_iter().for_each(|id| room.answer_as(id, 1, &granted));
+    assert_eq!(room.role(1), Role::Candidate, "all of the old half are not enough");
+    room.answer_as(4, 1, &granted);
+    assert_eq!(room.role(1), Role::Leader);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Changes of the members.
 
 use super::room::{Room, ms};
+use crate::Role;
 use base::NodeId;
 use broadcast::{Decision, Refusal};
 
@@ -144,6 +145,52 @@ fn a_change_that_is_cut_takes_its_configuration_with_it() {
     assert_eq!(voters(&room, 1), [1, 2, 3]);
     assert!(room.status(1).configuration.is_voter(NodeId(3)));
     room.assert_all(&["b"]);
+}
+
+#[test]
+fn scenario_90_who_is_named_again_changes_nothing() {
+    let mut room = Room::of(3);
+    room.elect_one(1);
+    room.propose_only(1, &["members 1,2,3 "]);
+    assert!(!room.status(1).configuration.is_joint());
+    room.run(ms(300));
+    assert!(room.members[&1].engine.may_reconfigure());
+    room.propose(1, &["members 1,2 "]);
+    room.propose(1, &["members 1,2 "]);
+    room.run(ms(300));
+    assert_eq!(voters(&room, 1), [1, 2]);
+    assert_eq!(room.state(2).len(), 3);
+}
+
+#[test]
+fn scenario_94_who_is_new_counts_as_heard() {
+    let mut room = Room::of(1);
+    room.elect();
+    room.run(ms(5_000));
+    room.propose(1, &["members 1,2,3 "]);
+    room.run(ms(500));
+    assert_eq!(room.role(1), Role::Leader, "they have had no time to answer");
+    room.run(ms(1_000));
+    assert!(room.role(1) != Role::Leader, "and by now they should have");
+}
+
+#[test]
+fn scenarios_97_110_what_a_removed_member_writes_late_means_nothing() {
+    let mut room = Room::of(3);
+    room.elect_one(1);
+    room.hold_disk(3);
+    room.propose(1, &["a"]);
+    room.propose(1, &["members 1,2 "]);
+    room.run(ms(300));
+    assert_eq!(voters(&room, 1), [1, 2]);
+    room.release_disk(3);
+    room.run(ms(5_000));
+    assert_eq!(room.primary(), Some(1));
+    room.hold_disk(2);
+    room.propose(1, &["b"]);
+    assert_eq!(room.state(1).len(), 2, "3 does not count, 2 is slow");
+    room.release_disk(2);
+    assert_eq!(room.state(1).len(), 3);
 }
 
 #[test]

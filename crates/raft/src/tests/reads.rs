@@ -2,9 +2,10 @@
 
 use super::room::{Room, ms};
 use crate::frames::Message;
+use crate::log::{Entry, Payload};
 use crate::{Lease, Role};
-use base::NodeId;
-use broadcast::{Decision, Input, ReadLevel, Refusal};
+use base::{Machine, NodeId, Zxid};
+use broadcast::{Context, Decision, Input, Output, ReadLevel, Refusal};
 
 #[test]
 fn scenarios_73_74_reads_at_the_leader_a_follower_and_a_learner() {
@@ -117,6 +118,77 @@ fn scenario_76_a_lease_answers_without_a_round_until_it_is_over() {
     assert!(room.now.since(began) < ms(1000) && room.role(1) == Role::Leader);
     let read = room.read(1, ReadLevel::Linearizable);
     assert_eq!(room.read_at(1, read), None, "it is over before anybody else can be elected");
+}
+
+#[test]
+fn scenario_77_every_question_has_its_answer_also_under_the_same_mark() {
+    let mut room = Room::of(1);
+    room.elect();
+    let mut out = Vec::new();
+    for _ in 0..2 {
+        let (context, level) = (Context(7), ReadLevel::Linearizable);
+        let engine = &mut room.members.get_mut(&1).expect("it runs").engine;
+        engine.handle(room.now, Input::ReadRequested { context, level }, &mut out);
+    }
+    let answer = Output::ReadReady { context: Context(7), at_least: Zxid(0) };
+    assert_eq!(out, [answer.clone(), answer]);
+}
+
+#[test]
+fn scenario_79_what_a_lost_leader_was_asked_is_forgotten() {
+    let mut room = Room::empty(&[1, 2, 3], &[]);
+    [2, 3].into_iter().for_each(|id| room.play(id));
+    room.start(1);
+    let append = |room: &mut Room, link, term, prev: (u64, u64)| {
+        let entries = vec![Entry::new(term, Zxid(0), Payload::NoOp)];
+        let (prev_index, prev_term) = prev;
+        let commit = prev_index + 1;
+        room.say(2, link, &Message::Append { term, prev_index, prev_term, commit, entries });
+    };
+    let link = room.dial_as(2, 1);
+    append(&mut room, link, 1, (0, 0));
+    let first = room.read(1, ReadLevel::Linearizable);
+    assert!(room.heard(2, link).is_some_and(|heard| {
+        heard.contains(&Message::Read { number: 1, level: ReadLevel::Linearizable })
+    }));
+    let link = room.dial_as(2, 1);
+    append(&mut room, link, 2, (1, 1));
+    let second = room.read(1, ReadLevel::Linearizable);
+    let answer = |number| Message::ReadResponse { number, at: Some(Zxid(0)) };
+    room.say(2, link, &answer(1));
+    assert_eq!((room.read_at(1, first), room.read_at(1, second)), (None, None));
+    room.say(2, link, &answer(2));
+    assert_eq!((room.read_at(1, first), room.read_at(1, second)), (None, Some(0)));
+    // Somebody else leads, and what the last one says comes late.
+    let other = room.dial_as(3, 1);
+    let entries = vec![Entry::new(3, Zxid(0), Payload::NoOp)];
+    let (prev_index, prev_term, commit) = (2, 2, 3);
+    room.say(3, other, &Message::Append { term: 3, prev_index, prev_term, commit, entries });
+    let third = room.read(1, ReadLevel::Linearizable);
+    room.say(2, link, &answer(3));
+    room.say(2, link, &Message::Answer { term: 2, behind: 1, letter: super::room::item("late") });
+    assert_eq!((room.read_at(1, third), room.members[&1].letters.len()), (None, 0));
+    room.say(3, other, &answer(3));
+    assert_eq!(room.read_at(1, third), Some(0));
+}
+
+#[test]
+fn scenario_80_a_read_is_answered_by_the_quorum_that_is_left() {
+    let mut room = Room::empty(&[1, 2, 3], &[]);
+    [2, 3].into_iter().for_each(|id| room.play(id));
+    room.start(1);
+    let link = room.dial_as(2, 1);
+    room.say(2, link, &Message::TimeoutNow { term: 1 });
+    room.answer_as(2, 1, &Message::VoteResponse { term: 2, pre: false, granted: true });
+    let accept = |room: &mut Room, index| {
+        room.answer_as(2, 1, &Message::AppendResponse { term: 2, index, hint: None });
+    };
+    accept(&mut room, 1);
+    room.propose(1, &["members 1 "]);
+    let read = room.read(1, ReadLevel::Linearizable);
+    assert_eq!(room.read_at(1, read), None, "nobody has answered its round");
+    accept(&mut room, 2);
+    assert_eq!(room.read_at(1, read), Some(0), "it is alone");
 }
 
 #[test]

@@ -256,6 +256,85 @@ fn scenarios_56_58_a_window_bounds_what_is_on_its_way_to_a_silent_follower() {
     assert_eq!(room.state(3).len(), 20);
 }
 
+/// Member 1, leading term 2 of three, whose other members the test plays.
+fn leader(append_size_max: usize) -> Room {
+    let mut room = Room::empty(&[1, 2, 3], &[]);
+    room.setup.limits.append_size_max = append_size_max;
+    [2, 3].into_iter().for_each(|id| room.play(id));
+    room.start(1);
+    let link = room.dial_as(2, 1);
+    room.say(2, link, &Message::TimeoutNow { term: 1 });
+    room.answer_as(2, 1, &Message::VoteResponse { term: 2, pre: false, granted: true });
+    room.answer_as(2, 1, &Message::AppendResponse { term: 2, index: 1, hint: None });
+    assert_eq!(room.primary(), Some(1));
+    room
+}
+
+fn sizes(heard: &[Message]) -> Vec<usize> {
+    let count = |message: &Message| {
+        let Message::Append { entries, .. } = message else { return None };
+        Some(entries.len())
+    };
+    heard.iter().filter_map(count).collect()
+}
+
+#[test]
+fn scenario_46_a_heartbeat_that_is_answered_asks_again_who_has_not_said_how_far_it_is() {
+    let mut room = leader(1 << 20);
+    room.run(ms(110));
+    [2, 3].into_iter().for_each(|id| {
+        room.asked_of(id, 1);
+        room.answer_as(id, 1, &Message::HeartbeatResponse { term: 2, round: 1 });
+    });
+    assert_eq!(sizes(&room.asked_of(2, 1)), [0_usize; 0], "it has all");
+    assert_eq!(sizes(&room.asked_of(3, 1)), [0], "a question, without entries");
+}
+
+#[test]
+fn scenario_53_entries_travel_in_frames_of_bounded_size() {
+    // An entry of one byte takes 22 bytes of a frame.
+    let mut room = leader(60);
+    [2, 3].into_iter().for_each(|id| drop(room.asked_of(id, 1)));
+    let texts: Vec<String> = (0..9).map(|n| n.to_string()).collect();
+    room.propose(1, &texts.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!(sizes(&room.asked_of(2, 1)), [2, 2, 2, 2, 1]);
+    assert_eq!(sizes(&room.asked_of(3, 1)), [0_usize; 0], "its first frame is not answered");
+    room.answer_as(3, 1, &Message::AppendResponse { term: 2, index: 1, hint: None });
+    assert_eq!(sizes(&room.asked_of(3, 1)), [2, 2, 2, 2, 1]);
+}
+
+#[test]
+fn scenario_107_two_appends_on_their_way_to_the_disk_are_acknowledged_one_by_one() {
+    let (mut room, link) = follower();
+    room.hold_disk(1);
+    room.say(2, link, &append(1, (0, 0), 0, vec![entry(1, 1)]));
+    room.say(2, link, &append(1, (1, 1), 0, vec![entry(1, 2)]));
+    assert_eq!(room.heard(2, link), Some(vec![]), "nothing is durable");
+    let pending = room.disks[&1].pending();
+    room.sync(1, pending - 1);
+    room.flow();
+    assert_eq!(room.heard(2, link), accepted(1, 1));
+    room.release_disk(1);
+    assert_eq!(room.heard(2, link), accepted(1, 2));
+}
+
+#[test]
+fn scenario_109_a_leader_whose_disk_is_slow_is_replaced_and_keeps_what_was_decided() {
+    let mut room = Room::of(3);
+    room.elect_one(1);
+    room.hold_disk(1);
+    room.propose(1, &["a"]);
+    assert_eq!((room.state(1).len(), room.state(2).len()), (0, 1), "its own disk has it not");
+    room.give(1, Input::TransferRequested { to: NodeId(2) });
+    room.until("2 leads", |room| room.primary() == Some(2));
+    room.propose(2, &["b"]);
+    room.crash(1);
+    room.start(1);
+    room.elect();
+    room.run(ms(500));
+    room.assert_all(&["a", "b"]);
+}
+
 /// A leader whose window is full sends nothing more: it must hear how far a follower is from one
 /// that has asked in vain whether it would be elected, and that went on with the same connection.
 #[test]

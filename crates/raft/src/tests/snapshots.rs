@@ -134,6 +134,79 @@ fn scenario_66_a_state_that_is_not_needed_is_not_taken() {
 }
 
 #[test]
+fn scenario_67_a_state_makes_a_learner_of_who_was_a_voter() {
+    let mut room = behind();
+    room.propose(1, &["members 1,2 3"]);
+    room.run(ms(300));
+    room.propose(1, &["y"]);
+    room.start(3);
+    room.run(ms(1_000));
+    assert_eq!(states_sent(&room, 1), 1);
+    assert_eq!(room.state(3).len(), 12);
+    let learners: Vec<NodeId> = room.status(3).configuration.learners().collect();
+    assert_eq!(learners, [NodeId(3)]);
+    room.time_out(3);
+    assert_eq!(room.role(3), Role::Follower, "it does not stand for election");
+}
+
+#[test]
+fn scenario_67_who_is_no_member_any_more_gets_no_state() {
+    let mut room = behind();
+    room.propose(1, &["members 1,2 "]);
+    room.run(ms(300));
+    room.start(3);
+    room.run(ms(5_000));
+    assert_eq!((states_sent(&room, 1), room.state(3).len()), (0, 0));
+    assert_eq!(room.primary(), Some(1), "and disturbs nobody");
+}
+
+#[test]
+fn scenario_70_nothing_is_delivered_while_a_state_is_on_its_way() {
+    let mut room = behind();
+    room.start(3);
+    room.hold_disk(3);
+    room.run(ms(300));
+    for n in 0..5 {
+        room.propose(1, &[&format!("later {n}")]);
+    }
+    room.run(ms(1_000));
+    assert_eq!(room.state(3).len(), 0);
+    room.release_disk(3);
+    room.run(ms(1_000));
+    assert_eq!(room.state(3).len(), 15);
+}
+
+/// Whoever leads by now: what it sends would stand in front of the state.
+#[test]
+fn nothing_is_logged_behind_a_state_that_is_to_come() {
+    use crate::frames::Message;
+    use base::Zxid;
+    let mut room = Room::empty(&[1, 2, 3], &[]);
+    [2, 3].into_iter().for_each(|id| room.play(id));
+    room.start(1);
+    let entry = |term, at| {
+        let item = crate::log::Payload::Item(super::room::item("x"));
+        crate::log::Entry::new(term, Zxid(at), item)
+    };
+    let append = |term, prev_index, prev_term, entry| {
+        let (commit, entries) = (0, vec![entry]);
+        Message::Append { term, prev_index, prev_term, commit, entries }
+    };
+    let link = room.dial_as(2, 1);
+    room.say(2, link, &append(1, 0, 0, entry(1, 1)));
+    let configuration = super::room::members(&[1, 2, 3], &[]);
+    let (index, index_term, at, history) = (9, 1, Zxid(9), 0);
+    room.say(
+        2,
+        link,
+        &Message::Snapshot { term: 1, history, index, index_term, at, configuration },
+    );
+    let other = room.dial_as(3, 1);
+    room.say(3, other, &append(2, 1, 1, entry(2, 2)));
+    assert_eq!((room.status(1).term, room.status(1).last_index), (2, 1));
+}
+
+#[test]
 fn the_log_on_the_disk_is_cut_behind_a_checkpoint() {
     let mut room = Room::empty(&[1], &[]);
     room.setup.limits.recent_entries = 10;

@@ -65,6 +65,37 @@ fn scenario_101_a_target_that_does_not_take_over_is_given_up() {
 }
 
 #[test]
+fn scenario_103_a_later_term_ends_a_transfer() {
+    let mut room = Room::empty(&[1, 2, 3], &[]);
+    (room.setup.pre_vote, room.setup.check_quorum) = (false, false);
+    (1..=3).for_each(|id| room.start(id));
+    room.elect_one(1);
+    room.hold_disk(3);
+    room.propose(1, &["a"]);
+    transfer(&mut room, 1, 3);
+    room.time_out(2);
+    room.flow();
+    assert_eq!(room.primary(), Some(2));
+    room.release_disk(3);
+    room.run(ms(3_000));
+    assert_eq!(room.state(3), ["a"]);
+}
+
+#[test]
+fn scenario_104_who_is_about_to_lose_its_vote_is_no_target() {
+    let mut room = Room::of(3);
+    room.elect_one(1);
+    [2, 3].into_iter().for_each(|id| room.hold_disk(id));
+    room.propose(1, &["members 1,2 "]);
+    assert!(room.status(1).configuration.is_voter(NodeId(3)), "until the change ends");
+    transfer(&mut room, 1, 3);
+    assert_eq!(room.primary(), Some(1));
+    room.release_disk(2);
+    transfer(&mut room, 1, 2);
+    assert_eq!(room.primary(), Some(2));
+}
+
+#[test]
 fn scenario_106_who_is_no_member_does_not_stand() {
     use crate::frames::Message;
     let mut room = Room::empty(&[2, 3], &[]);
