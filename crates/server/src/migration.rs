@@ -1,5 +1,6 @@
 //! A stopped server's data, moved to another engine: what `quorate migrate` does.
 
+use crate::StartError;
 use crate::data_dir::{DirLock, LockError};
 use crate::disk::StdDisk;
 use crate::engine;
@@ -21,6 +22,9 @@ pub enum MigrationError {
          standaloneEnabled=false"
     )]
     Alone,
+    /// The configuration that the member has kept.
+    #[error(transparent)]
+    Configuration(Box<StartError>),
     /// The data, or the disk.
     #[error("{0}")]
     Data(#[from] MigrateError),
@@ -31,6 +35,7 @@ impl MigrationError {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
+            MigrationError::Configuration(error) => error.exit_code(),
             MigrationError::DataDir(_) => 3,
             MigrationError::Alone | MigrationError::Data(MigrateError::Groups) => 2,
             MigrationError::Data(_) => 1,
@@ -92,7 +97,7 @@ fn migration<D: Disk>(disk: &D, config: Config) -> Result<Migration, MigrationEr
     let Some(ensemble) = &mut settings.config.ensemble else { return Err(MigrationError::Alone) };
     if has_reconfig {
         let adopted = crate::configuration::adopt(disk, &data_dir, ensemble);
-        adopted.map_err(MigrateError::Storage)?;
+        adopted.map_err(|error| MigrationError::Configuration(Box::new(error)))?;
     }
     let (me, initial) = (ensemble.me, ensemble.committed.clone());
     let cluster = engine::cluster(ensemble).unwrap_or_default();

@@ -83,12 +83,17 @@ impl Ensemble {
         (ensemble, Duration::from_nanos(duration))
     }
 
-    /// What is over ZooKeeper's broadcast alone: how members serve, and that they lose their disks.
-    fn draw_more(&mut self, rng: &mut Rng, duration: Duration) {
+    /// Disks are lost, and damaged.
+    fn draw_damage(&mut self, rng: &mut Rng, duration: Duration) {
         let unit = self.limits.sync_time().as_nanos() as u64;
         let duration = duration.as_nanos() as u64;
         self.strikes.extend(strikes::draw(rng, &Fault::OF_DISKS, unit, duration));
         self.strikes.sort_by_key(|strike| strike.at);
+    }
+
+    /// What is over ZooKeeper's broadcast alone: how members serve.
+    fn draw_more(&mut self, rng: &mut Rng) {
+        let unit = self.limits.sync_time().as_nanos() as u64;
         self.local_sessions = match rng.below(7) {
             0 => LocalSessions::Fixed,
             1 | 2 => LocalSessions::Upgradable,
@@ -147,7 +152,17 @@ impl Options {
     pub fn draw_ensemble(rng: &mut Rng) -> Options {
         let mut options = Options::draw_members(rng);
         if let Some(ensemble) = &mut options.ensemble {
-            ensemble.draw_more(rng, options.duration);
+            ensemble.draw_more(rng);
+        }
+        options
+    }
+
+    /// The same, and disks are lost and damaged while a quorum keeps its own.
+    #[must_use]
+    pub fn draw_damaged(rng: &mut Rng) -> Options {
+        let mut options = Options::draw_ensemble(rng);
+        if let Some(ensemble) = &mut options.ensemble {
+            ensemble.draw_damage(rng, options.duration);
         }
         options
     }

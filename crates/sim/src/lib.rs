@@ -73,6 +73,12 @@ pub fn members(seed: u64) -> Options {
     Options::draw_ensemble(&mut Rng::new(seed))
 }
 
+/// The options that a seed draws for an ensemble whose disks are lost and damaged as well.
+#[must_use]
+pub fn members_damaged(seed: u64) -> Options {
+    Options::draw_damaged(&mut Rng::new(seed))
+}
+
 /// The options that a seed draws for an ensemble over Raft.
 #[must_use]
 pub fn members_over_raft(seed: u64) -> Options {

@@ -133,6 +133,13 @@ impl World {
             }
             self.handle(member, Input::Submitted { submissions, wall })?;
         }
+        // What connections did meanwhile comes before any session ends: also that they are gone.
+        if let Some(host) = &mut self.sites[member].host
+            && !host.inbox.is_empty()
+        {
+            let submissions = std::mem::take(&mut host.inbox);
+            self.handle(member, Input::Submitted { submissions, wall })?;
+        }
         let due = self.sites[member].host.as_ref().and_then(|host| host.member.deadline());
         if due.is_some_and(|due| due <= self.local(member)) {
             self.handle(member, Input::TimerExpired { wall })?;

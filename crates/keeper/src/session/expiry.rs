@@ -37,6 +37,8 @@ pub struct Liveness {
     /// Whether its end is under way: it takes no requests any more.
     pub closing: bool,
     bucket: u64,
+    /// It fell due when its connection was gone, and the end of that was not told yet.
+    awaits_word: bool,
 }
 
 /// Where a session is.
@@ -126,7 +128,9 @@ impl Expiry {
         let bucket = bucket_of(now, timeout, self.tick_ms);
         let Place { connection, owner } = place;
         let closing = false;
-        let liveness = Liveness { timeout, connection, owner, last_heard: now, closing, bucket };
+        let (last_heard, awaits_word) = (now, false);
+        let liveness =
+            Liveness { timeout, connection, owner, last_heard, closing, bucket, awaits_word };
         self.sessions.insert(session, liveness);
         self.buckets.entry(bucket).or_default().insert(session);
     }
@@ -190,7 +194,7 @@ impl Expiry {
     }
 
     /// Takes the sessions that expire at `now`. `last_heard` says when a connection last heard
-    /// its client.
+    /// its client; none if it is gone, which [`Expiry::detach`] will say.
     pub fn expired(
         &mut self,
         now: Time,
@@ -203,10 +207,19 @@ impl Expiry {
             let due = *entry.key();
             for session in entry.remove() {
                 let Some(liveness) = self.sessions.get_mut(&session) else { continue };
-                if let Some(heard) = liveness.connection.and_then(&mut last_heard) {
+                let heard = liveness.connection.map(&mut last_heard);
+                if let Some(Some(heard)) = heard {
                     liveness.last_heard = liveness.last_heard.max(heard);
                 }
-                let bucket = bucket_of(liveness.last_heard, liveness.timeout, self.tick_ms);
+                // Of a connection that is no more it is told in a moment when it was heard; if not, its
+                // end was told before the session was known to be on it.
+                let awaits_word = heard == Some(None) && !liveness.awaits_word;
+                liveness.awaits_word = awaits_word;
+                let bucket = if awaits_word {
+                    bucket_of(now, Duration::ZERO, self.tick_ms)
+                } else {
+                    bucket_of(liveness.last_heard, liveness.timeout, self.tick_ms)
+                };
                 if bucket > due {
                     liveness.bucket = bucket;
                     self.buckets.entry(bucket).or_default().insert(session);
@@ -274,6 +287,23 @@ mod tests {
         assert_eq!(expiry.expired(Time::from_millis(7000), |_| None), []);
         let expired = expiry.expired(Time::from_millis(8000), |_| None);
         assert_eq!(expired, [(SessionId(7), TIMEOUT)]);
+    }
+
+    #[test]
+    fn a_connection_that_is_gone_is_waited_for_until_it_is_known_when_it_was_heard() {
+        let mut expiry = Expiry::new(TICK);
+        expiry.track(SessionId(7), TIMEOUT, Place::on(ON), Time::from_millis(600));
+        assert_eq!(expiry.expired(Time::from_millis(4000), |_| None), [], "the word is on its way");
+        assert_eq!(expiry.deadline(), Some(Time::from_millis(5000)));
+        expiry.detach(SessionId(7), ON, Time::from_millis(3900));
+        assert_eq!(expiry.expired(Time::from_millis(6000), |_| None), []);
+        let expired = expiry.expired(Time::from_millis(7000), |_| None);
+        assert_eq!(expired, [(SessionId(7), TIMEOUT)]);
+        // One whose connection was gone before the session was known to be on it.
+        expiry.track(SessionId(8), TIMEOUT, Place::on(ON), Time::from_millis(600));
+        assert_eq!(expiry.expired(Time::from_millis(4000), |_| None), []);
+        let expired = expiry.expired(Time::from_millis(5000), |_| None);
+        assert_eq!(expired, [(SessionId(8), TIMEOUT)]);
     }
 
     #[test]
