@@ -85,6 +85,9 @@ impl<E: Machine<Input = Input, Output = Output>> Host<E> {
     /// What the engine shows of itself.
     pub(crate) fn look<S: Subject<Engine = E>>(&mut self, scene: &mut Scene<'_, S>) -> Step {
         let Some(engine) = &self.engine else { return Ok(()) };
+        if self.fuse == Some(0) {
+            return Ok(()); // it may have commanded more than was performed
+        }
         let Some(seen) = scene.subject.observe(engine) else { return Ok(()) };
         let node = self.node;
         if seen.established {
