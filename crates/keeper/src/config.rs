@@ -4,8 +4,10 @@ use std::time::Duration;
 use wire::OwnerRules;
 use wire::quorum::Rules;
 
-/// The service's configuration.
+/// The service's configuration. Every reader looks at it, so it is aligned to a pair of cache
+/// lines: what its neighbours in memory write is on no line of it.
 #[derive(Clone, Debug)]
+#[repr(align(128))]
 pub struct Config {
     /// The unit of session expiry (`tickTime`).
     pub tick: Duration,

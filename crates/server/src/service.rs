@@ -26,7 +26,9 @@ use tokio::sync::{Notify, watch};
 use wire::quorum::Address;
 use words::Mode;
 
-/// The service.
+/// The service. Every worker looks at it: aligned to a pair of cache lines, apart from what its
+/// neighbours in memory write.
+#[repr(align(128))]
 pub(crate) struct Service {
     pub(crate) clock: Clock,
     pub(crate) settings: Settings,
