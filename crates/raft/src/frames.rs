@@ -266,16 +266,39 @@ pub fn show(bytes: &Bytes) -> String {
     messages(bytes).into_iter().map(show).collect()
 }
 
-/// The terms in which these frames give a vote: it must be durable by then.
+/// What a frame says of the disk of its sender: it must be so by then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Promise {
+    /// A vote in this term is durable.
+    Vote(u64),
+    /// The log up to this index is durable.
+    Log(u64),
+}
+
+/// What these frames say of the disk of their sender.
 #[must_use]
-pub fn votes(bytes: &Bytes) -> Vec<u64> {
-    let vote = |message| {
-        let Message::VoteResponse { term, pre: false, granted: true } = message else {
-            return None;
-        };
-        Some(term)
+pub fn promises(bytes: &Bytes) -> Vec<Promise> {
+    let promise = |message| match message {
+        Message::VoteResponse { term, pre: false, granted: true } => Some(Promise::Vote(term)),
+        Message::AppendResponse { index, hint: None, .. } => Some(Promise::Log(index)),
+        Message::VoteResponse { .. }
+        | Message::AppendResponse { .. }
+        | Message::Hello { .. }
+        | Message::Welcome { .. }
+        | Message::Vote { .. }
+        | Message::Append { .. }
+        | Message::Heartbeat { .. }
+        | Message::HeartbeatResponse { .. }
+        | Message::Commit { .. }
+        | Message::Snapshot { .. }
+        | Message::TimeoutNow { .. }
+        | Message::Read { .. }
+        | Message::ReadResponse { .. }
+        | Message::Forward { .. }
+        | Message::Answer { .. }
+        | Message::Touch { .. } => None,
     };
-    messages(bytes).into_iter().filter_map(vote).collect()
+    messages(bytes).into_iter().filter_map(promise).collect()
 }
 
 fn put_words(out: &mut Vec<u8>, words: &[u64]) {

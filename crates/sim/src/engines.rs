@@ -7,8 +7,10 @@
 //! one. The same seed with the same options gives the same run.
 
 mod campaign;
+mod change;
 mod chaos;
 mod claims;
+mod configurations;
 mod disk;
 mod driver;
 mod explore;
@@ -28,6 +30,7 @@ mod world;
 mod zab;
 
 pub use campaign::{replay, run_drawn, run_seed};
+pub use change::Members;
 pub use disk::Durable;
 pub use explore::{Bounds, Explored, explore};
 pub use history::State;

@@ -55,6 +55,7 @@ impl Ensemble {
             voters: nodes(1, voters),
             observers: nodes(voters + 1, observers),
             groups: Vec::new(),
+            spares: Vec::new(),
         };
         let tick = Duration::from_millis(*rng.pick(&[40, 100, 100, 400]));
         let limits = draw_limits(tick, rng);

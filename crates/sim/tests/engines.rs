@@ -4,10 +4,12 @@ mod fixed;
 mod history;
 mod quorums;
 
+use base::Rng;
 use fixed::{Fixed, Flaw};
 use sim::Campaign;
 use sim::engines::{
-    Bounds, Counts, Explored, Report, ZabSubject, explore, replay, run_drawn, run_seed,
+    Bounds, Counts, Explored, RaftSubject, Report, Setup, Subject, ZabSubject, explore, replay,
+    run_drawn, run_seed,
 };
 
 fn campaign(flaw: Flaw, seeds: u64) -> (Counts, Vec<Report>) {
@@ -29,6 +31,28 @@ fn fixed_seeds_of_zab_pass() {
         panic!("{}", replay::<ZabSubject>(report.seed, None, 60, true).0);
     }
     assert!(counts.decided > 10_000 && counts.crashes > 1000 && counts.transfers > 100, "{counts}");
+}
+
+#[test]
+fn fixed_seeds_of_raft_pass() {
+    let campaign = Campaign { from: 0, seeds: 150, threads: 2, twice: 50, failures_max: 1 };
+    let (counts, failed) = campaign.run(run_seed::<RaftSubject>);
+    if let Some(report) = failed.first() {
+        panic!("{}", replay::<RaftSubject>(report.seed, None, 60, true).0);
+    }
+    assert!(counts.decided > 10_000 && counts.crashes > 1000 && counts.transfers > 100, "{counts}");
+    assert!(counts.changes > 50 && counts.reads > 1000 && counts.wiped_voters > 50, "{counts}");
+}
+
+/// Scenario 83 of Raft.
+#[test]
+fn a_lease_that_rests_on_clocks_that_are_not_so_good_is_found() {
+    let campaign = Campaign { from: 0, seeds: 600, threads: 2, twice: 600, failures_max: 1 };
+    let leasing = |setup: &Setup, rng: &mut Rng| RaftSubject::draw(setup, rng).leasing(0);
+    let (_, failed) = campaign.run(|seed| run_drawn(seed, leasing));
+    let report = failed.first().expect("some clock goes too fast");
+    let (_, violation) = report.violation.as_ref().expect("it failed");
+    assert_eq!(violation.rule, "a read sees what was decided before");
 }
 
 #[test]

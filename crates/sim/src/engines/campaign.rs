@@ -54,12 +54,13 @@ pub(crate) fn draw<S: Subject>(
     make: impl Fn(&Setup, &mut Rng) -> S,
 ) -> (S, Options, Rng) {
     let mut rng = Rng::new(seed);
-    let mut setup = draw_setup(&mut rng, S::VOTERS_MIN);
+    let mut setup = draw_setup(&mut rng, S::VOTERS_MIN, S::RECONFIGURES);
     if S::GROUPS && rng.one_in(4) {
         setup.groups = draw_groups(&setup, &mut rng);
     }
     let subject = make(&setup, &mut rng);
-    let options = Options::draw(&mut rng, setup, subject.patience());
+    let mut options = Options::draw(&mut rng, setup, subject.patience());
+    options.strikes.retain(|strike| subject.bears(strike.fault));
     (subject, options, rng)
 }
 

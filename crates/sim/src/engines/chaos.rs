@@ -83,6 +83,8 @@ impl<S: Subject> World<S> {
             }
             Fault::Wipe => return self.wipe(member),
             Fault::StoreFailure => self.members[member].store_fails = true,
+            Fault::Reconfigure => return self.reconfigure(&mut rng),
+            Fault::Transfer => return self.transfer(member),
         }
         Ok(())
     }
@@ -149,8 +151,11 @@ impl<S: Subject> World<S> {
 
     /// A member loses its disk: a voter only while those that keep theirs are a quorum.
     fn wipe(&mut self, member: usize) -> Step {
-        let votes = member < self.options.setup.voters.len();
-        if votes && !(S::LOST_VOTERS && self.judge.can_elect(|other| other != member)) {
+        let votes = self.judge.may_have_voted(member);
+        if votes
+            && !((S::LOST_VOTERS || S::LOST_FOR_EVER)
+                && self.judge.can_elect(|other| other != member))
+        {
             return Ok(());
         }
         self.crash(member)?;

@@ -21,6 +21,7 @@ impl<E: Machine<Input = Input, Output = Output>> Host<E> {
                 Claim::Logged(at) => self.judge_logged(id, at)?,
                 Claim::Promised(period) => self.judge_promised(period, scene)?,
                 Claim::Installed(period) => self.judge_installed(id, period, scene)?,
+                Claim::Slots(index) => self.judge_slots(index)?,
             }
         }
         Ok(())
@@ -38,6 +39,15 @@ impl<E: Machine<Input = Input, Output = Output>> Host<E> {
             return violated("I14 a period is acknowledged before its entries", evidence);
         }
         Ok(())
+    }
+
+    fn judge_slots(&self, index: u64) -> Step {
+        let durable = self.disk.durable.end().map_or(0, |(_, index)| index);
+        if durable >= index {
+            return Ok(());
+        }
+        let evidence = format!("node {} acknowledges {index}, durable is {durable}", self.node.0);
+        violated("I13 what is acknowledged is durable", evidence)
     }
 
     fn judge_promised<S: Subject<Engine = E>>(&self, period: i64, scene: &Scene<'_, S>) -> Step {

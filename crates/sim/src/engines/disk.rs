@@ -39,6 +39,12 @@ impl Image {
         self.entries.back().map_or(self.purged, |entry| (entry.at, entry.chain))
     }
 
+    /// The end of an engine's own log: the period of the last slot, and its index.
+    pub(crate) fn end(&self) -> Option<(u64, u64)> {
+        let slot = self.slots.back().map(|slot| (slot.period, slot.index));
+        slot.or_else(|| self.in_force().map(|base| (base.period, base.index)))
+    }
+
     pub(crate) fn apply(&mut self, record: &Record) {
         match record {
             Record::Entry { at, item } => {
@@ -90,11 +96,14 @@ impl Image {
         self.rebase();
     }
 
+    fn in_force(&self) -> Option<&Base> {
+        let reached = self.snapshots.last().map_or(Zxid::ZERO, |(at, _)| *at);
+        self.bases.iter().filter(|base| base.at <= reached).max_by_key(|base| base.index)
+    }
+
     /// The furthest base that the state reaches is in force: slots up to it are not needed.
     fn rebase(&mut self) {
-        let reached = self.snapshots.last().map_or(Zxid::ZERO, |(at, _)| *at);
-        let in_force = self.bases.iter().filter(|base| base.at <= reached);
-        let Some(index) = in_force.map(|base| base.index).max() else { return };
+        let Some(index) = self.in_force().map(|base| base.index) else { return };
         self.bases.retain(|base| base.index >= index);
         while self.slots.pop_front_if(|slot| slot.index <= index).is_some() {}
     }

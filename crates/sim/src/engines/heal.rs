@@ -60,7 +60,10 @@ impl<S: Subject> World<S> {
         if !self.options.core_only {
             return core;
         }
-        let voters = self.options.setup.voters.len() as u64;
+        let voters = match S::RECONFIGURES {
+            true => self.members.len() as u64,
+            false => self.options.setup.voters.len() as u64,
+        };
         let size = self.rng.between(voters / 2 + 1, voters);
         for _ in size..voters {
             let out = self.rng.below(voters) as usize;
@@ -121,10 +124,13 @@ impl<S: Subject> World<S> {
     fn poll_healing(&mut self, since: Time, core: Vec<usize>, mut probes: Vec<Probe>) -> Step {
         self.phase = Phase::Healing { since, core: core.clone(), probes: Vec::new() };
         let leads = |view: Option<View>| matches!(view, Some(View::Primary { .. }));
-        let established = core.iter().any(|member| leads(self.members[*member].host.view));
+        // Who the members are may still change.
+        let serving: Vec<usize> =
+            core.iter().copied().filter(|member| self.judge.is_member(*member)).collect();
+        let established = serving.iter().any(|member| leads(self.members[*member].host.view));
         if established {
             probes.retain(|probe| !self.decided_ids.contains(&probe.id));
-            for probe in &mut probes {
+            for probe in probes.iter_mut().filter(|probe| serving.contains(&probe.member)) {
                 if probe.asked.is_none_or(|asked| self.now >= asked + self.unit * 2) {
                     probe.id = self.next_id;
                     probe.asked = Some(self.now);
@@ -139,11 +145,12 @@ impl<S: Subject> World<S> {
                 && matches!(host.view, Some(View::Primary { .. } | View::Replica { .. }))
         };
         let took = self.now.since(since);
-        if established && probes.is_empty() && core.iter().all(agrees) {
+        let is_asked = |probe: &Probe| serving.contains(&probe.member);
+        if established && !probes.iter().any(is_asked) && serving.iter().all(agrees) {
             let allowed = self.subject.settles_within().as_nanos().max(1);
             self.counts.slowest.0 = (took.as_nanos() * 1000 / allowed) as u64;
             self.note(0, &format!("has converged in {took:?}"));
-            self.begin_quiet(core);
+            self.begin_quiet(serving);
             return Ok(());
         }
         if took > self.subject.settles_within() {

@@ -304,10 +304,28 @@ impl<E: Machine<Input = Input, Output = Output>> Host<E> {
                 let evidence = format!("node {}: {at} while a state is fetched", self.node.0);
                 return violated("nothing is logged behind a state that is to come", evidence);
             }
-            scene.judge.entered(self.node, self.disk.live.tip().1, at, item)?;
+            let chain = scene.judge.entered(self.node, self.disk.live.tip().1, at, item)?;
+            if let Some(members) = scene.subject.change(item) {
+                scene.judge.changes(chain, &members);
+            }
         }
+        let slot = match &record {
+            Record::Slot(slot) => Some((slot.period, slot.index)),
+            Record::Entry { .. }
+            | Record::Truncate { .. }
+            | Record::Register { .. }
+            | Record::Text { .. }
+            | Record::Cut { .. }
+            | Record::Announced(_)
+            | Record::Base(_) => None,
+        };
         self.disk.append(lsn, record);
-        Ok(())
+        match slot {
+            Some(slot) if S::RANKED_BY_LOG => {
+                scene.judge.slot(self.node, slot, self.disk.live.tip().1)
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 
     fn hold<S: Subject<Engine = E>>(
@@ -369,7 +387,14 @@ impl<E: Machine<Input = Input, Output = Output>> Host<E> {
     /// Tells the judge what is on the disk.
     pub(crate) fn declare<S: Subject<Engine = E>>(&mut self, scene: &mut Scene<'_, S>) -> Step {
         let (last, tip) = self.disk.durable.tip();
-        let rank = scene.subject.rank(&self.disk.durable.registers, last);
+        let by_log = || {
+            let (period, index) = self.disk.durable.end()?;
+            Some((period.cast_signed(), Zxid(index.cast_signed())))
+        };
+        let rank = match S::RANKED_BY_LOG {
+            true => by_log(),
+            false => scene.subject.rank(&self.disk.durable.registers, last),
+        };
         let periods = scene.subject.periods(&self.disk.durable.registers);
         scene.judge.holds(self.index, tip, rank, periods)
     }

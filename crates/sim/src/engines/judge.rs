@@ -4,6 +4,7 @@
 //! order; what is decided must be on the disks of a quorum, and whoever could win an election must
 //! have it. Source: invariants I1 to I9 of Zab as the published specifications check them.
 
+use crate::engines::change::Members;
 use crate::engines::history::Chain;
 use crate::engines::quorums::Quorums;
 use crate::engines::subject::Setup;
@@ -37,13 +38,24 @@ pub(crate) fn violated(rule: &'static str, evidence: String) -> Step {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Entry {
+pub(super) struct Entry {
     at: Zxid,
     item: u64,
     before: Chain,
     /// How many entries there are up to it.
-    depth: usize,
+    pub(super) depth: usize,
+    /// The last entry up to it that changed the members.
+    pub(super) configuration: Chain,
     by: NodeId,
+}
+
+/// Who the members are from an entry on.
+#[derive(Clone, Debug)]
+pub(super) struct Change {
+    pub(super) members: Members,
+    pub(super) quorums: Quorums,
+    /// The change before it.
+    pub(super) before: Chain,
 }
 
 /// What one member has on its disk.
@@ -58,12 +70,14 @@ pub(crate) struct Holding {
 #[derive(Clone, Debug)]
 pub(crate) struct Judge {
     unique: bool,
-    pub(crate) quorums: Quorums,
-    voters: usize,
-    entries: BTreeMap<Chain, Entry>,
+    pub(super) nodes: Vec<NodeId>,
+    pub(super) changes: BTreeMap<Chain, Change>,
+    /// The history that each slot of a log of its own ends.
+    pub(super) slots: BTreeMap<(u64, u64), Chain>,
+    pub(super) entries: BTreeMap<Chain, Entry>,
     places: BTreeMap<Zxid, Chain>,
     /// What is decided.
-    order: Vec<Chain>,
+    pub(super) order: Vec<Chain>,
     pub(crate) holdings: Vec<Holding>,
     established: BTreeMap<i64, NodeId>,
     /// Voters whose disk was wiped and who have no state again: what they held is gone, and they
@@ -74,11 +88,19 @@ pub(crate) struct Judge {
 impl Judge {
     /// Members are numbered, voters first.
     pub(crate) fn new(unique: bool, setup: &Setup) -> Judge {
-        let members = setup.members().len();
+        let nodes = setup.everybody();
+        let members = nodes.len();
+        let first = Members {
+            voters: setup.voters.iter().copied().collect(),
+            observers: setup.observers.iter().copied().collect(),
+        };
+        let (quorums, before) = (Quorums::of(setup), Chain::ROOT);
+        let first = Change { members: first, quorums, before };
         Judge {
             unique,
-            quorums: Quorums::of(setup),
-            voters: setup.voters.len(),
+            nodes,
+            changes: BTreeMap::from([(Chain::ROOT, first)]),
+            slots: BTreeMap::new(),
             entries: BTreeMap::new(),
             places: BTreeMap::new(),
             order: Vec::new(),
@@ -115,8 +137,10 @@ impl Judge {
         if self.entries.contains_key(&chain) {
             return Ok(chain);
         }
-        let depth = self.entries.get(&before).map_or(0, |entry| entry.depth) + 1;
-        let new = Entry { at, item, before, depth, by };
+        let last = self.entries.get(&before);
+        let depth = last.map_or(0, |entry| entry.depth) + 1;
+        let configuration = last.map_or(Chain::ROOT, |entry| entry.configuration);
+        let new = Entry { at, item, before, depth, configuration, by };
         if self.unique {
             if let Some(known) = self.places.get(&at) {
                 let (rule, known) = ("I3 a place names one entry, for ever", self.describe(*known));
@@ -139,7 +163,14 @@ impl Judge {
     /// All histories begin with an entry at this place.
     pub(crate) fn found(&mut self, at: Zxid) -> Chain {
         let chain = Chain::ROOT.then(at, 0);
-        let entry = Entry { at, item: 0, before: Chain::ROOT, depth: 1, by: NodeId(0) };
+        let entry = Entry {
+            at,
+            item: 0,
+            before: Chain::ROOT,
+            depth: 1,
+            configuration: Chain::ROOT,
+            by: NodeId(0),
+        };
         self.entries.insert(chain, entry);
         self.places.insert(at, chain);
         chain
@@ -205,7 +236,11 @@ impl Judge {
                 format!("node {} shows {theirs}, decided is {ours}; the same up to {both}", by.0);
             return violated("I5 delivered sequences are prefixes of one another", evidence);
         }
+        let decided = self.order.len();
         self.order.extend(path.into_iter().rev());
+        for chain in &self.order[decided..] {
+            self.judge_change(*chain)?;
+        }
         self.durability()
     }
 
@@ -228,10 +263,10 @@ impl Judge {
         if old.tip == tip && old.rank == rank { Ok(()) } else { self.durability() }
     }
 
-    /// Forgets what a member held: its disk is wiped.
+    /// Forgets what a member held: its disk is wiped, and if it may have voted, promises with it.
     pub(crate) fn wiped(&mut self, index: usize) {
+        self.lost[index] = self.may_have_voted(index);
         self.holdings[index] = Holding::default();
-        self.lost[index] = index < self.voters;
     }
 
     /// It has a state again, and its vote.
@@ -239,30 +274,31 @@ impl Judge {
         self.lost[index] = false;
     }
 
-    /// Whether these, without those that have no vote, are a quorum.
-    pub(crate) fn can_elect(&self, is_in: impl Fn(usize) -> bool) -> bool {
-        self.quorums.is_quorum(|member| !self.lost[member] && is_in(member))
-    }
-
     /// I9: a quorum holds all that is decided, and no other quorum could elect who does not.
     fn durability(&self) -> Step {
         if self.order.is_empty() {
             return Ok(());
         }
-        let voters = &self.holdings[..self.voters];
-        let positions: Vec<usize> = voters.iter().map(|h| self.position(h.tip)).collect();
+        let positions: Vec<usize> = self.holdings.iter().map(|h| self.position(h.tip)).collect();
         let has_all = |member: usize| positions[member] >= self.order.len();
         let decided = self.describe(self.frontier());
         // What a lost disk held was there: it is the others that must not decide without it.
-        if !self.quorums.is_quorum(|member| self.lost[member] || has_all(member)) {
+        let holds = |member: usize| self.lost[member] || has_all(member);
+        if !self.configuration(self.frontier()).quorums.is_quorum(holds) {
             let evidence = format!("{decided} is decided and durable up to {positions:?}");
             return violated("I9 what is decided is durable at a quorum", evidence);
         }
-        for (index, holding) in voters.iter().enumerate() {
-            let runs = !has_all(index) && !self.lost[index] && self.quorums.weighs(index);
-            let Some(rank) = holding.rank.filter(|_| runs) else { continue };
-            if self.can_elect(|other| voters[other].rank <= Some(rank)) {
-                let ranks: Vec<_> = voters.iter().map(|voter| voter.rank).collect();
+        for (index, holding) in self.holdings.iter().enumerate() {
+            let Some(rank) = holding.rank.filter(|_| !holds(index)) else { continue };
+            // It may stand for election in the last configuration that it knows of; if that is no
+            // longer joint, the old half is not asked: nothing is said of that case.
+            let own = self.configuration(holding.tip);
+            let halves = [&own.quorums, &self.changes[&own.before].quorums];
+            let votes = |other: usize| !self.lost[other] && self.holdings[other].rank <= Some(rank);
+            if halves.iter().any(|half| half.weighs(index))
+                && halves.iter().all(|half| half.is_quorum(votes))
+            {
+                let ranks: Vec<_> = self.holdings.iter().map(|holding| holding.rank).collect();
                 let evidence =
                     format!("member {index} lacks {decided} and with {rank:?} wins: {ranks:?}");
                 return violated("I9 who can win an election has what is decided", evidence);

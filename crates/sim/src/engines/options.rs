@@ -56,11 +56,15 @@ pub enum Fault {
     Wipe,
     /// A state that came cannot be stored.
     StoreFailure,
+    /// Others are to be the members.
+    Reconfigure,
+    /// Another member is to lead.
+    Transfer,
 }
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Fault; 23] = [
+    pub const ALL: [Fault; 25] = [
         Fault::Isolate,
         Fault::Halves,
         Fault::Bridge,
@@ -84,6 +88,8 @@ impl Fault {
         Fault::ClockJump,
         Fault::Wipe,
         Fault::StoreFailure,
+        Fault::Reconfigure,
+        Fault::Transfer,
     ];
 }
 
@@ -145,11 +151,17 @@ impl Options {
 }
 
 /// One to seven voters, mostly three or five; sometimes observers.
-pub(crate) fn draw_setup(rng: &mut Rng, voters_min: u64) -> Setup {
+pub(crate) fn draw_setup(rng: &mut Rng, voters_min: u64, reconfigures: bool) -> Setup {
     let voters = *rng.pick(&[1, 2, 3, 3, 3, 3, 4, 5, 5, 6, 7]).max(&voters_min);
     let observers = *rng.pick(&[0, 0, 1, 2]);
     let nodes = |from: u64, count: u64| (from..from + count).map(NodeId).collect();
-    Setup { voters: nodes(1, voters), observers: nodes(voters + 1, observers), groups: vec![] }
+    let spares = if reconfigures { rng.between(0, 2) } else { 0 };
+    Setup {
+        voters: nodes(1, voters),
+        observers: nodes(voters + 1, observers),
+        groups: vec![],
+        spares: nodes(voters + observers + 1, spares),
+    }
 }
 
 /// One to three groups; weights of 0 to 3, and somebody weighs something.
@@ -169,12 +181,13 @@ impl fmt::Display for Options {
         let Options { setup, duration, latency, sync, think, burst, checkpoint, .. } = self;
         write!(
             f,
-            "{} voters, {} groups, {} observers, {duration:.1?}, latency {latency:.2?}, sync {sync:.2?}, think \
+            "{} voters, {} groups, {} observers, {} spares, {duration:.1?}, latency {latency:.2?}, sync {sync:.2?}, think \
              {think:.2?}, burst {burst}, window {}, checkpoint {checkpoint:.2?}, cuts {} %, reads {} %, kept {}, \
              core only {}, {} strikes",
             setup.voters.len(),
             setup.groups.len(),
             setup.observers.len(),
+            setup.spares.len(),
             self.window,
             self.cuts,
             self.reads,

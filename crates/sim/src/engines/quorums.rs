@@ -26,6 +26,11 @@ impl Quorums {
         Quorums { groups }
     }
 
+    /// Majorities of these, by index.
+    pub(crate) fn majorities(voters: impl Iterator<Item = usize>) -> Quorums {
+        Quorums { groups: vec![voters.map(|member| (member, 1)).collect()] }
+    }
+
     /// Whether those of whom it is true are one.
     pub fn is_quorum(&self, is_in: impl Fn(usize) -> bool) -> bool {
         let weight = |group: &[(usize, u64)], is_in: &dyn Fn(usize) -> bool| {

@@ -1,11 +1,17 @@
 //! Raft under test: how it is recovered, and what its frames say.
 
+use crate::engines::change::Members;
 use crate::engines::disk::Durable;
+use crate::engines::options::Fault;
+use crate::engines::service;
 use crate::engines::subject::{Claim, Observation, Registers, Setup, Subject};
 use base::{NodeId, Rng, Time, Zxid};
 use broadcast::{Addresses, Channel, Output};
 use bytes::Bytes;
-use raft::{Config, Configuration, HISTORY, Limits, PEERS, Raft, Role, TERM, VOTE, VOTE_TERM};
+use raft::{
+    Config, Configuration, HISTORY, Lease, Limits, PEERS, Promise, Raft, Role, TERM, VOTE,
+    VOTE_TERM,
+};
 use std::time::Duration;
 
 /// The engine with its drawn parameters.
@@ -14,6 +20,7 @@ pub struct RaftSubject {
     initial: Configuration,
     limits: Limits,
     pre_vote: bool,
+    lease: Option<Lease>,
 }
 
 impl Subject for RaftSubject {
@@ -21,6 +28,10 @@ impl Subject for RaftSubject {
     const NAME: &'static str = "raft";
     /// What was never committed may be void, and its place another entry's.
     const UNIQUE_PLACES: bool = false;
+    const LOST_FOR_EVER: bool = true;
+    const RECONFIGURES: bool = true;
+    const READS_AT_REPLICAS: bool = true;
+    const RANKED_BY_LOG: bool = true;
 
     fn draw(setup: &Setup, rng: &mut Rng) -> RaftSubject {
         let election_timeout = Duration::from_millis(*rng.pick(&[100, 400, 1000, 4000]));
@@ -37,7 +48,9 @@ impl Subject for RaftSubject {
             recent_entries: *rng.pick(&[1, 3, 20, 500]),
             ..Limits::default()
         };
-        RaftSubject { initial: configuration(setup), limits, pre_vote: !rng.one_in(8) }
+        // Clocks go at half or at double speed.
+        let lease = rng.one_in(4).then_some(Lease { drift_percent: 300 });
+        RaftSubject { initial: configuration(setup), limits, pre_vote: !rng.one_in(8), lease }
     }
 
     fn recover(
@@ -50,7 +63,9 @@ impl Subject for RaftSubject {
     ) -> Raft {
         let limits = self.limits;
         let mut config = Config::new(node, 1, self.initial.clone());
-        (config.limits, config.pre_vote) = (limits, self.pre_vote);
+        (config.limits, config.pre_vote, config.lease) = (limits, self.pre_vote, self.lease);
+        config.listen = [Setup::address(node, PEERS)].into();
+        config.names = |item| service::change(item).map(|members| named(&members));
         let register = |name| durable.registers.get(name).copied().unwrap_or(0);
         let found = raft::Durable {
             term: register(TERM),
@@ -64,6 +79,15 @@ impl Subject for RaftSubject {
         };
         Raft::recover(config, found, rng.fork(), now, out)
             .expect("the disk keeps what it was given")
+    }
+
+    /// No lease outlasts a clock that jumps.
+    fn bears(&self, fault: Fault) -> bool {
+        self.lease.is_none() || fault != Fault::ClockJump
+    }
+
+    fn may_reconfigure(&self, engine: &Raft) -> bool {
+        engine.may_reconfigure()
     }
 
     fn patience(&self) -> Duration {
@@ -95,8 +119,14 @@ impl Subject for RaftSubject {
     }
 
     fn claims(&self, channel: Channel, frame: &Bytes) -> Vec<Claim> {
-        let votes = if channel == PEERS { raft::votes(frame) } else { Vec::new() };
-        votes.into_iter().map(|term| Claim::Promised(term.cast_signed())).collect()
+        if channel != PEERS {
+            return Vec::new();
+        }
+        let claim = |promise| match promise {
+            Promise::Vote(term) => Claim::Promised(term.cast_signed()),
+            Promise::Log(index) => Claim::Slots(index),
+        };
+        raft::promises(frame).into_iter().map(claim).collect()
     }
 
     fn show(&self, _channel: Channel, frame: &Bytes) -> String {
@@ -104,16 +134,31 @@ impl Subject for RaftSubject {
     }
 
     fn describe(&self) -> String {
-        format!("{:?} PreVote {}", self.limits, self.pre_vote)
+        format!("{:?} PreVote {} {:?}", self.limits, self.pre_vote, self.lease)
+    }
+}
+
+impl RaftSubject {
+    /// With leases that rest on this drift of clocks, whatever they do.
+    #[must_use]
+    pub fn leasing(self, drift_percent: u32) -> RaftSubject {
+        RaftSubject { lease: Some(Lease { drift_percent }), ..self }
     }
 }
 
 /// The configuration that all members begin with.
 fn configuration(setup: &Setup) -> Configuration {
+    named(&Members {
+        voters: setup.voters.iter().copied().collect(),
+        observers: setup.observers.iter().copied().collect(),
+    })
+}
+
+fn named(members: &Members) -> Configuration {
     let member = |node: &NodeId| {
         let addresses: Addresses = [Setup::address(*node, PEERS)].into();
         (*node, addresses)
     };
-    let (voters, learners) = (setup.voters.iter().map(member), setup.observers.iter().map(member));
-    Configuration::new(voters, learners).expect("there are voters")
+    let (voters, learners) = (members.voters.iter(), members.observers.iter());
+    Configuration::new(voters.map(member), learners.map(member)).expect("there are voters")
 }

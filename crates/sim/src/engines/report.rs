@@ -35,6 +35,7 @@ pub struct Counts {
     pub replica_reads: u64,
     pub grouped: u64,
     pub refused: u64,
+    pub changes: u64,
     pub faults: BTreeMap<Fault, u64>,
     /// The slowest convergence of a healed core, in thousandths of what is allowed, and its seed.
     pub slowest: (u64, u64),
@@ -53,7 +54,7 @@ impl Counts {
         }
     }
 
-    fn numbers(&mut self) -> [&mut u64; 23] {
+    fn numbers(&mut self) -> [&mut u64; 24] {
         [
             &mut self.seeds,
             &mut self.steps,
@@ -78,6 +79,7 @@ impl Counts {
             &mut self.replica_reads,
             &mut self.grouped,
             &mut self.refused,
+            &mut self.changes,
         ]
     }
 }
@@ -109,8 +111,9 @@ impl fmt::Display for Counts {
         )?;
         writeln!(
             f,
-            "wiped voters {}, roll-overs {}, reads at replicas {}, ensembles with groups {}",
-            self.wiped_voters, self.roll_overs, self.replica_reads, self.grouped
+            "wiped voters {}, roll-overs {}, reads at replicas {}, ensembles with groups {}, changes of \
+             the members {}",
+            self.wiped_voters, self.roll_overs, self.replica_reads, self.grouped, self.changes
         )?;
         let (slowest, seed) = self.slowest;
         writeln!(

@@ -3,6 +3,7 @@
 //! Everything that it hears comes in one order, behind its gates. What it is told is checked here:
 //! one outcome per proposal, the order of a primary, reads that see what was decided.
 
+use crate::engines::change::Members;
 use crate::engines::host::{Effect, Host, Scene};
 use crate::engines::judge::{Step, violated};
 use crate::engines::subject::{Letter, Subject};
@@ -111,13 +112,22 @@ impl Service {
         let room = self.window.saturating_sub(self.outstanding.len());
         let mut proposals = Vec::new();
         for id in ids.iter().take(room) {
-            let (at, before) = (proposer.last.next(), proposer.work);
-            let item = subject.item(at, payload(*id, before));
-            (proposer.last, proposer.work) = (at, at);
-            self.outstanding.insert(*id, Asked { at, before });
-            proposals.push(Proposal { context: Context(*id), at, item });
+            let filler = vec![0x5a; (hash_bytes(&id.to_be_bytes()) % 48) as usize];
+            proposals.push(place(subject, proposer, &mut self.outstanding, (*id, &filler)));
         }
         (!proposals.is_empty()).then_some(Input::Proposed(proposals))
+    }
+
+    /// Asks that these are the members, if this is the primary.
+    pub(crate) fn propose_change<S: Subject>(
+        &mut self,
+        subject: &S,
+        id: u64,
+        members: &Members,
+    ) -> Option<Input> {
+        let proposer = self.proposer.as_mut().filter(|proposer| !proposer.refused)?;
+        let body = (id, &*members.encode());
+        Some(Input::Proposed(vec![place(subject, proposer, &mut self.outstanding, body)]))
     }
 
     pub(crate) fn read(&mut self, id: u64, level: ReadLevel, bound: Zxid) -> Input {
@@ -461,14 +471,26 @@ fn is_made_of(body: &[u8], one: &[u8]) -> bool {
     !body.is_empty() && body.chunks(one.len()).all(|chunk| chunk == one)
 }
 
-/// What a client asks for: its number, and the entry that it was made on.
-fn payload(id: u64, before: Zxid) -> Bytes {
+/// The next place for what a client asks for: its number, the entry that it was made on, and more.
+fn place<S: Subject>(
+    subject: &S,
+    proposer: &mut Proposer,
+    outstanding: &mut BTreeMap<u64, Asked>,
+    (id, more): (u64, &[u8]),
+) -> Proposal {
+    let (at, before) = (proposer.last.next(), proposer.work);
     let mut bytes = Vec::with_capacity(72);
     bytes.extend_from_slice(&id.to_be_bytes());
     bytes.extend_from_slice(&before.0.to_be_bytes());
-    let filler = hash_bytes(&bytes) % 48;
-    bytes.resize(bytes.len() + filler as usize, 0x5a);
-    Bytes::from(bytes)
+    bytes.extend_from_slice(more);
+    (proposer.last, proposer.work) = (at, at);
+    outstanding.insert(id, Asked { at, before });
+    Proposal { context: Context(id), at, item: subject.item(at, bytes.into()) }
+}
+
+/// The members that a client asks for, if that is what it asks for.
+pub(crate) fn change(payload: &[u8]) -> Option<Members> {
+    Members::read(payload.get(16..)?)
 }
 
 fn read_payload(bytes: &[u8]) -> Option<(u64, Zxid)> {

@@ -1,6 +1,8 @@
 //! What the simulator must know of an engine beyond the contract.
 
+use crate::engines::change::Members;
 use crate::engines::disk::Durable;
+use crate::engines::options::Fault;
 use base::{NodeId, Rng, Time, Zxid};
 use broadcast::{Channel, Engine, Item, Output};
 use bytes::Bytes;
@@ -19,6 +21,8 @@ pub struct Setup {
     pub observers: Vec<NodeId>,
     /// Groups of voters with their weights; none if all count alike.
     pub groups: Vec<Vec<(NodeId, u64)>>,
+    /// Those who are none of them, and may become it.
+    pub spares: Vec<NodeId>,
 }
 
 impl Setup {
@@ -26,6 +30,12 @@ impl Setup {
     #[must_use]
     pub fn members(&self) -> Vec<NodeId> {
         self.voters.iter().chain(&self.observers).copied().collect()
+    }
+
+    /// All who run: members and spares.
+    #[must_use]
+    pub fn everybody(&self) -> Vec<NodeId> {
+        self.members().into_iter().chain(self.spares.iter().copied()).collect()
     }
 
     /// The address of a port, as every member knows it.
@@ -59,6 +69,8 @@ pub enum Claim {
     Promised(i64),
     /// The initial history of this period, and then the period, are durable.
     Installed(i64),
+    /// The slots of its own log up to this index are durable.
+    Slots(u64),
 }
 
 /// What a letter is for: engines that carry letters as packets need to know.
@@ -92,6 +104,18 @@ pub trait Subject: Clone + Send + Sync + 'static {
     /// Whether a voter may come back with an empty disk, and must not vote until it has a state.
     const LOST_VOTERS: bool = false;
 
+    /// Whether a voter that lost its disk may come back, and never votes again.
+    const LOST_FOR_EVER: bool = false;
+
+    /// Whether a replica may be asked when a read may run, not only the primary.
+    const READS_AT_REPLICAS: bool = false;
+
+    /// Whether entries can change who the members are.
+    const RECONFIGURES: bool = false;
+
+    /// Whether the later period and then the longer log of its own wins an election.
+    const RANKED_BY_LOG: bool = false;
+
     /// The protocol's own parameters, by seed.
     fn draw(setup: &Setup, rng: &mut Rng) -> Self;
 
@@ -104,6 +128,16 @@ pub trait Subject: Clone + Send + Sync + 'static {
         rng: &mut Rng,
         out: &mut Vec<Output>,
     ) -> Self::Engine;
+
+    /// Whether this may happen to it: what its parameters rule out does not.
+    fn bears(&self, fault: Fault) -> bool {
+        fault != Fault::Reconfigure || Self::RECONFIGURES
+    }
+
+    /// Whether a change of the members may be proposed here.
+    fn may_reconfigure(&self, _engine: &Self::Engine) -> bool {
+        false
+    }
 
     /// About how long it takes to notice a loss: the unit of every time in a run.
     fn patience(&self) -> Duration;
@@ -164,6 +198,14 @@ pub trait Subject: Clone + Send + Sync + 'static {
     /// The bytes of an entry, if it is one of ours.
     fn contents(&self, item: &Item) -> Option<Bytes> {
         Some(item.clone())
+    }
+
+    /// The members that an entry names, if it changes them.
+    fn change(&self, item: &Item) -> Option<Members> {
+        if !Self::RECONFIGURES {
+            return None;
+        }
+        crate::engines::service::change(&self.contents(item)?)
     }
 
     /// A letter that holds these bytes.

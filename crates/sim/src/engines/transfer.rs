@@ -116,7 +116,8 @@ impl<E: Machine<Input = Input, Output = Output>> Host<E> {
         let chain = scene.judge.cut(state.chain, at);
         self.disk.live.install(at, state, chain);
         self.disk.durable.install(at, state, chain);
-        if std::mem::take(&mut self.disk.lost) {
+        if self.disk.lost && !S::LOST_FOR_EVER {
+            self.disk.lost = false;
             scene.judge.restored(self.index);
         }
         self.state = state;

@@ -4,6 +4,7 @@ use crate::engines::heal::Phase;
 use crate::engines::judge::Step;
 use crate::engines::subject::{Letter, Subject};
 use crate::engines::world::{Event, World};
+use base::{NodeId, Rng};
 use broadcast::{Input, ReadLevel, View};
 use bytes::Bytes;
 
@@ -31,6 +32,50 @@ impl<S: Subject> World<S> {
         // Most clients are where the primary is, so that it has several proposals under way.
         let primary = self.primary().filter(|_| self.rng.one_in(2));
         self.want(primary.unwrap_or(member), &ids)
+    }
+
+    /// An operator wants others to be the members: mostly one or two become something else.
+    pub(crate) fn reconfigure(&mut self, rng: &mut Rng) -> Step {
+        let Some(primary) = self.primary() else { return Ok(()) };
+        let engine = self.members[primary].host.engine.as_ref();
+        // Some ask although they should not: they are refused.
+        let is_asked = rng.one_in(4);
+        if !engine.is_some_and(|engine| is_asked || self.subject.may_reconfigure(engine)) {
+            return Ok(());
+        }
+        let mut target = self.judge.members().clone();
+        let all: Vec<NodeId> = self.members.iter().map(|member| member.host.node).collect();
+        let edits = if rng.one_in(4) { all.len() as u64 } else { rng.between(1, 2) };
+        for _ in 0..edits {
+            let node = *rng.pick(&all);
+            target.voters.remove(&node);
+            target.observers.remove(&node);
+            match rng.below(5) {
+                0..3 => target.voters.insert(node),
+                3 => target.observers.insert(node),
+                _ => true,
+            };
+        }
+        if !self.judge.is_able(&target) {
+            return Ok(());
+        }
+        let id = self.next_id;
+        self.next_id += 1;
+        self.with(primary, |host, now, scene| {
+            match host.service.propose_change(scene.subject, id, &target) {
+                Some(input) => host.handle(now, input, scene),
+                None => Ok(()),
+            }
+        })
+    }
+
+    /// An operator wants this member to lead.
+    pub(crate) fn transfer(&mut self, to: usize) -> Step {
+        let Some(primary) = self.primary() else { return Ok(()) };
+        let to = self.members[to].host.node;
+        self.with(primary, |host, now, scene| {
+            host.handle(now, Input::TransferRequested { to }, scene)
+        })
     }
 
     fn primary(&mut self) -> Option<usize> {
@@ -81,8 +126,9 @@ impl<S: Subject> World<S> {
         let linearizable = healing || self.rng.one_in(2);
         let level = if linearizable { ReadLevel::Linearizable } else { ReadLevel::Proposed };
         let bound = self.judge.place(self.judge.frontier());
-        let by_letter = matches!(member.host.view, Some(View::Replica { .. }));
-        self.counts.replica_reads += u64::from(by_letter);
+        let at_replica = matches!(member.host.view, Some(View::Replica { .. }));
+        self.counts.replica_reads += u64::from(at_replica);
+        let by_letter = at_replica && !(S::READS_AT_REPLICAS && self.rng.one_in(2));
         self.with(index, |host, now, scene| {
             let input = match by_letter {
                 true => host.service.read_by_letter(scene.subject, id, level, bound),

@@ -110,7 +110,7 @@ pub(crate) struct World<S: Subject> {
 
 impl<S: Subject> World<S> {
     pub(crate) fn new(subject: S, options: Options, rng: Rng, keep_lines: usize) -> World<S> {
-        let nodes = options.setup.members();
+        let nodes = options.setup.everybody();
         let hosts = nodes.iter().enumerate().map(|(index, node)| {
             let mut host = Host::new(*node, index);
             host.service.window = options.window;
@@ -207,6 +207,7 @@ impl<S: Subject> World<S> {
         let ended: BTreeSet<u32> =
             self.judge.decided_places().filter(ends).map(Zxid::epoch).collect();
         self.counts.roll_overs = ended.len() as u64;
+        self.counts.changes = self.judge.decided_changes();
         self.counts.grouped = u64::from(!self.options.setup.groups.is_empty());
         self.counts.dials = self.net.dials;
         for member in &self.members {
