@@ -45,8 +45,10 @@ pub struct Durable {
     pub accepted: i64,
     /// The epoch of the leader that it last synchronized with.
     pub current: i64,
-    /// The end of its history; -1 if nothing is known of it: then it must not vote.
+    /// The end of its history; -1 if nothing is known of it.
     pub last: Zxid,
+    /// Whether it may have forgotten what it acknowledged: then it must not vote.
+    pub is_lost: bool,
     /// The last entries of it, without a gap.
     pub recent: Vec<(Zxid, Item)>,
 }
@@ -146,6 +148,9 @@ pub fn recover_member<D: Disk>(
     snapshot_loaded: &mut dyn FnMut(),
 ) -> Result<RecoveredMember, RecoverError> {
     let is_lost = storage::is_database_lost(disk, dirs)?;
+    if !is_lost {
+        storage::mark_lost(disk, dirs, false)?; // while `initialize`, which says so, is there
+    }
     let create_database = options.create_database && !is_lost;
     let options = RecoveryOptions { create_database, ..options };
     let mut target = Target::new(tree, recent, snapshot_loaded);
@@ -154,13 +159,17 @@ pub fn recover_member<D: Disk>(
     if restored.outcome == Outcome::Empty {
         SnapshotTask::take(disk.clone(), &dirs.snapshots(), &tree, snapshot)?;
     }
-    if restored.outcome != Outcome::Unknown {
+    let is_lost = is_lost || restored.outcome == Outcome::Unknown;
+    if !is_lost {
         storage::mark_database(disk, dirs)?;
+    }
+    if is_lost {
+        storage::mark_lost(disk, dirs, true)?;
     }
     let last = restored.last;
     let epochs = storage::load_epochs(disk, &dirs.snapshots(), last)?;
     let (accepted, current) = (epochs.accepted, epochs.current);
-    let durable = Durable { accepted, current, last, recent };
+    let durable = Durable { accepted, current, last, is_lost, recent };
     Ok(RecoveredMember { tree, restored, durable })
 }
 

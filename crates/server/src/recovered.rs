@@ -70,12 +70,12 @@ pub(crate) fn recover<D: Disk>(disk: &D, settings: &Settings) -> Result<Found<D>
     let replayed = restored.replayed > 0;
     let start = match durable {
         None => Start { replayed, ..Start::default() },
-        Some(Durable { accepted, current, recent, last }) => Start {
+        Some(Durable { accepted, current, recent, is_lost, .. }) => Start {
             replayed,
             accepted_epoch: accepted,
             current_epoch: current,
             recent,
-            is_lost: last < Zxid::ZERO,
+            is_lost,
             ..Start::default()
         },
     };

@@ -19,6 +19,7 @@ mod history;
 mod host;
 mod judge;
 mod options;
+mod payload;
 mod quorums;
 mod raft;
 mod report;

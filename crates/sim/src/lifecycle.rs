@@ -207,13 +207,13 @@ impl World {
                 (Journal::of_slots(journal, self.journal_files(member)), start)
             }
             (None, None) => (self.journal(member, false), Start { replayed, ..Start::default() }),
-            (Some(Durable { accepted, current, recent, last }), _) => {
+            (Some(Durable { accepted, current, recent, is_lost, .. }), _) => {
                 let start = Start {
                     replayed,
                     accepted_epoch: accepted,
                     current_epoch: current,
                     recent,
-                    is_lost: last < Zxid::ZERO,
+                    is_lost,
                     ..Start::default()
                 };
                 (self.journal(member, true), start)

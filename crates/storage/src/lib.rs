@@ -34,7 +34,7 @@ pub use log::{
     ReadOptions, SyncDone, SyncJob, Tail, TxnLog, last_logged, padded_size, read_entries,
     record_checksum, truncate_log,
 };
-pub use mark::{has_mark, is_database_lost, mark_database};
+pub use mark::{has_mark, is_database_lost, mark_database, mark_lost};
 pub use names::{Compression, Dirs, LogFile, SnapshotFile, list_logs, list_snapshots};
 pub use purge::{RETAIN_MIN, purge};
 pub use recovery::{Begin, Outcome, Recovery, RecoveryOptions, Restore, RestoreError, Restored};

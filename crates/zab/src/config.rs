@@ -127,12 +127,12 @@ pub struct Durable {
     pub last: Zxid,
     /// The last entries of it, without a gap.
     pub recent: Vec<(Zxid, Item)>,
-    /// Whether all of that is lost, and promises with it: then it must not vote before it has
-    /// another member's state.
+    /// Whether what it had is lost, and promises with it: then it must not vote before it stands in
+    /// an epoch again. A state that it fetched since may be there: it is fetched anew.
     pub is_lost: bool,
 }
 
 /// The register of the largest promised epoch: also the name of its file.
 pub(crate) const ACCEPTED_EPOCH: &str = "acceptedEpoch";
 /// The register of the installed epoch: also the name of its file.
-pub(crate) const CURRENT_EPOCH: &str = "currentEpoch";
+pub const CURRENT_EPOCH: &str = "currentEpoch";

@@ -35,7 +35,8 @@ pub(crate) struct Core {
     pub(crate) elected_round: i64,
     /// Whether the state cannot be brought back to what a leader wants: it is to be fetched whole.
     pub(crate) wants_snapshot: bool,
-    /// Whether the disk was lost: a promise of this member counts for nothing until it has a state.
+    /// Whether the disk was lost: a promise of this member counts for nothing until it
+    /// stands in an epoch again.
     pub(crate) is_lost: bool,
     /// The largest promise of a voter that this member has heard of: the next epoch is behind it.
     pub(crate) foreseen: i64,
@@ -130,10 +131,11 @@ impl Core {
         self.history.persist(record, out)
     }
 
-    /// States that the initial history of the epoch is in the log.
+    /// States that the initial history of the epoch is in the log. From here on a member that
+    /// lost its disk has all that it ever acknowledged and that was decided, and may vote.
     pub(crate) fn install(&mut self, epoch: i64, out: &mut Vec<Output>) -> Lsn {
         assert!(epoch >= self.current_epoch && epoch <= self.accepted_epoch, "promised before");
-        self.current_epoch = epoch;
+        (self.current_epoch, self.is_lost) = (epoch, false);
         let record = Record::Register { name: CURRENT_EPOCH, value: epoch };
         self.history.persist(record, out)
     }

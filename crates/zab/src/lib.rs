@@ -24,7 +24,7 @@ mod status;
 #[cfg(test)]
 mod tests;
 
-pub use config::{Config, Durable, Limits, ReadLogLimit};
+pub use config::{CURRENT_EPOCH, Config, Durable, Limits, ReadLogLimit};
 pub use engine::Zab;
 pub use reconfiguration::{CONFIGURATION, NEXT_CONFIGURATION};
 pub use status::{Reconfigurable, Role, Status};

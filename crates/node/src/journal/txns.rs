@@ -43,7 +43,11 @@ impl<D: Disk> Txns<D> {
             }),
             Output::Register { lsn, name, value } => self.rarely(lsn, |log, files| {
                 log.commit()?;
-                write_number(&files.disk, &files.dirs.snapshots().join(name), value)
+                write_number(&files.disk, &files.dirs.snapshots().join(name), value)?;
+                match name {
+                    zab::CURRENT_EPOCH => storage::mark_lost(&files.disk, &files.dirs, false),
+                    _ => Ok(()),
+                }
             }),
             Output::Text { lsn, name, text } => self.rarely(lsn, |log, files| {
                 log.commit()?;

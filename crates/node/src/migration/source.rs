@@ -116,6 +116,9 @@ impl Migration {
         if restored.outcome != Outcome::Restored {
             return Err(MigrateError::NoData { dir: dirs.snapshots(), engine: EngineKind::Zab });
         }
+        if durable.is_lost {
+            return Err(MigrateError::Lost(dirs.snapshots()));
+        }
         Ok((tree, End::Epoch(durable.current)))
     }
 

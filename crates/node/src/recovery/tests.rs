@@ -31,7 +31,8 @@ fn names(disk: &SimulatedDisk) -> String {
 #[test]
 fn a_member_begins_with_its_epochs_and_its_last_entries() {
     let disk = SimulatedDisk::default();
-    let nothing = Durable { accepted: 0, current: 0, last: Zxid(0), recent: Vec::new() };
+    let nothing =
+        Durable { accepted: 0, current: 0, last: Zxid(0), is_lost: false, recent: Vec::new() };
     assert_eq!(durable(&disk), (Outcome::Empty, nothing));
     let mut journal = journal(&disk);
     let register = |lsn, name, value| Output::Register { lsn: Lsn(lsn), name, value };
@@ -43,7 +44,8 @@ fn a_member_begins_with_its_epochs_and_its_last_entries() {
     journal.commit().unwrap();
     // The crash is before currentEpoch is written.
     let recent = places.map(|zxid| (Zxid(zxid), entry(zxid, "a"))).to_vec();
-    let expected = Durable { accepted: 4, current: 4, last: Zxid(places[2]), recent };
+    let expected =
+        Durable { accepted: 4, current: 4, last: Zxid(places[2]), is_lost: false, recent };
     assert_eq!(durable(&disk), (Outcome::Restored, expected));
 }
 
@@ -73,19 +75,27 @@ fn a_member_that_lost_its_database_is_not_a_new_one() {
         disk.remove(&dirs().snapshots().join(entry.name)).unwrap();
     }
     for _ in 0..2 {
-        let unknown = Durable { accepted: 0, current: 0, last: Zxid(-1), recent: Vec::new() };
+        let unknown =
+            Durable { accepted: 0, current: 0, last: Zxid(-1), is_lost: true, recent: Vec::new() };
         assert_eq!(durable(&disk), (Outcome::Unknown, unknown));
         assert!(!names(&disk).contains("snapshot"), "it would be a state at the next start");
     }
-    // A leader's state makes it a member again.
+    // A leader's state makes it a member again, with what the leader sends behind it.
     let mut tree = Tree::new(CONFIG);
     apply(&mut tree, &entry(0x1_0000_0003, "leader"));
     let mut journal = journal(&disk);
     let (lsn, name) = (Lsn(1), "acceptedEpoch");
     journal.perform(Output::Register { lsn, name, value: 1 }).unwrap();
     journal.install(&tree, SNAPSHOT).unwrap();
-    let (outcome, found) = durable(&disk);
-    assert_eq!((outcome, found.last), (Outcome::Restored, Zxid(0x1_0000_0003)));
+    let found = |disk: &SimulatedDisk| {
+        let (outcome, found) = durable(disk);
+        (outcome, found.last, found.is_lost)
+    };
+    let last = Zxid(0x1_0000_0003);
+    assert_eq!(found(&disk), (Outcome::Restored, last, true));
+    let (lsn, name) = (Lsn(2), "currentEpoch");
+    self::journal(&disk).perform(Output::Register { lsn, name, value: 1 }).unwrap();
+    assert_eq!(found(&disk), (Outcome::Restored, last, false));
     // Or someone says that all begins anew.
     for name in ["snapshot.100000003", "acceptedEpoch", "currentEpoch"] {
         disk.remove(&dirs().snapshots().join(name)).unwrap();

@@ -16,7 +16,7 @@ use std::time::Duration;
 pub(crate) enum Phase {
     Unsafe,
     Healing { since: Time, core: Vec<usize>, probes: Vec<Probe> },
-    Quiet { until: Time, primaries: u64, replicas: u64, frames: u64, core: Vec<usize> },
+    Quiet { until: Time, roles: u64, frames: u64, core: Vec<usize> },
     Done,
 }
 
@@ -115,8 +115,8 @@ impl<S: Subject> World<S> {
         match phase {
             Phase::Unsafe | Phase::Done => Ok(()),
             Phase::Healing { since, core, probes } => self.poll_healing(since, core, probes),
-            Phase::Quiet { until, primaries, replicas, frames, core } => {
-                self.judge_quiet(until, primaries, replicas, frames, core)
+            Phase::Quiet { until, roles, frames, core } => {
+                self.judge_quiet(until, roles, frames, core)
             }
         }
     }
@@ -188,24 +188,22 @@ impl<S: Subject> World<S> {
 
     fn begin_quiet(&mut self, core: Vec<usize>) {
         let until = self.now + self.unit * QUIET_UNITS;
-        let (primaries, replicas) = (self.counts.primaries, self.counts.replicas);
-        let frames = self.frames(&core);
-        self.phase = Phase::Quiet { until, primaries, replicas, frames, core };
+        let (roles, frames) = (self.roles(&core), self.frames(&core));
+        self.phase = Phase::Quiet { until, roles, frames, core };
         self.schedule(self.unit * QUIET_UNITS, Event::Poll);
+    }
+
+    /// How often these became primary or replica. Others may still: who is no member any more, or is
+    /// cut off.
+    fn roles(&self, core: &[usize]) -> u64 {
+        core.iter().map(|member| self.members[*member].host.roles).sum()
     }
 
     fn frames(&self, core: &[usize]) -> u64 {
         core.iter().map(|member| self.members[*member].host.frames).sum()
     }
 
-    fn judge_quiet(
-        &mut self,
-        until: Time,
-        primaries: u64,
-        replicas: u64,
-        frames: u64,
-        core: Vec<usize>,
-    ) -> Step {
+    fn judge_quiet(&mut self, until: Time, roles: u64, frames: u64, core: Vec<usize>) -> Step {
         assert!(self.now >= until, "it is looked at when it is over");
         // Those that are cut off may look for each other; it is the core that must be still.
         let sent = self.frames(&core) - frames;
@@ -214,9 +212,9 @@ impl<S: Subject> World<S> {
             let evidence = format!("{sent} frames among {} members, allowed {allowed}", core.len());
             return violated("a quiet ensemble is quiet", evidence);
         }
-        let news = (self.counts.primaries - primaries, self.counts.replicas - replicas);
-        if news != (0, 0) {
-            let evidence = format!("new primaries and replicas: {news:?}");
+        let news = self.roles(&core) - roles;
+        if news > 0 {
+            let evidence = format!("new primaries and replicas: {news}");
             return violated("nobody is elected in peace", evidence);
         }
         Ok(())

@@ -113,6 +113,8 @@ pub(crate) struct Host<E> {
     pub(crate) inputs: VecDeque<Input>,
     out: Vec<Output>,
     pub(crate) frames: u64,
+    /// How often it became primary or replica.
+    pub(crate) roles: u64,
     pub(crate) transfers: u64,
     pub(crate) resets: u64,
 }
@@ -134,6 +136,7 @@ impl<E: Machine<Input = Input, Output = Output>> Host<E> {
             inputs: VecDeque::new(),
             out: Vec::new(),
             frames: 0,
+            roles: 0,
             transfers: 0,
             resets: 0,
         }
@@ -396,6 +399,11 @@ impl<E: Machine<Input = Input, Output = Output>> Host<E> {
             false => scene.subject.rank(&self.disk.durable.registers, last),
         };
         let periods = scene.subject.periods(&self.disk.durable.registers);
+        // It has a vote again as soon as it stands in a period.
+        if self.disk.lost && S::LOST_VOTERS && periods.is_some_and(|(_, stands_in)| stands_in > 0) {
+            self.disk.lost = false;
+            scene.judge.restored(self.index);
+        }
         scene.judge.holds(self.index, tip, rank, periods)
     }
 }

@@ -3,7 +3,7 @@
 use crate::engines::change::Members;
 use crate::engines::disk::Durable;
 use crate::engines::options::Fault;
-use crate::engines::service;
+use crate::engines::payload;
 use crate::engines::subject::{Claim, Observation, Registers, Setup, Subject};
 use base::{NodeId, Rng, Time, Zxid};
 use broadcast::{Addresses, Channel, Output};
@@ -65,7 +65,7 @@ impl Subject for RaftSubject {
         let mut config = Config::new(node, 1, self.initial.clone());
         (config.limits, config.pre_vote, config.lease) = (limits, self.pre_vote, self.lease);
         config.listen = [Setup::address(node, PEERS)].into();
-        config.names = |item| service::change(item).map(|members| named(&members));
+        config.names = |item| payload::change(item).map(|members| named(&members));
         let register = |name| durable.registers.get(name).copied().unwrap_or(0);
         let found = raft::Durable {
             term: register(TERM),

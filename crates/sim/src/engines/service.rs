@@ -6,6 +6,7 @@
 use crate::engines::change::Members;
 use crate::engines::host::{Effect, Host, Scene};
 use crate::engines::judge::{Step, violated};
+use crate::engines::payload;
 use crate::engines::subject::{Letter, Subject};
 use crate::hash::hash_bytes;
 use base::{Lsn, Machine, Zxid};
@@ -244,7 +245,7 @@ impl<E: Machine<Input = Input, Output = Output>> Host<E> {
             return violated("I6 what is delivered never shrinks", evidence);
         }
         self.match_context(at, context)?;
-        let contents = scene.subject.contents(item).and_then(|body| read_payload(&body));
+        let contents = scene.subject.contents(item).and_then(|body| payload::read(&body));
         if let Some((_, before)) = contents
             && before != self.state.work
         {
@@ -291,6 +292,7 @@ impl<E: Machine<Input = Input, Output = Output>> Host<E> {
 
     fn viewed<S: Subject<Engine = E>>(&mut self, view: View, scene: &mut Scene<'_, S>) -> Step {
         self.service.lapse();
+        self.roles += u64::from(view != View::Apart);
         let (node, log) = (self.node, self.disk.live.tip().1);
         match view {
             View::Primary { last } => {
@@ -415,7 +417,7 @@ impl<E: Machine<Input = Input, Output = Output>> Host<E> {
         scene: &mut Scene<'_, S>,
     ) {
         let Some(body) = scene.subject.body(letter) else { return };
-        let Some(id) = word(&body, 0) else { return };
+        let Some(id) = payload::word(&body, 0) else { return };
         if let Some(linearizable) = body.get(8) {
             self.service.asked.insert(id, from);
             let level = match linearizable {
@@ -440,11 +442,11 @@ impl<E: Machine<Input = Input, Output = Output>> Host<E> {
         scene: &mut Scene<'_, S>,
     ) -> Step {
         let body = scene.subject.body(letter).unwrap_or_default();
-        let Some(seen) = word(&body, 0) else {
+        let Some(seen) = payload::word(&body, 0) else {
             return violated("letters arrive as they were written", format!("{letter:?}"));
         };
         let seen = Zxid(seen as i64);
-        if let Some(id) = word(&body, 8) {
+        if let Some(id) = payload::word(&body, 8) {
             let is_open = self.service.reads.contains_key(&id);
             return if is_open { self.ready(Context(id), seen, scene) } else { Ok(()) };
         }
@@ -479,26 +481,10 @@ fn place<S: Subject>(
     (id, more): (u64, &[u8]),
 ) -> Proposal {
     let (at, before) = (proposer.last.next(), proposer.work);
-    let mut bytes = Vec::with_capacity(72);
-    bytes.extend_from_slice(&id.to_be_bytes());
-    bytes.extend_from_slice(&before.0.to_be_bytes());
-    bytes.extend_from_slice(more);
+    let bytes = payload::write(id, before, more);
     (proposer.last, proposer.work) = (at, at);
     outstanding.insert(id, Asked { at, before });
     Proposal { context: Context(id), at, item: subject.item(at, bytes.into()) }
-}
-
-/// The members that a client asks for, if that is what it asks for.
-pub(crate) fn change(payload: &[u8]) -> Option<Members> {
-    Members::read(payload.get(16..)?)
-}
-
-fn read_payload(bytes: &[u8]) -> Option<(u64, Zxid)> {
-    Some((word(bytes, 0)?, Zxid(word(bytes, 8)? as i64)))
-}
-
-fn word(bytes: &[u8], at: usize) -> Option<u64> {
-    Some(u64::from_be_bytes(bytes.get(at..at + 8)?.try_into().ok()?))
 }
 
 /// What every replica's service has heard.

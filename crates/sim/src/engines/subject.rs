@@ -205,7 +205,7 @@ pub trait Subject: Clone + Send + Sync + 'static {
         if !Self::RECONFIGURES {
             return None;
         }
-        crate::engines::service::change(&self.contents(item)?)
+        crate::engines::payload::change(&self.contents(item)?)
     }
 
     /// A letter that holds these bytes.

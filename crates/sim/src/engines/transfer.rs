@@ -116,10 +116,6 @@ impl<E: Machine<Input = Input, Output = Output>> Host<E> {
         let chain = scene.judge.cut(state.chain, at);
         self.disk.live.install(at, state, chain);
         self.disk.durable.install(at, state, chain);
-        if self.disk.lost && !S::LOST_FOR_EVER {
-            self.disk.lost = false;
-            scene.judge.restored(self.index);
-        }
         self.state = state;
         self.service.fuzzy = state.last;
         self.declare(scene)?;

@@ -163,8 +163,7 @@ impl Looking {
         now: Time,
         out: &mut Vec<Output>,
     ) {
-        let names_a_voter =
-            heard.vote.zxid != NOT_INITIALISED && core.ensemble.is_voter(heard.vote.leader);
+        let names_a_voter = heard.vote.zxid != NOT_INITIALISED && may_win(core, &heard.vote);
         if names_a_voter && Vote::own(core) == Vote::NONE {
             self.joinable.insert(from, (heard, now));
             self.join_voters(core, mesh, now, out);
@@ -224,7 +223,7 @@ impl Looking {
     /// committed configuration is enough, for a later one that this member alone has seen may
     /// ask for this member itself. Deviation: the reference asks for both, and stays outside.
     fn heard_settled(&mut self, core: &mut Core, from: NodeId, heard: Heard) -> Option<Decided> {
-        if !core.ensemble.is_voter(heard.vote.leader) {
+        if !may_win(core, &heard.vote) {
             return None;
         }
         let leader = heard.vote.leader;
@@ -267,6 +266,13 @@ impl Looking {
         let supporters = supporters(&self.received, &self.own(core));
         Some(Decided { vote: self.proposal, supporters })
     }
+}
+
+/// Whether this vote names a voter, and not this member while that has no vote for itself: then it
+/// is for what the member was before its disk was lost, and would make it lead with nothing.
+/// Deviation: the reference takes it.
+fn may_win(core: &Core, vote: &Vote) -> bool {
+    core.ensemble.is_voter(vote.leader) && (vote.leader != core.me || Vote::own(core) != Vote::NONE)
 }
 
 /// From this time between two rounds of notifications on, each round is worth a line.

@@ -19,9 +19,10 @@ impl Vote {
     pub(crate) const NONE: Vote =
         Vote { leader: node(i64::MIN), zxid: Zxid(i64::MIN), epoch: i64::MIN };
 
-    /// A member's vote for itself; who is no voter, or has no state to lead with, has none.
+    /// A member's vote for itself; who is no voter, has no state to lead with, or may have forgotten
+    /// what it promised, has none.
     pub(crate) fn own(core: &Core) -> Vote {
-        if !core.ensemble.am_voter() || core.wants_snapshot {
+        if !core.ensemble.am_voter() || core.wants_snapshot || core.is_lost {
             return Vote::NONE;
         }
         let (epoch, zxid) = core.standing();

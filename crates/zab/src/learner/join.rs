@@ -37,6 +37,8 @@ impl Learning {
         } else {
             None // promised before: this does not count as a promise
         };
+        // Of a state that came before the leader had sent all is nothing known.
+        core.wants_snapshot |= core.is_lost;
         let last = match (core.is_lost, core.wants_snapshot) {
             (true, _) => NOT_INITIALISED,
             (false, true) => Zxid::ZERO,
@@ -142,7 +144,7 @@ impl Learning {
             return Ok(());
         }
         core.history.reset(at, Vec::new());
-        (core.wants_snapshot, core.is_lost) = (false, false);
+        core.wants_snapshot = false;
         self.inbound.push(rest);
         self.go_on(core, now, out)
     }

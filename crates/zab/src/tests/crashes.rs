@@ -32,6 +32,73 @@ fn ensemble(way: Way) -> Room {
     room
 }
 
+/// Its promises and what it acknowledged are known to nobody: 1, which never had it, and 2, which has
+/// forgotten it, must not be a quorum before 2 has all of it again.
+#[test]
+fn who_lost_its_disk_votes_when_it_stands_in_an_epoch_and_not_when_it_has_a_state() {
+    let mut came_back = [false, false];
+    for steps in 0..8 {
+        let mut room = ensemble(Way::Diff);
+        room.lose_disk(2);
+        room.until("3 leads no more", |room| room.leader().is_none());
+        for id in [1, 2] {
+            room.restart(id);
+            room.hold_disk(id);
+        }
+        room.run(ms(500));
+        room.sync_disk(1, 1); // its promise
+        for _ in 0..steps {
+            room.run(ms(20));
+            room.sync_disk(2, 1);
+        }
+        assert_eq!(room.on_disk(1), ["a"]);
+        let (_, current) = room.epochs(2);
+        (1..=3).for_each(|id| room.crash(id));
+        room.restart(1);
+        room.restart(2);
+        room.run(ms(5_000));
+        let has_all = current > 0;
+        came_back[usize::from(has_all)] = true;
+        assert_eq!(room.leader(), has_all.then_some(2), "after {steps} steps");
+        room.restart(3);
+        room.elect();
+        room.propose(room.leader().unwrap(), &["e"]);
+        room.settle();
+        room.all_have(&["a", "b", "c", "d", "e"]);
+    }
+    assert_eq!(came_back, [true, true]);
+}
+
+#[test]
+fn who_lost_its_disk_does_not_vote_between_the_state_and_what_comes_behind_it() {
+    let mut came = [false, false];
+    for frames in 0..8 {
+        let mut room = ensemble(Way::Diff);
+        room.lose_disk(2);
+        room.until("3 leads no more", |room| room.leader().is_none());
+        room.restart(1);
+        room.restart(2);
+        room.hold_disk(1);
+        room.hold(3, 2, QUORUM);
+        room.run(ms(500));
+        room.sync_disk(1, 1); // its promise
+        for _ in 0..frames {
+            room.run(ms(20));
+            room.release_some(3, 2, 1);
+        }
+        room.run(ms(20));
+        let (_, current) = room.epochs(2);
+        room.crash(1);
+        room.crash(3);
+        room.restart(1);
+        room.run(ms(5_000));
+        let has_all = current > 0;
+        came[usize::from(has_all)] |= !room.on_disk(2).is_empty();
+        assert_eq!(room.leader(), has_all.then_some(2), "after {frames} frames");
+    }
+    assert_eq!(came, [true, true], "a state, and no more; and all");
+}
+
 #[test]
 fn scenario_39_a_joiner_may_crash_after_each_of_its_durable_steps() {
     for way in [Way::Diff, Way::Trunc, Way::Snap] {

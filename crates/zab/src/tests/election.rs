@@ -233,6 +233,28 @@ fn an_election_is_over_at_once_when_everybody_agrees_or_is_out_of_reach() {
     assert_eq!(room.leader(), Some(2), "3 refuses connections");
 }
 
+/// 1 and 3 still say what they said to it before its disk was lost.
+#[test]
+fn who_lost_its_disk_is_not_elected_for_what_it_had() {
+    let mut room = Room::of(3);
+    room.run(ms(10));
+    room.crash(1);
+    room.crash(3);
+    room.lose_disk(2);
+    room.restart(2);
+    for id in [1, 3] {
+        room.play(id);
+    }
+    for state in [Looking, Following] {
+        for id in [1, 3] {
+            let link = room.open(id, 2);
+            room.vote(id, link, state, (2, 1, 0x1_0000_0005, 7));
+        }
+        room.run(ms(1_000));
+        assert_eq!(room.status(2).role, Role::Looking, "{state:?}");
+    }
+}
+
 /// The port of a process that is ending may still take a connection: nobody will call back.
 #[test]
 fn who_was_lost_and_only_takes_a_call_is_not_waited_for() {

@@ -194,6 +194,14 @@ impl Room {
         self.break_links(|from, _| from == id);
     }
 
+    /// Ends a member and gives it an empty disk, and a host that knows that there was another.
+    pub(super) fn lose_disk(&mut self, id: u64) {
+        self.crash(id);
+        let mut disk = Disk::default();
+        disk.lost = true;
+        self.disks.insert(id, disk);
+    }
+
     /// The disk fails: nothing more becomes durable.
     pub(super) fn fail_disk(&mut self, id: u64) {
         self.transcript.note(self.now, &format!("the disk of {id} fails"));

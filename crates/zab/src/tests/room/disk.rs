@@ -19,6 +19,8 @@ pub(super) struct Disk {
     pub(super) snapshot: Zxid,
     pub(super) registers: BTreeMap<&'static str, i64>,
     texts: BTreeMap<&'static str, String>,
+    /// Another disk was lost, and the member does not stand in an epoch since.
+    pub(super) lost: bool,
 }
 
 enum Written {
@@ -91,6 +93,7 @@ impl Disk {
             Record::Truncate { to } => self.entries.retain(|(at, _)| *at <= to),
             Record::Register { name, value } => {
                 let before = self.registers.insert(name, value).unwrap_or_default();
+                self.lost &= name != CURRENT_EPOCH;
                 assert!(before <= value, "{name} went back from {before} to {value}");
             }
             Record::Text { name, text: Some(text) } => {
@@ -132,7 +135,7 @@ impl Disk {
             current_epoch: self.register(CURRENT_EPOCH),
             last: self.last(),
             recent: self.recent().into_iter().filter(|(at, _)| *at > self.snapshot).collect(),
-            is_lost: false,
+            is_lost: self.lost,
         }
     }
 
