@@ -62,20 +62,20 @@ pub fn answers(client: &mut Client, requests: &[Request]) -> Result<Vec<(ReplyHe
 
 /// The replies among what came, which must be `wanted`.
 pub(crate) fn replies(items: Vec<Item>, wanted: usize) -> Result<Vec<(ReplyHeader, Vec<u8>)>> {
-    let replies: Vec<_> = items
-        .into_iter()
-        .filter_map(|item| match item {
-            Item::Reply { header, body, .. } => Some((header, body)),
+    let (mut replies, mut others) = (Vec::new(), Vec::new());
+    for item in items {
+        match item {
+            Item::Reply { header, body, .. } => replies.push((header, body)),
             Item::Hello(_)
             | Item::Barrier(_)
             | Item::Event { .. }
             | Item::Missing { .. }
             | Item::Unexpected(_)
             | Item::Closed
-            | Item::Silence => None,
-        })
-        .collect();
-    ensure!(replies.len() == wanted, "{} replies of {wanted}", replies.len());
+            | Item::Silence => others.push(item),
+        }
+    }
+    ensure!(replies.len() == wanted, "{} replies of {wanted}, {others:?}", replies.len());
     Ok(replies)
 }
 

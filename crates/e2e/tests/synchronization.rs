@@ -139,7 +139,8 @@ fn log_one_more(ensemble: &Ensemble, n: usize, path: &str) -> Result<()> {
 
 fn compare(ensemble: &Ensemble, n: usize, with: usize) -> Result<()> {
     let read = |n| -> Result<tree::Tree> {
-        let mut tree = read_synced_tree(ensemble.address(n))?;
+        let tree = read_synced_tree(ensemble.address(n));
+        let mut tree = tree.with_context(|| format!("member {}", n + 1))?;
         tree.remove("/zookeeper/config"); // each makes its own
         Ok(tree)
     };

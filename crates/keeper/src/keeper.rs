@@ -26,7 +26,7 @@ pub use apply::Section;
 pub use letters::Letter;
 pub use outgoing::{Outgoing, Refused};
 
-use crate::session::{Expiry, Place, SessionIds, password};
+use crate::session::{Expiry, Liveness, Place, SessionIds, password};
 use crate::submission::{Ask, Submission, Submissions};
 use crate::{AskMembers, Clients, Config, LocalSessions};
 use base::{ConnectionId, SessionId, Time, WallTime, Zxid};
@@ -365,6 +365,29 @@ impl Service {
         }
         self.events.push(Event::SessionRenewed { session });
         self.ready.push(Ready::Established { connection, session, timeout_ms });
+    }
+
+    /// The session is about to come back on this connection: that which it was on is closed
+    /// already, for the session may have been elsewhere meanwhile, and what the connection still
+    /// holds must not come behind what was written there.
+    fn leave_before(&mut self, session: SessionId, connection: ConnectionId, now: Time) {
+        let before = self.sessions.get(session).and_then(|liveness| liveness.connection);
+        if let Some(before) = before.filter(|before| *before != connection) {
+            self.sessions.detach(session, before, now);
+            self.ready.push(Ready::Close { connection: before });
+        }
+    }
+
+    /// Whether the session is not on the connection that asks, which is closed then.
+    fn has_left(&mut self, submission: &Submission) -> bool {
+        let Submission { connection, session, .. } = *submission;
+        let sessions = if self.is_local(session) { &self.locals } else { &self.sessions };
+        let is_elsewhere = |liveness: &Liveness| liveness.connection != Some(connection);
+        let has_left = sessions.get(session).is_some_and(is_elsewhere);
+        if has_left {
+            self.ready.push(Ready::Close { connection });
+        }
+        has_left
     }
 
     /// Whether a write has waited too long to be begun.

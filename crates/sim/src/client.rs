@@ -47,6 +47,8 @@ pub(crate) struct Client {
     input: Vec<u8>,
     record: Option<Connection>,
     pub(crate) last_sent: Time,
+    /// How long it had been silent then.
+    pub(crate) was_silent: Duration,
     pub(crate) last_heard: Time,
     pub(crate) silent_until: Time,
     pub(crate) workload: Workload,
@@ -87,6 +89,7 @@ impl Client {
             input: Vec::new(),
             record: None,
             last_sent: Time::ZERO,
+            was_silent: Duration::ZERO,
             last_heard: Time::ZERO,
             silent_until: Time::ZERO,
             workload,
@@ -119,6 +122,7 @@ impl Client {
     ) -> Vec<u8> {
         self.phase = Phase::Connecting(link);
         (self.last_sent, self.last_heard) = (now, now);
+        self.was_silent = Duration::ZERO;
         self.input.clear();
         let request = ConnectRequest {
             protocol_version: 0,
@@ -159,6 +163,7 @@ impl Client {
 
     /// The bytes of the next request.
     pub(crate) fn send(&mut self, op: Op, now: Time, told: i64) -> Vec<u8> {
+        self.was_silent = now.since(self.last_sent);
         self.last_sent = now;
         let xid = if op == Op::Ping {
             xid::PING

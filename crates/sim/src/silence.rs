@@ -39,11 +39,15 @@ impl World {
             let site = &self.sites[link.member];
             site.serves() && !site.frozen
         };
+        let on_the_way = self.options.tick * 2;
         let in_use = |client: &crate::client::Client| {
             let is_open = matches!(client.phase, Phase::Open(link) if is_served(link));
+            let silent = self.now.since(client.last_sent);
+            // What comes after a long silence may come too late, until who leads has it.
+            let was_silent = if silent < on_the_way { client.was_silent } else { Duration::ZERO };
             client.session == session
                 && is_open
-                && self.now.since(client.last_sent) + self.options.tick * 2 < client.timeout
+                && silent.max(was_silent) + on_the_way < client.timeout
         };
         let among_others = self.options.ensemble.is_some();
         if among_others && self.is_settling() && self.clients.iter().any(in_use) {

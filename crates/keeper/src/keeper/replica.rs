@@ -82,6 +82,7 @@ impl Replica {
                     if service.is_local(session) {
                         service.renewed(session, connection, timeout_ms, now);
                     } else {
+                        service.leave_before(session, connection, now);
                         self.renew(session, connection, timeout_ms, out);
                     }
                 }
@@ -149,6 +150,9 @@ impl Replica {
         out: &mut Outgoing,
     ) {
         let Submission { connection, session, xid, .. } = *submission;
+        if service.has_left(submission) {
+            return;
+        }
         let origin = Asked { connection, xid, op };
         if service.is_throttled(op, submission, now) {
             return self.answer_in_turn(service, session, origin, ErrorCode::ThrottledOp);

@@ -292,3 +292,40 @@ fn what_the_server_does_itself_answers_no_request_of_the_same_number() {
     ensemble.check_agreement();
     assert_ne!(client.id, SessionId::NONE);
 }
+
+#[test]
+fn a_connection_that_its_session_left_holds_back_no_write_for_when_that_returns() {
+    let mut ensemble = Ensemble::new();
+    let old = ensemble.session(1);
+    ensemble.send(old, request(1, OpCode::Sync, path("/")));
+    (2..70).for_each(|xid| ensemble.send(old, request(xid, OpCode::Exists, get("/", false))));
+    ensemble.send(old, request(70, OpCode::Create, create("/late", b"", 0))); // behind the reads
+    ensemble.carry_from(1);
+    let elsewhere = ensemble.reconnect(old, 2);
+    ensemble.carry_from(2);
+    ensemble.receive(2);
+    assert!(ensemble[2].is_renewed(elsewhere.slot));
+    ensemble.send(elsewhere, request(71, OpCode::Create, create("/next", b"", 0)));
+    ensemble.carry_from(2);
+    let back = ensemble.reconnect(elsewhere, 1);
+    assert!(ensemble.is_closed(old), "the session may be anywhere but here");
+    ensemble.run();
+    assert!(ensemble[1].is_renewed(back.slot));
+    assert!(ensemble[0].tree.find("/next").is_some());
+    assert!(ensemble[0].tree.find("/late").is_none(), "it would come behind what was later");
+}
+
+#[test]
+fn a_session_that_asks_for_another_connection_writes_nothing_more_on_the_old_one() {
+    let mut ensemble = Ensemble::new();
+    let old = ensemble.session(1);
+    ensemble[1].hold = true; // both are taken together
+    let new = ensemble.reconnect(old, 1);
+    ensemble.send(old, request(1, OpCode::Create, create("/late", b"", 0)));
+    ensemble[1].hold = false;
+    ensemble[1].accept();
+    let other = ensemble.session(1);
+    assert!(ensemble.is_closed(old) && !ensemble.is_closed(other));
+    assert!(ensemble[1].is_renewed(new.slot));
+    assert!(ensemble[0].tree.find("/late").is_none());
+}

@@ -2,8 +2,8 @@
 //!
 //! A linearizable read takes the commit index at its arrival, once an entry of this leader's term is
 //! committed, and then a round of heartbeats that a quorum answers: so nobody else led by then.
-//! A read that must see what was proposed waits for that alone, as ZooKeeper's `sync` does. What
-//! arrives while a read's round is under way shares the next one. A lease is the time for
+//! A read that must see what was proposed waits for that first: it is no weaker. What arrives while a
+//! read's round is under way shares the next one. A lease is the time for
 //! which voters that answered a round will elect nobody else.
 //! Source: dissertation, section 6.4.
 
@@ -29,7 +29,7 @@ pub(crate) enum Asker {
 pub(super) struct Reads {
     /// Until an entry of the term is committed.
     early: VecDeque<Asker>,
-    /// Until this entry is committed.
+    /// Until this entry is committed; then they are linearizable ones.
     proposed: VecDeque<(Asker, u64)>,
     /// Until a quorum has answered this round.
     rounds: VecDeque<(Asker, Zxid, u64)>,
@@ -111,7 +111,7 @@ impl Leader {
         while let Some((asker, _)) =
             self.reads.proposed.pop_front_if(|(_, index)| *index <= committed)
         {
-            answer(core, asker, core.log.committed_at(), out);
+            self.linearizable(core, asker, now, out);
         }
         self.answer_rounds(core, out);
         let reads = &self.reads;

@@ -251,3 +251,23 @@ fn a_proposed_read_waits_for_what_was_proposed_before_it() {
     assert_eq!(room.read_at(1, read), Some(1));
     room.give(1, Input::TimerExpired);
 }
+
+#[test]
+fn a_sync_is_a_barrier_a_leader_that_is_cut_off_answers_none() {
+    let mut room = Room::of(3);
+    room.elect_one(1);
+    room.propose(1, &["a"]);
+    let read = room.read(1, ReadLevel::Proposed);
+    room.run(ms(150));
+    assert_eq!(room.read_at(1, read), Some(1));
+    room.isolate(1);
+    let read = room.read(1, ReadLevel::Proposed);
+    room.run(ms(500));
+    assert_eq!(room.read_at(1, read), None, "nothing is under way, and another may lead by now");
+    room.heal();
+    room.run(ms(3_000));
+    let (leader, read) = (room.lead(), room.read(1, ReadLevel::Proposed));
+    room.propose(leader, &["b"]);
+    room.run(ms(500));
+    assert!(room.read_at(1, read).is_some_and(|at| at >= 1));
+}
