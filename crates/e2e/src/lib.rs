@@ -21,6 +21,7 @@ pub mod generate;
 pub mod joining;
 mod listening;
 pub mod load;
+mod migrating;
 pub mod network;
 pub mod partitions;
 pub mod play;

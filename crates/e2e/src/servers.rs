@@ -123,8 +123,15 @@ pub fn reference() -> Kind {
 
 /// Our server.
 fn serve(flags: &[&str]) -> Result<Command> {
+    let mut command = ours("serve")?;
+    command.args(flags);
+    Ok(command)
+}
+
+/// A command of ours.
+pub(crate) fn ours(name: &str) -> Result<Command> {
     let mut command = Command::new(quorate_binary()?);
-    command.arg("serve").args(flags);
+    command.arg(name);
     Ok(command)
 }
 

@@ -7,6 +7,7 @@ mod disk;
 mod ensemble;
 mod locals;
 mod masters;
+mod migrations;
 mod moves;
 mod partitions;
 mod read_only;

@@ -7,6 +7,8 @@
 use crate::Verdict;
 use crate::backup::back_up;
 use crate::disk::Inspected;
+use crate::slots::{Slots, base_of};
+use crate::txn_text::Detail;
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use std::collections::BTreeMap;
@@ -26,20 +28,30 @@ pub(crate) struct Arguments {
     /// No records, only whether a member would start on it
     #[arg(long, conflicts_with = "summary")]
     check: bool,
+    /// All data of each transaction, and its digest
+    #[arg(long, short, conflicts_with_all = ["check", "summary"])]
+    verbose: bool,
     /// No records, but how many of which kind, and what they amount to
     #[arg(long)]
     summary: bool,
 }
 
 pub(crate) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict> {
-    let Arguments { path, check, summary } = arguments;
-    let mut sums = BTreeMap::new();
+    let Arguments { path, check, verbose, summary } = arguments;
+    let detail = if *verbose { Detail::Full } else { Detail::Short };
+    let (mut sums, mut slots) = (BTreeMap::new(), Slots::default());
     let mut written = Ok(());
     let read = read_journal(&Inspected::read_only(), path, None, |item| {
         let sum: &mut (u64, u64) = sums.entry(item.record.name()).or_default();
         *sum = (sum.0 + 1, sum.1 + item.size);
+        // What a segment repeats was counted before.
+        let meaning = if item.is_repeated {
+            Slots::default().read(&item.record, detail)
+        } else {
+            slots.read(&item.record, detail)
+        };
         if !check && !summary && written.is_ok() {
-            written = print(&item, out);
+            written = print(&item, meaning, out);
         }
     });
     written?;
@@ -56,7 +68,7 @@ pub(crate) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict>
         bail!("{}: no segment of a journal", path.display());
     };
     if *summary {
-        sum_up(&survey, &sums, out)?;
+        sum_up(&survey, &sums, &slots, out)?;
     }
     let count = survey.segments.len();
     let (name, end) = (file_name(&last.path), survey.end());
@@ -66,10 +78,10 @@ pub(crate) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict>
     Ok(Verdict::Bad)
 }
 
-fn print(item: &Item<'_>, out: &mut dyn Write) -> io::Result<()> {
+fn print(item: &Item<'_>, meaning: Option<String>, out: &mut dyn Write) -> io::Result<()> {
     let Item { path, offset, size, is_repeated, .. } = item;
     let again = if *is_repeated { " (repeated)" } else { "" };
-    let what = match item.record {
+    let what = meaning.unwrap_or_else(|| match item.record {
         Record::Entry { at, bytes } => format!("{}, {} bytes", at.0, bytes.len()),
         Record::Truncate { to } => format!("to {}", to.0),
         Record::Register { name, value } => format!("{name} = {value}"),
@@ -78,7 +90,7 @@ fn print(item: &Item<'_>, out: &mut dyn Write) -> io::Result<()> {
         Record::Checkpoint { at, state } => format!("{}, {} bytes", at.0, state.len()),
         Record::Mark { durable } => format!("durable to byte {durable}"),
         Record::Successor { number } => format!("{number}"),
-    };
+    });
     let (file, kind) = (file_name(path), item.record.name());
     writeln!(out, "{file} {offset} {size} {kind} {what}{again}")
 }
@@ -86,6 +98,7 @@ fn print(item: &Item<'_>, out: &mut dyn Write) -> io::Result<()> {
 fn sum_up(
     survey: &Survey,
     sums: &BTreeMap<&'static str, (u64, u64)>,
+    slots: &Slots,
     out: &mut dyn Write,
 ) -> Result<()> {
     if let Some(identity) = survey.identity {
@@ -100,8 +113,13 @@ fn sum_up(
     if next > first {
         writeln!(out, "Entries: {first} to {}", next - 1)?;
     }
-    if let Some(Checkpoint { at, state }) = &survey.kept().checkpoint {
-        writeln!(out, "Checkpoint: {}, {} bytes", at.0, state.len())?;
+    for line in slots.summary() {
+        writeln!(out, "{line}")?;
+    }
+    if let Some(checkpoint) = &survey.kept().checkpoint {
+        let Checkpoint { at, state } = checkpoint;
+        let bytes = || format!("{}, {} bytes", at.0, state.len());
+        writeln!(out, "Checkpoint: {}", base_of(checkpoint).unwrap_or_else(bytes))?;
     }
     for (name, value) in &survey.kept().registers {
         writeln!(out, "Register {name}: {value}")?;

@@ -19,6 +19,7 @@ mod ncdu;
 mod progress;
 mod records;
 mod repair;
+mod slots;
 mod snapshot;
 mod summary;
 #[cfg(test)]

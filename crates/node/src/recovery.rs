@@ -216,12 +216,15 @@ pub fn recover_slots<D: Disk>(
         SnapshotTask::take(disk.clone(), &dirs.snapshots(), &tree, snapshot)?;
     }
     let found = find_slots(disk, dirs.logs(), identity, journal, applied)?;
-    let FoundSlots { mut journal, torn, is_new, base, slots, registers } = found;
     let begins_anew = restored.outcome == Outcome::Empty;
-    let has_lost_journal = is_new && !begins_anew && (is_marked || applied > Zxid::ZERO);
-    let was_lost = registers.get(LOST).is_some_and(|lost| *lost != 0) && !begins_anew;
+    // Not whether there is one: a start may have failed behind the making of an empty one.
+    let has_lost_journal = found.is_blank() && !begins_anew && (is_marked || applied > Zxid::ZERO);
+    let FoundSlots { mut journal, torn, base, slots, registers } = found;
+    let noted = registers.get(LOST).copied();
+    let was_lost = noted.is_some_and(|lost| lost != 0) && !begins_anew;
     let lost = is_lost || restored.outcome == Outcome::Unknown || has_lost_journal || was_lost;
-    if lost != registers.get(LOST).is_some_and(|lost| *lost != 0) {
+    // Before the mark, so that a journal of a marked database is never blank.
+    if noted != Some(i64::from(lost)) {
         let record = Record::Register { name: LOST, value: i64::from(lost) };
         journal.append(Lsn(journal.appended().0 + 1), &record)?;
         journal.commit()?;
@@ -243,7 +246,7 @@ pub fn recover_slots<D: Disk>(
     Ok(RecoveredSlots { tree, restored, journal, torn, durable })
 }
 
-/// The register of a member that lost what it kept.
+/// The register that says whether a member lost what it kept: there from its first start on.
 const LOST: &str = "lost";
 
 /// Gives the state at `at` exactly, from the newest snapshot that leads there: after a truncation.

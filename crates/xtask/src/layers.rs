@@ -59,7 +59,7 @@ pub(crate) const LAYERS: &[(&str, &[&str])] = &[
     ),
     ("quorate-client", &["base", "jute", "wire", "client-core"]),
     // tools
-    ("inspect", &["base", "wire", "tree", "storage", "words", "server"]),
+    ("inspect", &["base", "wire", "broadcast", "tree", "storage", "words", "server"]),
     ("shell", &["base", "wire", "words", "quorate-client"]),
     ("check", &["base", "trace"]),
     (

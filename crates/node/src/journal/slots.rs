@@ -5,6 +5,9 @@
 //! and takes effect with that state: a crash leaves the old log or the new state, never half of
 //! both. Guarantee: a base is never in force before a durable snapshot of its place.
 
+#[cfg(test)]
+mod tests;
+
 use super::{Chore, JournalFiles, Performed};
 use crate::Output;
 use crate::recovery::RecoverError;
@@ -74,7 +77,7 @@ impl<D: Disk> Slots<D> {
                 lsn
             }
             Output::Text { lsn, name, text } => {
-                self.files.keep_text(name, text.as_deref())?;
+                self.keep_text(name, text.as_deref())?;
                 lsn
             }
             Output::Roll => return Ok(Performed::Done), // segments end by themselves
@@ -100,6 +103,16 @@ impl<D: Disk> Slots<D> {
 
     fn append(&mut self, record: &Record<'_>) -> Result<(), Error> {
         self.journal.append(next(&mut self.lsn), record)
+    }
+
+    /// Keeps a text beside the journal, durably and behind all before it; a failure is the journal's.
+    fn keep_text(&mut self, name: &'static str, text: Option<&str>) -> Result<(), Error> {
+        self.journal.flush()?;
+        let kept = self.files.keep_text(name, text);
+        if kept.is_err() {
+            self.journal.fail();
+        }
+        kept
     }
 
     /// Gives up segments that the last checkpoint covers.
@@ -129,13 +142,18 @@ pub(crate) struct FoundSlots<D: Disk> {
     pub(crate) journal: Journal<D>,
     /// What was cut, for the log.
     pub(crate) torn: Option<TornTail>,
-    /// Whether there was no journal.
-    pub(crate) is_new: bool,
     /// Where the log begins, if it ever began.
     pub(crate) base: Option<Base>,
     /// What is behind that.
     pub(crate) slots: Vec<Slot>,
     pub(crate) registers: BTreeMap<String, i64>,
+}
+
+impl<D: Disk> FoundSlots<D> {
+    /// Whether no start has ever ended on it.
+    pub(crate) fn is_blank(&self) -> bool {
+        self.base.is_none() && self.slots.is_empty() && self.registers.is_empty()
+    }
 }
 
 /// Opens the journal of a member whose snapshot is at `applied`, and reads all of it.
@@ -150,7 +168,7 @@ pub(crate) fn find_slots<D: Disk>(
     applied: Zxid,
 ) -> Result<FoundSlots<D>, RecoverError> {
     let recovered = Journal::recover(disk.clone(), dir.clone(), identity, options)?;
-    let Recovered { mut journal, torn, is_new } = recovered;
+    let Recovered { mut journal, torn, .. } = recovered;
     let mut lsn = journal.appended();
     let malformed = |what| RecoverError::Slots { dir: dir.clone(), what };
     let kept = journal.kept();
@@ -185,7 +203,7 @@ pub(crate) fn find_slots<D: Disk>(
     let slots = slots_from(&mut journal, from, usize::MAX)
         .map_err(|error| error.unwrap_or(malformed("a slot")))?;
     let registers = journal.kept().registers.clone();
-    Ok(FoundSlots { journal, torn, is_new, base, slots, registers })
+    Ok(FoundSlots { journal, torn, base, slots, registers })
 }
 
 /// The log begins at this base from now on. What is behind it stays if it `holds` the base's own
