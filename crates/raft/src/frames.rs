@@ -278,6 +278,16 @@ pub fn votes(bytes: &Bytes) -> Vec<u64> {
     messages(bytes).into_iter().filter_map(vote).collect()
 }
 
+/// How far these frames acknowledge the log: it must be durable up to there by then.
+#[must_use]
+pub fn acknowledged(bytes: &Bytes) -> Vec<u64> {
+    let index = |message| {
+        let Message::AppendResponse { index, hint: None, .. } = message else { return None };
+        Some(index)
+    };
+    messages(bytes).into_iter().filter_map(index).collect()
+}
+
 fn put_words(out: &mut Vec<u8>, words: &[u64]) {
     words.iter().for_each(|word| out.put_u64_le(*word));
 }

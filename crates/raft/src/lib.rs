@@ -48,7 +48,7 @@ mod tests;
 pub use config::{Config, Durable, HISTORY, Lease, Limits, TERM, VOTE, VOTE_TERM};
 pub use configuration::{Configuration, ConfigurationError, MEMBERS_MAX};
 pub use engine::{Corrupt, Raft};
-pub use frames::{show, votes};
+pub use frames::{acknowledged, show, votes};
 pub use links::PEERS;
 pub use progress::Replication;
 pub use status::{Role, Status};

@@ -19,6 +19,8 @@ impl<E: Machine<Input = Input, Output = Output>> Host<E> {
         for claim in scene.subject.claims(channel, frame) {
             match claim {
                 Claim::Logged(at) => self.judge_logged(id, at)?,
+                Claim::Slots(index) => self.judge_slots(index)?,
+                Claim::Register(name, value) => self.judge_register(name, value)?,
                 Claim::Promised(period) => self.judge_promised(period, scene)?,
                 Claim::Installed(period) => self.judge_installed(id, period, scene)?,
             }
@@ -38,6 +40,26 @@ impl<E: Machine<Input = Input, Output = Output>> Host<E> {
             return violated("I14 a period is acknowledged before its entries", evidence);
         }
         Ok(())
+    }
+
+    fn judge_slots(&self, index: u64) -> Step {
+        let durable = &self.disk.durable;
+        let bases = durable.bases.iter().map(|base| base.index).max();
+        let last = durable.slots.back().map(|slot| slot.index).max(bases).unwrap_or(0);
+        if index <= last {
+            return Ok(());
+        }
+        let evidence = format!("node {} acknowledges slot {index}, durable is {last}", self.node.0);
+        violated("I13 what is acknowledged is durable", evidence)
+    }
+
+    fn judge_register(&self, name: &str, value: i64) -> Step {
+        let durable = self.disk.durable.registers.get(name).copied().unwrap_or(0);
+        if value <= durable {
+            return Ok(());
+        }
+        let evidence = format!("node {} says {value}, durable {name} is {durable}", self.node.0);
+        violated("I13 what is promised is durable", evidence)
     }
 
     fn judge_promised<S: Subject<Engine = E>>(&self, period: i64, scene: &Scene<'_, S>) -> Step {

@@ -369,7 +369,10 @@ impl<E: Machine<Input = Input, Output = Output>> Host<E> {
     /// Tells the judge what is on the disk.
     pub(crate) fn declare<S: Subject<Engine = E>>(&mut self, scene: &mut Scene<'_, S>) -> Step {
         let (last, tip) = self.disk.durable.tip();
-        let rank = scene.subject.rank(&self.disk.durable.registers, last);
+        let rank = match self.disk.durable.slots.back() {
+            Some(slot) => scene.subject.log_rank(slot.period, slot.index),
+            None => scene.subject.rank(&self.disk.durable.registers, last),
+        };
         let periods = scene.subject.periods(&self.disk.durable.registers);
         scene.judge.holds(self.index, tip, rank, periods)
     }

@@ -79,6 +79,10 @@ impl Subject for RaftSubject {
         durable.snapshot.map_or(Zxid::ZERO, |(at, _)| at)
     }
 
+    fn becalm(&self, node: NodeId, engine: &mut Raft) {
+        engine.reseed(Rng::new(node.0));
+    }
+
     fn observe(&self, engine: &Raft) -> Option<Observation> {
         let status = engine.status();
         Some(Observation {
@@ -90,13 +94,24 @@ impl Subject for RaftSubject {
         })
     }
 
+    fn log_rank(&self, period: u64, index: u64) -> Option<(i64, Zxid)> {
+        Some((period.cast_signed(), Zxid(index.cast_signed())))
+    }
+
     fn periods(&self, registers: &Registers) -> Option<(i64, i64)> {
         Some((registers.get(TERM).copied().unwrap_or(0), 0))
     }
 
     fn claims(&self, channel: Channel, frame: &Bytes) -> Vec<Claim> {
-        let votes = if channel == PEERS { raft::votes(frame) } else { Vec::new() };
-        votes.into_iter().map(|term| Claim::Promised(term.cast_signed())).collect()
+        if channel != PEERS {
+            return Vec::new();
+        }
+        let votes = raft::votes(frame).into_iter();
+        let votes = votes.flat_map(|term| {
+            let term = term.cast_signed();
+            [Claim::Promised(term), Claim::Register(VOTE_TERM, term)]
+        });
+        votes.chain(raft::acknowledged(frame).into_iter().map(Claim::Slots)).collect()
     }
 
     fn show(&self, _channel: Channel, frame: &Bytes) -> String {
@@ -105,6 +120,17 @@ impl Subject for RaftSubject {
 
     fn describe(&self) -> String {
         format!("{:?} PreVote {}", self.limits, self.pre_vote)
+    }
+}
+
+impl RaftSubject {
+    /// For an exploration: as it is by default, with small frames.
+    #[must_use]
+    pub fn small(setup: &Setup) -> RaftSubject {
+        // An entry goes in a frame of its own: there are more orders.
+        let limits = Limits { append_size_max: 1, ..Limits::default() };
+        let initial = configuration(setup);
+        RaftSubject { initial, limits, pre_vote: true }
     }
 }
 

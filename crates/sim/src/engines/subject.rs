@@ -55,6 +55,10 @@ pub struct Observation {
 pub enum Claim {
     /// Everything up to this entry is durable.
     Logged(Zxid),
+    /// The engine's own log is durable up to this slot.
+    Slots(u64),
+    /// This register is durable with this value, or with a larger one.
+    Register(&'static str, i64),
     /// The promise to this period is durable.
     Promised(i64),
     /// The initial history of this period, and then the period, are durable.
@@ -136,6 +140,9 @@ pub trait Subject: Clone + Send + Sync + 'static {
         false
     }
 
+    /// Takes the chance from an engine: what it draws next is the same in every state.
+    fn becalm(&self, _node: NodeId, _engine: &mut Self::Engine) {}
+
     /// What it shows of itself.
     fn observe(&self, _engine: &Self::Engine) -> Option<Observation> {
         None
@@ -143,6 +150,11 @@ pub trait Subject: Clone + Send + Sync + 'static {
 
     /// What decides whose history wins an election: the larger wins.
     fn rank(&self, _registers: &Registers, _last: Zxid) -> Option<(i64, Zxid)> {
+        None
+    }
+
+    /// The same, of an engine with a log of its own: by the last slot of that.
+    fn log_rank(&self, _period: u64, _index: u64) -> Option<(i64, Zxid)> {
         None
     }
 
