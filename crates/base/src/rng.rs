@@ -4,7 +4,7 @@
 //! (xoshiro256++), seeded by SplitMix64. Not for secrets.
 
 /// xoshiro256++.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub struct Rng {
     state: [u64; 4],
 }

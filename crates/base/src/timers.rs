@@ -4,7 +4,7 @@ use crate::Time;
 use std::collections::BTreeMap;
 
 /// Named timers; each name is set at most once at a time.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub struct Timers<Name> {
     due: BTreeMap<Name, Time>,
 }

@@ -71,7 +71,7 @@ impl Record {
 
 /// A slot of an engine's own log: engines whose log holds more than the total order, and under
 /// more than a place, keep it so.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Slot {
     /// Its number in that log, from 1 on.
     pub index: u64,
@@ -110,7 +110,7 @@ pub enum SlotKind {
 /// Where an engine's own log begins. It is in force as soon as the durable state is at its place or
 /// behind it; of several that are, the one with the largest index. The slots up to its index may go
 /// then. If the log held others there, and no slot of this index and period, all of it is void.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Base {
     /// The last slot that the log does not hold.
     pub index: u64,

@@ -3,7 +3,7 @@
 use base::{NodeId, Zxid};
 
 /// What this member may do now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum View {
     /// It may propose; the first place that it may name follows `last`.
     Primary {

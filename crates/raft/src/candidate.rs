@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use trace::Ensemble as Event;
 
 /// Standing for election.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct Candidate {
     /// Why, and how far.
     pub(crate) kind: Campaign,
@@ -24,7 +24,7 @@ pub(crate) struct Candidate {
 }
 
 /// A campaign.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Campaign {
     /// It asks whether it would be elected.
     Pre,

@@ -6,7 +6,7 @@ use broadcast::{Addresses, Base, Slot};
 use std::time::Duration;
 
 /// The engine's configuration. Given whole by the caller.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub struct Config {
     /// This member.
     pub me: NodeId,
@@ -52,14 +52,14 @@ impl Config {
 /// While the clock of one member goes on by some time, that of no other may go on by more than
 /// `drift_percent` % longer. A process that stands still between the answer of its engine and the
 /// read itself may serve old data: who cannot rule that out must not use leases.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Lease {
     /// How much faster than another one a clock may be.
     pub drift_percent: u32,
 }
 
 /// Times and sizes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Limits {
     /// How long a follower waits for its leader, at the least; twice as long at the most.
     pub election_timeout: Duration,

@@ -13,7 +13,7 @@ use std::time::Duration;
 use trace::Event;
 
 /// What a member waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Timer {
     /// A leader, or the end of an election.
     Election,
@@ -28,7 +28,7 @@ pub(crate) enum Timer {
 }
 
 /// What is shared.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct Core {
     pub(crate) config: Config,
     pub(crate) term: u64,

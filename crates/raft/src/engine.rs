@@ -18,14 +18,14 @@ use std::time::Duration;
 use trace::Ensemble as Event;
 
 /// One member's engine.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub struct Raft {
     pub(crate) core: Core,
     pub(crate) role: Role,
 }
 
 /// What a member does.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) enum Role {
     Follower(Follower),
     Candidate(Candidate),
@@ -35,7 +35,7 @@ pub(crate) enum Role {
 }
 
 /// What is durable cannot be gone on with: nothing is known to be lost, and nothing was changed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Corrupt(pub String);
 
 impl fmt::Display for Corrupt {
@@ -69,6 +69,12 @@ impl Raft {
         }
         core.follow_members(now, out);
         Ok(Raft { core, role: Role::Follower(Follower::default()) })
+    }
+
+    /// Draws from another source of chance from now on: a host that tries every schedule takes the
+    /// chance away.
+    pub fn reseed(&mut self, rng: Rng) {
+        self.core.rng = rng;
     }
 
     /// Follows nobody yet, in the same term.

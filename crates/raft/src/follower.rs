@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, VecDeque};
 use trace::{Ensemble as Event, SyncMethod};
 
 /// Following somebody, or waiting for somebody to follow.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(crate) struct Follower {
     /// The leader of this term, and the connection that it speaks on.
     pub(crate) leader: Option<(NodeId, LinkId)>,
@@ -35,7 +35,7 @@ pub(crate) struct Follower {
 
 /// From where on a member's state is whole: one that was taken or sent while others were applied
 /// holds some of those as well.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 enum Whole {
     /// Its own state holds nothing that the leader has not committed: what that says first tells.
     #[default]

@@ -25,7 +25,7 @@ use trace::Ensemble as Event;
 use transfer::Transfer;
 
 /// Leading.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct Leader {
     pub(crate) peers: BTreeMap<NodeId, Progress>,
     /// The first entry of the term.

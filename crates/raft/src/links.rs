@@ -17,7 +17,7 @@ use std::time::Duration;
 pub const PEERS: Channel = Channel(0);
 
 /// How far a connection is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Stage {
     Dialling,
     /// The dialler has said Hello, or the acceptor waits for it.
@@ -25,7 +25,7 @@ enum Stage {
     Ready,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 struct Link {
     /// Who is at the other end: of an accepted one, once it has said so.
     node: Option<NodeId>,
@@ -51,7 +51,7 @@ pub(crate) enum Next {
 }
 
 /// The connections of a member.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct Links {
     me: NodeId,
     cluster: u64,

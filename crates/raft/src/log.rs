@@ -17,7 +17,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// What an entry is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Payload {
     /// The first entry of a leader's term.
     NoOp,
@@ -57,7 +57,7 @@ impl Payload {
 }
 
 /// An entry.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Entry {
     /// The term of the leader that made it.
     pub(crate) term: u64,
@@ -84,7 +84,7 @@ impl Entry {
 }
 
 /// Numbers the records, and knows which are durable.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Hash)]
 pub(crate) struct Journal {
     pub(crate) lsn: Lsn,
     pub(crate) durable: Lsn,
@@ -100,7 +100,7 @@ impl Journal {
 }
 
 /// A point of the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Mark {
     index: u64,
     term: u64,
@@ -108,7 +108,7 @@ struct Mark {
 }
 
 /// The log.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct Log {
     /// The last entry that is not in memory.
     base: Mark,

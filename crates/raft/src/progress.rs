@@ -9,7 +9,7 @@ use base::Time;
 use std::collections::VecDeque;
 
 /// How a follower is served.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Replication {
     /// Where its log agrees with the leader's is to be found; one append is on its way if paused.
     Probe {
@@ -23,7 +23,7 @@ pub enum Replication {
 }
 
 /// How far a follower is.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct Progress {
     pub(crate) matched: u64,
     pub(crate) next: u64,

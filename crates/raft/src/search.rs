@@ -8,7 +8,7 @@ use std::time::Duration;
 use trace::Ensemble as Event;
 
 /// Without a leader.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Hash)]
 pub(crate) struct Search {
     since: Time,
     /// How long it lasts when it is said next.

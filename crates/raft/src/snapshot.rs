@@ -18,7 +18,7 @@ use bytes::Bytes;
 use std::sync::Arc;
 
 /// A state on its way in.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct Fetching {
     link: LinkId,
     index: u64,

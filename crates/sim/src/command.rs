@@ -93,7 +93,8 @@ impl Arguments {
     pub fn run(&self, usually: What) -> ExitCode {
         let what = self.what.unwrap_or(usually);
         let went_well = match (what, self.replay) {
-            (What::Explore, _) => self.exploration.run(),
+            (What::Explore, _) if self.engine == RaftSubject::NAME => self.exploration.raft(),
+            (What::Explore, _) => self.exploration.zab(),
             (What::Engines, _) if self.engine == RaftSubject::NAME => self.engines::<RaftSubject>(),
             (What::Engines, _) => self.engines::<ZabSubject>(),
             (What::Members | What::Standalone, Some(seed)) => match self.replay(what, seed) {

@@ -1,7 +1,8 @@
 //! `sim explore`: every schedule of a small ensemble, up to bounds.
 
-use crate::engines::{Bounds, Explored, ZabSubject, explore};
+use crate::engines::{Bounds, Explored, RaftSubject, Setup, Subject, ZabSubject, explore};
 use clap::Args;
+use std::hash::Hash;
 
 /// What an exploration may hold; without any of it those of the gate are run.
 #[derive(Clone, Debug, Args)]
@@ -25,6 +26,9 @@ pub(crate) struct Given {
     /// Timers that fire before all else is at rest
     #[arg(long, value_name = "N")]
     timeouts: Option<u32>,
+    /// Timers of any member that fire first, as if the others stood still
+    #[arg(long, value_name = "N")]
+    stalls: Option<u32>,
     /// States at most
     #[arg(long, value_name = "N")]
     limit: Option<u64>,
@@ -34,11 +38,12 @@ pub(crate) struct Given {
 }
 
 impl Given {
-    fn bounds(&self) -> Vec<Bounds> {
-        let Given { voters, proposals, crashes, restarts, breaks, timeouts, limit, cold } = self;
-        let numbers = [*proposals, *crashes, *restarts, *breaks, *timeouts];
+    fn bounds(&self, gate: &[Bounds]) -> Vec<Bounds> {
+        let Given { voters, proposals, crashes, restarts, breaks, timeouts, stalls, limit, cold } =
+            self;
+        let numbers = [*proposals, *crashes, *restarts, *breaks, *timeouts, *stalls];
         if !cold && voters.or(*limit).is_none() && numbers.iter().all(Option::is_none) {
-            return Bounds::GATE.to_vec();
+            return gate.to_vec();
         }
         let mut bounds = Bounds { cold: *cold, ..Bounds::default() };
         bounds.members = voters.unwrap_or(bounds.members);
@@ -47,18 +52,27 @@ impl Given {
         bounds.restarts = restarts.unwrap_or(bounds.restarts);
         bounds.breaks = breaks.unwrap_or(bounds.breaks);
         bounds.timeouts = timeouts.unwrap_or(bounds.timeouts);
+        bounds.stalls = stalls.unwrap_or(bounds.stalls);
         bounds.limit = limit.unwrap_or(bounds.limit);
         vec![bounds]
     }
 
-    /// Explores; whether no invariant was violated, and all was seen before the limit came.
-    pub(crate) fn run(&self) -> bool {
-        run(&self.bounds())
+    /// Explores ZAB; whether no invariant was violated, and all was seen before the limit came.
+    pub(crate) fn zab(&self) -> bool {
+        run(&self.bounds(&Bounds::GATE), ZabSubject::small)
+    }
+
+    /// The same of Raft.
+    pub(crate) fn raft(&self) -> bool {
+        run(&self.bounds(&Bounds::GATE_RAFT), RaftSubject::small)
     }
 }
 
-fn run(all: &[Bounds]) -> bool {
-    let explore = |bounds: &Bounds| explore(bounds, ZabSubject::small);
+fn run<S: Subject>(all: &[Bounds], build: fn(&Setup) -> S) -> bool
+where
+    S::Engine: Clone + Hash,
+{
+    let explore = |bounds: &Bounds| explore(bounds, build);
     let explored: Vec<Explored> = std::thread::scope(|scope| {
         let threads: Vec<_> =
             all.iter().map(|bounds| scope.spawn(move || explore(bounds))).collect();

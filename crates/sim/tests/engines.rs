@@ -11,6 +11,7 @@ use sim::engines::{
     Bounds, Counts, Explored, RaftSubject, Report, Setup, Subject, ZabSubject, explore, replay,
     run_drawn, run_seed,
 };
+use std::hash::Hash;
 
 fn campaign(flaw: Flaw, seeds: u64) -> (Counts, Vec<Report>) {
     let campaign = Campaign { from: 0, seeds, threads: 2, twice: 10, failures_max: 1 };
@@ -103,8 +104,11 @@ fn who_never_comes_together_or_is_never_quiet_is_found() {
     assert_eq!(rule(Flaw::IsLoud), "a quiet ensemble is quiet");
 }
 
-fn explored(bounds: Bounds) -> Explored {
-    let explored = explore(&bounds, ZabSubject::small);
+fn explored<S: Subject>(bounds: Bounds, build: fn(&Setup) -> S) -> Explored
+where
+    S::Engine: Clone + Hash,
+{
+    let explored = explore(&bounds, build);
     if let Some((violation, steps)) = &explored.violation {
         panic!("{}\n{violation}", steps.join("\n"));
     }
@@ -115,19 +119,43 @@ fn explored(bounds: Bounds) -> Explored {
 
 #[test]
 fn every_schedule_of_a_proposal_and_a_crash_converges() {
-    let explored = explored(Bounds::default());
+    let explored = explored(Bounds::default(), ZabSubject::small);
     assert!(explored.states > 10_000 && explored.depth > 14, "{explored}");
     assert_eq!((explored.decided, explored.periods), (1, 2));
 }
 
 #[test]
 fn every_schedule_of_a_cold_start_converges() {
-    let explored = explored(Bounds { cold: true, proposals: 0, crashes: 0, ..Bounds::default() });
+    let bounds = Bounds { cold: true, proposals: 0, crashes: 0, ..Bounds::default() };
+    let explored = explored(bounds, ZabSubject::small);
     assert!(explored.states > 100 && explored.periods == 1, "{explored}");
 }
 
 #[test]
 fn every_schedule_with_a_broken_connection_converges() {
-    let explored = explored(Bounds { crashes: 0, breaks: 1, ..Bounds::default() });
+    let bounds = Bounds { crashes: 0, breaks: 1, ..Bounds::default() };
+    let explored = explored(bounds, ZabSubject::small);
     assert_eq!(explored.decided, 1);
+}
+
+#[test]
+fn every_schedule_of_raft_with_a_crash_converges() {
+    let explored = explored(Bounds::default(), RaftSubject::small);
+    assert!(explored.states > 10_000 && explored.depth > 14, "{explored}");
+    assert_eq!((explored.decided, explored.periods), (1, 2));
+}
+
+#[test]
+fn every_schedule_of_raft_with_a_broken_connection_converges() {
+    let bounds = Bounds { proposals: 2, crashes: 0, breaks: 1, ..Bounds::default() };
+    let explored = explored(bounds, RaftSubject::small);
+    assert!(explored.states > 10_000, "{explored}");
+    assert_eq!(explored.decided, 2);
+}
+
+#[test]
+fn every_schedule_of_a_cold_start_of_raft_converges() {
+    let bounds = Bounds { members: 2, cold: true, crashes: 0, ..Bounds::default() };
+    let explored = explored(bounds, RaftSubject::small);
+    assert!(explored.states > 100 && explored.periods == 1, "{explored}");
 }

@@ -90,6 +90,11 @@ const STEPS: &[Step] = &[
         company: Company::None,
     },
     Step { name: "explore", command: sim!["explore"], company: Company::None },
+    Step {
+        name: "explore-raft",
+        command: sim!["explore", "--engine", "raft"],
+        company: Company::None,
+    },
     Step { name: "readers", command: &["cargo", "xtask", "readers"], company: Company::Counters },
     Step { name: "counts", command: &["cargo", "xtask", "counts"], company: Company::Counters },
     Step {

@@ -16,7 +16,7 @@ use broadcast::{Context, LinkId, Output, ReadLevel};
 use std::collections::VecDeque;
 
 /// Who wants to read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Asker {
     /// This member's service.
     Here(Context),
@@ -25,7 +25,7 @@ pub(crate) enum Asker {
 }
 
 /// What is asked and not answered.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(super) struct Reads {
     /// Until an entry of the term is committed.
     early: VecDeque<Asker>,

@@ -12,7 +12,7 @@ use base::{Lsn, NodeId, Time};
 use broadcast::{Output, View};
 
 /// A transfer under way.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Hash)]
 pub(super) struct Transfer {
     to: NodeId,
     /// Whether the target was told.

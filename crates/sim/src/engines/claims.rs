@@ -19,9 +19,10 @@ impl<E: Machine<Input = Input, Output = Output>> Host<E> {
         for claim in scene.subject.claims(channel, frame) {
             match claim {
                 Claim::Logged(at) => self.judge_logged(id, at)?,
+                Claim::Slots(index) => self.judge_slots(index)?,
+                Claim::Register(name, value) => self.judge_register(name, value)?,
                 Claim::Promised(period) => self.judge_promised(period, scene)?,
                 Claim::Installed(period) => self.judge_installed(id, period, scene)?,
-                Claim::Slots(index) => self.judge_slots(index)?,
             }
         }
         Ok(())
@@ -48,6 +49,15 @@ impl<E: Machine<Input = Input, Output = Output>> Host<E> {
         }
         let evidence = format!("node {} acknowledges {index}, durable is {durable}", self.node.0);
         violated("I13 what is acknowledged is durable", evidence)
+    }
+
+    fn judge_register(&self, name: &str, value: i64) -> Step {
+        let durable = self.disk.durable.registers.get(name).copied().unwrap_or(0);
+        if value <= durable {
+            return Ok(());
+        }
+        let evidence = format!("node {} says {value}, durable {name} is {durable}", self.node.0);
+        violated("I13 what is promised is durable", evidence)
     }
 
     fn judge_promised<S: Subject<Engine = E>>(&self, period: i64, scene: &Scene<'_, S>) -> Step {

@@ -103,6 +103,10 @@ impl Subject for RaftSubject {
         durable.snapshot.map_or(Zxid::ZERO, |(at, _)| at)
     }
 
+    fn becalm(&self, node: NodeId, engine: &mut Raft) {
+        engine.reseed(Rng::new(node.0));
+    }
+
     fn observe(&self, engine: &Raft) -> Option<Observation> {
         let status = engine.status();
         Some(Observation {
@@ -122,11 +126,14 @@ impl Subject for RaftSubject {
         if channel != PEERS {
             return Vec::new();
         }
-        let claim = |promise| match promise {
-            Promise::Vote(term) => Claim::Promised(term.cast_signed()),
-            Promise::Log(index) => Claim::Slots(index),
+        let claims = |promise| match promise {
+            Promise::Vote(term) => {
+                let term = term.cast_signed();
+                vec![Claim::Promised(term), Claim::Register(VOTE_TERM, term)]
+            }
+            Promise::Log(index) => vec![Claim::Slots(index)],
         };
-        raft::promises(frame).into_iter().map(claim).collect()
+        raft::promises(frame).into_iter().flat_map(claims).collect()
     }
 
     fn show(&self, _channel: Channel, frame: &Bytes) -> String {
@@ -143,6 +150,17 @@ impl RaftSubject {
     #[must_use]
     pub fn leasing(self, drift_percent: u32) -> RaftSubject {
         RaftSubject { lease: Some(Lease { drift_percent }), ..self }
+    }
+}
+
+impl RaftSubject {
+    /// For an exploration: as it is by default, with small frames.
+    #[must_use]
+    pub fn small(setup: &Setup) -> RaftSubject {
+        // An entry goes in a frame of its own: there are more orders.
+        let limits = Limits { append_size_max: 1, ..Limits::default() };
+        let initial = configuration(setup);
+        RaftSubject { initial, limits, pre_vote: true, lease: None }
     }
 }
 

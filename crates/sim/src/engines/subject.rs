@@ -65,6 +65,8 @@ pub struct Observation {
 pub enum Claim {
     /// Everything up to this entry is durable.
     Logged(Zxid),
+    /// This register is durable with this value, or with a larger one.
+    Register(&'static str, i64),
     /// The promise to this period is durable.
     Promised(i64),
     /// The initial history of this period, and then the period, are durable.
@@ -169,6 +171,9 @@ pub trait Subject: Clone + Send + Sync + 'static {
     fn is_end_of_period(&self, _at: Zxid) -> bool {
         false
     }
+
+    /// Takes the chance from an engine: what it draws next is the same in every state.
+    fn becalm(&self, _node: NodeId, _engine: &mut Self::Engine) {}
 
     /// What it shows of itself.
     fn observe(&self, _engine: &Self::Engine) -> Option<Observation> {

@@ -180,6 +180,7 @@ fn image_into(image: &Image, mixer: &mut Mixer) {
     mixer.chain(image.purged.1);
     mixer.chain(image.tip().1);
     (image.purged.0, &image.registers, &image.texts).hash(mixer);
+    (&image.slots, &image.bases).hash(mixer);
     for (at, state) in &image.snapshots {
         at.hash(mixer);
         mixer.state(state);

@@ -24,6 +24,8 @@ pub(super) enum Move {
     Job { member: usize },
     /// The earliest timer of all expires.
     Timer { member: usize, at: Time, early: bool },
+    /// The timer of a member expires, as if the others stood still.
+    Stall { member: usize, at: Time },
     /// An entry is proposed.
     Propose { member: usize },
     /// A member is gone; of what it has not synced so many records survive.
@@ -113,6 +115,12 @@ impl<S: Subject> Small<S> {
                 let pending = node.host.disk.pending.len();
                 moves.extend((0..=pending).map(|kept| Move::Crash { member, kept }));
             }
+        }
+        if self.left.stalls > 0 {
+            let timers = self.nodes.iter().enumerate();
+            let timers = timers.filter_map(|(member, node)| Some((member, node.deadline()?)));
+            let ahead = timers.filter(|(_, at)| *at > self.now);
+            moves.extend(ahead.map(|(member, at)| Move::Stall { member, at }));
         }
         if self.left.breaks > 0 {
             let up = self.conns.iter().filter(|(_, conn)| conn.up && !conn.is_broken());

@@ -48,6 +48,7 @@ pub(super) struct Left {
     pub(super) restarts: u32,
     pub(super) breaks: u32,
     pub(super) timeouts: u32,
+    pub(super) stalls: u32,
 }
 
 /// A state.
@@ -96,7 +97,7 @@ where
             judge: Arc::new(Judge::new(S::UNIQUE_PLACES, setup)),
             now: BEGIN,
             since: BEGIN,
-            left: Left { proposals: 0, crashes: 0, restarts: 0, breaks: 0, timeouts: 0 },
+            left: Left { proposals: 0, crashes: 0, restarts: 0, breaks: 0, timeouts: 0, stalls: 0 },
             lines: None,
         };
         if !bounds.cold {
@@ -109,8 +110,8 @@ where
             }
         }
         small.since = small.now;
-        let Bounds { proposals, crashes, restarts, breaks, timeouts, .. } = *bounds;
-        small.left = Left { proposals, crashes, restarts, breaks, timeouts };
+        let Bounds { proposals, crashes, restarts, breaks, timeouts, stalls, .. } = *bounds;
+        small.left = Left { proposals, crashes, restarts, breaks, timeouts, stalls };
         Ok(small)
     }
 
@@ -152,12 +153,11 @@ where
             Move::Job { member } => self.job(subject, member),
             Move::Timer { member, at, early } => {
                 self.left.timeouts -= u32::from(early);
-                self.now = self.now.max(at);
-                self.with(subject, member, |host, now, scene| {
-                    host.handle(now, Input::TimerExpired, scene)
-                })?;
-                self.print_all();
-                Ok(())
+                self.expire(subject, member, at)
+            }
+            Move::Stall { member, at } => {
+                (self.left.stalls, self.since) = (self.left.stalls - 1, at);
+                self.expire(subject, member, at)
             }
             Move::Propose { member } => self.propose(subject, member),
             Move::Crash { member, kept } => self.crash(subject, member, kept),
@@ -176,6 +176,15 @@ where
                 Ok(())
             }
         }
+    }
+
+    fn expire(&mut self, subject: &S, member: usize, at: Time) -> Step {
+        self.now = self.now.max(at);
+        self.with(subject, member, |host, now, scene| {
+            host.handle(now, Input::TimerExpired, scene)
+        })?;
+        self.print_all();
+        Ok(())
     }
 
     fn node(&mut self, member: usize) -> &mut Node<S::Engine> {
@@ -215,11 +224,12 @@ where
         }
         let now = self.now;
         let node = self.node(index);
-        if node.host.engine.is_some() {
+        if let Some(engine) = &mut node.host.engine {
+            subject.becalm(node.host.node, engine);
             node.host.disk.begin_sync();
         }
         node.print = node.fingerprint(now);
-        Ok(())
+        self.judge_logs(subject, index)
     }
 
     /// Time has passed, for all.
