@@ -5,7 +5,6 @@ use crate::counters::millis;
 use crate::engine;
 use crate::reads::{Read, Reads};
 use crate::settings::Settings;
-use base::Zxid;
 use node::{
     Durable, Input, Journal, JournalFiles, RecentLimits, RecoverError, RecoveredSlots, Start,
     Texts, UNKNOWN_STATE, recover_member, recover_telling,
