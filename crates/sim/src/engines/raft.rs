@@ -146,14 +146,6 @@ impl Subject for RaftSubject {
 }
 
 impl RaftSubject {
-    /// With leases that rest on this drift of clocks, whatever they do.
-    #[must_use]
-    pub fn leasing(self, drift_percent: u32) -> RaftSubject {
-        RaftSubject { lease: Some(Lease { drift_percent }), ..self }
-    }
-}
-
-impl RaftSubject {
     /// For an exploration: as it is by default, with small frames.
     #[must_use]
     pub fn small(setup: &Setup) -> RaftSubject {
