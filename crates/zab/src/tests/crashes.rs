@@ -32,21 +32,28 @@ fn ensemble(way: Way) -> Room {
     room
 }
 
+/// 2 has lost its disk and is back, and 1 has promised 3 to follow: nothing more reaches its disk, and
+/// `hold` keeps back what 2 is to get.
+fn after_a_loss(hold: impl FnOnce(&mut Room)) -> Room {
+    let mut room = ensemble(Way::Diff);
+    room.lose_disk(2);
+    room.until("3 leads no more", |room| room.leader().is_none());
+    room.restart(1);
+    room.restart(2);
+    room.hold_disk(1);
+    hold(&mut room);
+    room.run(ms(500));
+    room.sync_disk(1, 1); // its promise
+    room
+}
+
 /// Its promises and what it acknowledged are known to nobody: 1, which never had it, and 2, which has
 /// forgotten it, must not be a quorum before 2 has all of it again.
 #[test]
 fn who_lost_its_disk_votes_when_it_stands_in_an_epoch_and_not_when_it_has_a_state() {
     let mut came_back = [false, false];
     for steps in 0..8 {
-        let mut room = ensemble(Way::Diff);
-        room.lose_disk(2);
-        room.until("3 leads no more", |room| room.leader().is_none());
-        for id in [1, 2] {
-            room.restart(id);
-            room.hold_disk(id);
-        }
-        room.run(ms(500));
-        room.sync_disk(1, 1); // its promise
+        let mut room = after_a_loss(|room| room.hold_disk(2));
         for _ in 0..steps {
             room.run(ms(20));
             room.sync_disk(2, 1);
@@ -73,15 +80,7 @@ fn who_lost_its_disk_votes_when_it_stands_in_an_epoch_and_not_when_it_has_a_stat
 fn who_lost_its_disk_does_not_vote_between_the_state_and_what_comes_behind_it() {
     let mut came = [false, false];
     for frames in 0..8 {
-        let mut room = ensemble(Way::Diff);
-        room.lose_disk(2);
-        room.until("3 leads no more", |room| room.leader().is_none());
-        room.restart(1);
-        room.restart(2);
-        room.hold_disk(1);
-        room.hold(3, 2, QUORUM);
-        room.run(ms(500));
-        room.sync_disk(1, 1); // its promise
+        let mut room = after_a_loss(|room| room.hold(3, 2, QUORUM));
         for _ in 0..frames {
             room.run(ms(20));
             room.release_some(3, 2, 1);
