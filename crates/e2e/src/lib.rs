@@ -34,4 +34,5 @@ pub mod servers;
 pub mod shrink;
 mod signals;
 pub mod tree;
+mod waking;
 pub mod writers;

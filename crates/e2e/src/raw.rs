@@ -3,11 +3,12 @@
 //! Reads block, up to a time limit; the end of the stream is a value, not an error. Nothing is
 //! interpreted here but the length of a frame.
 
+use crate::waking;
 use anyhow::{Context, Result};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long a reply may take. A server that is slower than this counts as silent.
 pub const REPLY_TIME_MAX: Duration = Duration::from_secs(5);
@@ -34,6 +35,8 @@ pub struct Connection {
     /// What was read and is not a frame yet: from `start` on.
     input: Vec<u8>,
     start: usize,
+    /// Where it leads, if the server there may have to be woken.
+    sleeper: Option<SocketAddr>,
 }
 
 impl Connection {
@@ -45,8 +48,10 @@ impl Connection {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
         socket.connect_timeout(&address.into(), CONNECT_TIME_MAX).context("connect")?;
         socket.set_tcp_nodelay(true)?;
-        socket.set_read_timeout(Some(REPLY_TIME_MAX))?;
-        Ok(Connection { stream: socket.into(), input: Vec::new(), start: 0 })
+        let sleeper = waking::may_sleep(address).then_some(address);
+        let time = if sleeper.is_some() { waking::SILENCE_TIME_MAX } else { REPLY_TIME_MAX };
+        socket.set_read_timeout(Some(time))?;
+        Ok(Connection { stream: socket.into(), input: Vec::new(), start: 0, sleeper })
     }
 
     /// Sends bytes as they are. A connection that the server has closed takes them in silence: the
@@ -109,7 +114,20 @@ impl Connection {
         Ok(Some(frame))
     }
 
+    /// Reads some, in [`REPLY_TIME_MAX`].
     fn fill(&mut self) -> Result<Fill> {
+        let start = Instant::now();
+        loop {
+            match (self.read()?, self.sleeper) {
+                (Fill::Silence, Some(address)) if start.elapsed() < REPLY_TIME_MAX => {
+                    waking::wake(address);
+                }
+                (fill, _) => return Ok(fill),
+            }
+        }
+    }
+
+    fn read(&mut self) -> Result<Fill> {
         let mut chunk = [0; 64 << 10];
         match self.stream.read(&mut chunk) {
             Ok(0) => Ok(Fill::End),

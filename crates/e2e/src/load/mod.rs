@@ -62,8 +62,9 @@ pub struct Load {
 /// If the server does not grant it.
 pub fn supervisor(address: SocketAddr) -> Result<Client> {
     let mut client = Client::default();
-    client.connect(address, &Hello::new_session(), &[])?;
-    ensure!(client.session.is_some() && client.is_connected(), "no session for the supervisor");
+    let items = client.connect(address, &Hello::new_session(), &[])?;
+    let is_granted = client.session.is_some() && client.is_connected();
+    ensure!(is_granted, "no session for the supervisor at {address}: {items:?}");
     let credentials = Value::Bytes(SUPER_USER.into());
     let values = vec![Value::Int(0), Value::Text("digest".into()), credentials];
     let auth = Request::new(OpCode::Auth, values).with_xid(wire::xid::AUTH);
