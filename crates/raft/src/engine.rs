@@ -63,7 +63,7 @@ impl Raft {
         out.push(Output::Listen { channel: PEERS, addresses: core.config.listen.clone() });
         // Whoever asks first, before it disturbs anybody, need not wait for a leader to be lost.
         if core.config.pre_vote && core.config.lease.is_none() {
-            core.hasten_election(now);
+            core.begin_election(now);
         } else {
             core.reset_election(now);
         }

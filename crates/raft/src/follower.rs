@@ -279,7 +279,7 @@ impl Raft {
         self.core.say(View::Apart, out);
         if self.core.config.lease.is_none() {
             self.core.heard = None;
-            self.core.hasten_election(now);
+            self.core.hasten_election(leader, now);
         }
     }
 

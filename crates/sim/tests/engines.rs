@@ -45,6 +45,16 @@ fn fixed_seeds_of_raft_pass() {
 }
 
 #[test]
+#[ignore = "half a minute: the command `engines --engine raft` does the same; here for rare defects"]
+fn a_thousand_seeds_of_raft_pass() {
+    let campaign = Campaign { from: 0, seeds: 1000, threads: 2, twice: 0, failures_max: 1 };
+    let (_, failed) = campaign.run(run_seed::<RaftSubject>);
+    if let Some(report) = failed.first() {
+        panic!("{}", replay::<RaftSubject>(report.seed, None, 60, true).0);
+    }
+}
+
+#[test]
 fn an_engine_that_is_right_passes() {
     let (counts, failed) = campaign(Flaw::None, 60);
     if let Some(report) = failed.first() {

@@ -2,7 +2,7 @@
 //!
 //! A `mutants.txt` beside a crate's sources lists them in blocks: `name:`, `file:`, the `old:`
 //! text, which must stand there exactly once, the `new:` text (`\n` in both is a new line), and `caught by:`, what
-//! nextest is to run and must see fail. The copy is built in a target folder of its own, so that only what a mutant
+//! nextest is to run and must see fail; each of them, if there are several. The copy is built in a target folder of its own, so that only what a mutant
 //! touches is built again, and no mutant is ever taken for the tree itself: cargo does not tell them apart by their paths.
 
 use crate::tree;
@@ -17,11 +17,12 @@ struct Mutant {
     file: String,
     old: String,
     new: String,
-    caught_by: String,
+    caught_by: Vec<String>,
 }
 
 /// All mutants, those named, or with `--share` those of one change: every second one of the protocol
-/// between members, and every fifth of the others, which ones by the commit.
+/// between members, and every fifth of the others, which ones by the commit. Of those then only one
+/// is held against more than the first command that catches it.
 pub(crate) fn run(words: &[&str]) -> Result<()> {
     let copy = copy_tree()?;
     let mut mutants = Vec::new();
@@ -56,14 +57,19 @@ pub(crate) fn run(words: &[&str]) -> Result<()> {
 /// The mutants of one change.
 fn share(mutants: Vec<Mutant>, commit: u64) -> Vec<Mutant> {
     let is_protocol = |mutant: &Mutant| {
-        mutant.file.starts_with("crates/zab/") || mutant.caught_by.contains("ensembles")
+        let by_ensembles = mutant.caught_by.iter().any(|command| command.contains("ensembles"));
+        mutant.file.starts_with("crates/zab/") || by_ensembles
     };
     let (protocol, others): (Vec<_>, Vec<_>) = mutants.into_iter().partition(is_protocol);
     let turn = |mutants: Vec<Mutant>, shares: u64| {
         let first = usize::try_from(commit % shares).expect("few");
         mutants.into_iter().skip(first).step_by(shares as usize)
     };
-    turn(protocol, PROTOCOL_SHARES).chain(turn(others, SHARES)).collect()
+    let mut share: Vec<Mutant> =
+        turn(protocol, PROTOCOL_SHARES).chain(turn(others, SHARES)).collect();
+    let several = share.iter_mut().filter(|mutant| mutant.caught_by.len() > 1);
+    several.skip(1).for_each(|mutant| mutant.caught_by.truncate(1));
+    share
 }
 
 /// Changes after which every mutant of the protocol between members has had its turn.
@@ -78,7 +84,7 @@ fn commit() -> Result<u64> {
     u64::from_str_radix(digits.trim(), 16).with_context(|| format!("no commit: {digits:?}"))
 }
 
-/// Whether the command fails because of the mutant: it must build, and pass without it.
+/// Whether each command fails because of the mutant: it must build, and pass without it.
 fn is_caught(copy: &Path, mutant: &Mutant) -> Result<bool> {
     let path = copy.join(&mutant.file);
     let text = tree::text(&path)?;
@@ -86,13 +92,15 @@ fn is_caught(copy: &Path, mutant: &Mutant) -> Result<bool> {
         bail!("the old text must stand exactly once in {}", mutant.file);
     }
     std::fs::write(&path, text.replacen(&mutant.old, &mutant.new, 1))?;
-    let built = shell(copy, &build_of(&mutant.caught_by));
-    let passed = built.as_ref().is_ok_and(|built| *built) && shell(copy, &mutant.caught_by)?;
+    let survives = |command: &String| -> Result<bool> {
+        if !shell(copy, &build_of(command))? {
+            bail!("the mutant does not build");
+        }
+        shell(copy, command)
+    };
+    let survived: Result<Vec<bool>> = mutant.caught_by.iter().map(survives).collect();
     std::fs::write(&path, text)?;
-    if !built? {
-        bail!("the mutant does not build");
-    }
-    Ok(!passed)
+    Ok(!survived?.contains(&true))
 }
 
 /// The same command, stopping before anything runs.
@@ -153,16 +161,19 @@ fn parse(text: &str) -> Result<Vec<Mutant>> {
                 }
             }
         }
-        let take = |name: &str| {
-            let found = fields.iter().find(|(field, _)| *field == name);
-            found.map(|(_, text)| text.clone()).with_context(|| format!("{name} is missing"))
+        let all = |name: &'static str| {
+            fields.iter().filter(move |(field, _)| *field == name).map(|(_, text)| text)
         };
+        let take = |name| all(name).next().cloned().with_context(|| format!("{name} is missing"));
+        take("caught by:")?;
         mutants.push(Mutant {
             name: take("name:")?,
             file: take("file:")?,
             old: take("old:")?.replace("\\n", "\n"),
             new: take("new:")?.replace("\\n", "\n"),
-            caught_by: format!("cargo nextest run {}", take("caught by:")?),
+            caught_by: all("caught by:")
+                .map(|words| format!("cargo nextest run {words}"))
+                .collect(),
         });
     }
     Ok(mutants)
@@ -177,13 +188,13 @@ mod tests {
     #[test]
     fn blocks_are_read() {
         let text = "# about\n\nname: skipped-sync\nfile: a.rs\nold:     self.sync();\nnew:\n    x();\n    \
-            y();\ncaught by: -p sim\n";
+            y();\ncaught by: -p sim\ncaught by: -p storage\n";
         let mutant = Mutant {
             name: "skipped-sync".into(),
             file: "a.rs".into(),
             old: "    self.sync();".into(),
             new: "    x();\n    y();".into(),
-            caught_by: "cargo nextest run -p sim".into(),
+            caught_by: ["sim", "storage"].map(|p| format!("cargo nextest run -p {p}")).into(),
         };
         assert_eq!(parse(text).unwrap(), [mutant]);
         assert!(parse("name: x\nfile: y\n").is_err());

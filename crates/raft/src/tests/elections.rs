@@ -6,6 +6,7 @@ use crate::frames::Message;
 use crate::log::{Entry, Payload};
 use base::NodeId;
 use broadcast::Input;
+use std::time::Duration;
 
 #[test]
 fn scenarios_1_2_10_a_group_elects_one_with_and_without_prevote() {
@@ -181,6 +182,30 @@ fn scenario_11_timeouts_are_random_and_within_their_bounds() {
     let waits = first_asks(true, Role::PreCandidate);
     assert!(waits.iter().all(|ms| (50..250).contains(ms)), "{waits:?}");
     spread(&waits, 20);
+}
+
+/// Who leads in place of the third of five, and how long after it was lost.
+fn replacement(seed: u64, gone: Option<u64>) -> (Option<u64>, Duration) {
+    let mut room = Room::empty(&[1, 2, 3, 4, 5], &[]).seeded(seed);
+    (1..=5).for_each(|id| room.start(id));
+    room.elect_one(3);
+    room.run(ms(500)); // all have all
+    gone.into_iter().for_each(|id| room.crash(id));
+    let start = room.now;
+    room.crash(3);
+    room.until("another leads", |room| room.primary().is_some());
+    (room.primary(), room.now.since(start))
+}
+
+#[test]
+fn voters_take_turns_by_their_ids_when_the_leaders_connection_breaks() {
+    for seed in 0..40 {
+        let (leader, time) = replacement(seed, None);
+        assert!(leader == Some(5) && time < ms(30), "{leader:?} after {time:?}");
+        let (leader, time) = replacement(seed, Some(5));
+        assert!(leader == Some(4), "{leader:?} after {time:?}");
+        assert!(time >= ms(50) && time < ms(80), "{leader:?} after {time:?}");
+    }
 }
 
 #[test]

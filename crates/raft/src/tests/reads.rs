@@ -121,6 +121,28 @@ fn scenario_76_a_lease_answers_without_a_round_until_it_is_over() {
 }
 
 #[test]
+#[should_panic(expected = "R13: a read at 0x1, decided was 0x2")]
+fn scenario_83_a_lease_by_a_clock_that_is_beyond_the_bound_is_found_out() {
+    let mut room = Room::empty(&[1, 2, 3], &[]);
+    room.setup.lease = Some(Lease { drift_percent: 25 });
+    (1..=3).for_each(|id| room.start(id));
+    room.elect_one(1);
+    room.propose(1, &["a"]);
+    room.run(ms(300));
+    // From here on the leader's clock stands still.
+    let stood_still = room.now;
+    room.isolate(1);
+    room.pause(1);
+    room.until("another leads", |room| room.primary().is_some_and(|leader| leader != 1));
+    let leader = room.primary().expect("it was seen");
+    room.propose(leader, &["b"]);
+    assert_eq!(room.status(leader).committed_at, Zxid(2));
+    room.resume(1);
+    room.now = stood_still;
+    room.read_only(1, ReadLevel::Linearizable);
+}
+
+#[test]
 fn scenario_77_every_question_has_its_answer_also_under_the_same_mark() {
     let mut room = Room::of(1);
     room.elect();

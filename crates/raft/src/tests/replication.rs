@@ -239,6 +239,27 @@ fn scenario_116_who_does_not_lead_refuses_and_who_leads_no_more_says_apart() {
 }
 
 #[test]
+fn scenario_115_what_nobody_knows_the_outcome_of_is_applied_once_or_never() {
+    let mut room = Room::of(3);
+    room.elect_one(1);
+    // One that the next leader has, and one that it has not.
+    [2, 3].into_iter().for_each(|id| room.hold_disk(id));
+    let contexts = room.propose(1, &["kept"]);
+    room.isolate(1);
+    [2, 3].into_iter().for_each(|id| room.release_disk(id));
+    let lost = room.propose(1, &["lost"]);
+    room.until("another leads", |room| room.primary().is_some_and(|leader| leader != 1));
+    assert_eq!((room.outcome(1, contexts[0]), room.outcome(1, lost[0])), (None, None));
+    // Both are asked for again, as clients do; each is one more.
+    let leader = room.primary().expect("it was seen");
+    room.propose(leader, &["again"]);
+    room.heal_anew();
+    room.elect();
+    room.run(ms(1_000));
+    room.assert_all(&["kept", "again"]);
+}
+
+#[test]
 fn scenarios_56_58_a_window_bounds_what_is_on_its_way_to_a_silent_follower() {
     let mut room = Room::empty(&[1, 2, 3], &[]);
     (room.setup.limits.inflight_max, room.setup.limits.append_size_max) = (3, 1);

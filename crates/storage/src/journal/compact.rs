@@ -7,9 +7,13 @@
 use super::recover::segment_name;
 use super::writer::Journal;
 use crate::error::At;
-use crate::{Disk, Error};
+use crate::{Disk, DiskFile, Error};
 use base::Zxid;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+/// How much of a removed file is given back at once, in bytes: a file system frees it in one
+/// transaction, for which syncs of other files wait.
+const PIECE_SIZE: u64 = 4 << 20;
 
 /// Segments that are to be removed: may be done on any thread, and may take long.
 #[derive(Debug)]
@@ -28,12 +32,22 @@ impl<D: Disk> Removal<D> {
     /// [`Error::Io`]. The journal is told with [`Journal::end_removal`] in any case.
     pub fn perform(self) -> Result<u64, Error> {
         for number in self.from..self.to {
-            let path = self.dir.join(segment_name(number));
-            self.disk.remove(&path).at(&path)?;
-            // A later one must not be gone while this one is back.
-            self.disk.sync_dir(&self.dir).at(&self.dir)?;
+            self.remove(&self.dir.join(segment_name(number)))?;
         }
         Ok(self.to - self.from)
+    }
+
+    fn remove(&self, path: &Path) -> Result<(), Error> {
+        let mut file = self.disk.open_rw(path).at(path)?;
+        self.disk.remove(path).at(path)?;
+        // A later one must not be gone while this one is back, nor this one be back and cut.
+        self.disk.sync_dir(&self.dir).at(&self.dir)?;
+        let mut len = file.len().at(path)?;
+        while len > PIECE_SIZE {
+            len -= PIECE_SIZE;
+            file.set_len(len).at(path)?;
+        }
+        Ok(())
     }
 }
 

@@ -187,6 +187,23 @@ fn compaction_keeps_what_the_caller_and_the_checkpoint_need() {
 }
 
 #[test]
+fn the_space_of_a_long_segment_is_given_back_in_pieces() {
+    let disk = disk();
+    let mut journal = opened(&disk);
+    entry(&mut journal, 1, &vec![3; 10 << 20]);
+    for lsn in 2..=20 {
+        entry(&mut journal, lsn, &[3; 200]);
+    }
+    journal.append(Lsn(21), &Record::Checkpoint { at: Zxid(20), state: b"" }).unwrap();
+    let removal = journal.compact(Zxid(20)).unwrap().expect("some segments");
+    let before = disk.counters();
+    journal.end_removal(removal.perform()).unwrap();
+    let after = disk.counters();
+    assert_eq!(after.writes - before.writes, 2, "10 MiB are cut to 6 and to 2");
+    assert!(after.dir_syncs > before.dir_syncs, "and not before it is gone");
+}
+
+#[test]
 fn a_received_snapshot_stands_in_place_of_all_entries() {
     let disk = disk();
     let mut journal = opened(&disk);
