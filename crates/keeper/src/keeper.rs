@@ -357,23 +357,21 @@ impl Service {
         timeout_ms: i32,
         now: Time,
     ) {
+        self.leave_before(session, connection, now);
         let sessions = if self.is_local(session) { &mut self.locals } else { &mut self.sessions };
-        let before = sessions.get(session).and_then(|liveness| liveness.connection);
         sessions.track(session, millis(timeout_ms), Place::on(connection), now);
-        if let Some(before) = before.filter(|before| *before != connection) {
-            self.ready.push(Ready::Close { connection: before });
-        }
         self.events.push(Event::SessionRenewed { session });
         self.ready.push(Ready::Established { connection, session, timeout_ms });
     }
 
-    /// The session is about to come back on this connection: that which it was on is closed
-    /// already, for the session may have been elsewhere meanwhile, and what the connection still
-    /// holds must not come behind what was written there.
+    /// The session comes back on this connection, or is about to: that which it was on is closed,
+    /// for the session may have been elsewhere meanwhile, and what the connection still holds must
+    /// not come behind what was written there.
     fn leave_before(&mut self, session: SessionId, connection: ConnectionId, now: Time) {
-        let before = self.sessions.get(session).and_then(|liveness| liveness.connection);
+        let sessions = if self.is_local(session) { &mut self.locals } else { &mut self.sessions };
+        let before = sessions.get(session).and_then(|liveness| liveness.connection);
         if let Some(before) = before.filter(|before| *before != connection) {
-            self.sessions.detach(session, before, now);
+            sessions.detach(session, before, now);
             self.ready.push(Ready::Close { connection: before });
         }
     }

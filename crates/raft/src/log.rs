@@ -245,11 +245,19 @@ impl Log {
 
     /// The last entry that is durable here.
     pub(crate) fn durable_index(&self, journal: &Journal) -> u64 {
-        if self.entries.back().is_some_and(|last| last.lsn <= journal.durable) {
-            return self.last_index(); // records are durable in their order
+        // Records are durable in their order, and all but the last ones are: the search begins there.
+        let is_durable = |offset: usize| self.entries[offset].lsn <= journal.durable;
+        let (mut high, mut reach) = (self.entries.len(), 1);
+        while reach <= high && !is_durable(high - reach) {
+            high -= reach;
+            reach *= 2;
         }
-        let durable = self.entries.partition_point(|entry| entry.lsn <= journal.durable);
-        self.base.index + durable as u64
+        let mut low = high.saturating_sub(reach);
+        while low < high {
+            let middle = low.midpoint(high);
+            if is_durable(middle) { low = middle + 1 } else { high = middle }
+        }
+        self.base.index + low as u64
     }
 
     /// The configuration in force, and the entry that brought it.

@@ -52,8 +52,8 @@ pub struct Arguments {
     /// Which engine
     #[arg(long, default_value = "zab", value_parser = ["zab", "raft"])]
     engine: String,
-    /// Of members over ZAB: disks are lost and damaged as well, while a quorum keeps its own. A few
-    /// seeds in a thousand still fail
+    /// Of members over ZAB: disks are lost and damaged as well, while a quorum keeps its own. About
+    /// half of the seeds end early, in a start that is refused because of the damage
     #[arg(long)]
     damage: bool,
     /// Do not say what was reached

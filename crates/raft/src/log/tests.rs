@@ -35,6 +35,21 @@ fn scenario_48_a_conflict_is_found_term_by_term() {
     assert_eq!(log.find_conflict(5, 0), Some((0, 0)), "before everything they agree");
 }
 
+#[test]
+fn the_last_durable_entry_is_found_wherever_it_is() {
+    for len in 0..40 {
+        let (mut log, mut journal, mut out) = (log(&[], 0), Journal::default(), Vec::new());
+        for at in 1..=len {
+            let item = Payload::Item(Bytes::from_static(b"x"));
+            log.append(Entry::new(1, Zxid(at), item), &mut journal, &mut out);
+        }
+        for durable in 0..=len.cast_unsigned() {
+            journal.durable = Lsn(durable);
+            assert_eq!(log.durable_index(&journal), durable, "of {len}");
+        }
+    }
+}
+
 /// Scenario 108: the completion of a write says nothing of what is in its place now.
 #[test]
 fn scenario_108_what_was_written_again_is_not_durable_by_the_first_write() {
