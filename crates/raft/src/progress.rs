@@ -33,6 +33,8 @@ pub(crate) struct Progress {
     inflight_bytes: usize,
     /// Appends that were sent since the probe began.
     probes: u32,
+    /// The last index and the bytes of the entries in the first of them.
+    probed: Option<(u64, usize)>,
     /// It has caught up, and is said to have, when its log agrees up to here.
     joins_at: Option<u64>,
     /// It is sent a state, and has not caught up since.
@@ -54,6 +56,7 @@ impl Progress {
             inflight: VecDeque::new(),
             inflight_bytes: 0,
             probes: 0,
+            probed: None,
             joins_at: None,
             takes_state: false,
             told: 0,
@@ -79,7 +82,8 @@ impl Progress {
         self.next = next.max(self.matched + 1);
         self.state = Replication::Probe { paused: false };
         self.inflight.clear();
-        (self.inflight_bytes, self.probes, self.joins_at) = (0, 0, None);
+        (self.inflight_bytes, self.probes) = (0, 0);
+        (self.probed, self.joins_at) = (None, None);
     }
 
     /// It is sent all that it lacks as it comes; `last_index` is where the leader's log ends now.
@@ -119,6 +123,7 @@ impl Progress {
             Replication::Probe { paused } => {
                 *paused = true;
                 self.probes += 1;
+                self.probed = self.probed.or(Some((last, bytes)).filter(|_| last >= self.next));
             }
             Replication::Replicate => {
                 self.next = last + 1;
@@ -143,7 +148,14 @@ impl Progress {
             self.inflight_bytes -= bytes;
         }
         match self.state {
-            Replication::Probe { .. } => self.replicate(),
+            Replication::Probe { .. } => {
+                // Who has what is before the entries of the probe has taken them, too.
+                let taken = self.probed.filter(|_| index + 1 >= self.next);
+                self.replicate();
+                if let Some((last, bytes)) = taken.filter(|(last, _)| *last > self.matched) {
+                    self.sent(last, bytes);
+                }
+            }
             // Behind a state that is there already too old, another one follows.
             Replication::Snapshot(at) if self.matched >= at.min(base) => self.replicate(),
             Replication::Snapshot(_) => {}
@@ -200,6 +212,23 @@ mod tests {
         assert!(!progress.may_append(10, WINDOW));
         progress.answered(1);
         assert!(progress.may_append(10, WINDOW), "a heartbeat's answer lets it try again");
+    }
+
+    #[test]
+    fn entries_that_came_with_the_probe_are_not_sent_again() {
+        let mut progress = Progress::new(10, Time::ZERO);
+        progress.rejected(10, 5);
+        progress.sent(9, 40);
+        progress.accepted(4, 0);
+        assert_eq!(progress.next, 5, "that answered an earlier one: whether this fits is open");
+        let mut progress = Progress::new(10, Time::ZERO);
+        progress.rejected(10, 5);
+        progress.sent(9, 40);
+        progress.accepted(5, 0);
+        assert_eq!((progress.matched, progress.next), (5, 10));
+        assert!(!progress.may_append(10, (1, 100)), "they are on their way to its disk");
+        progress.accepted(9, 0);
+        assert!(progress.may_append(10, (1, 100)));
     }
 
     #[test]
