@@ -118,12 +118,17 @@ impl Raft {
                     let leader = Some((from, link));
                     *follower = Follower { leader, ..Follower::default() };
                     self.core.say(View::Apart, out);
+                    self.tell_of_leader(from, out);
                 }
-                None => follower.leader = Some((from, link)),
+                None => {
+                    follower.leader = Some((from, link));
+                    self.tell_of_leader(from, out);
+                }
             },
             Role::Candidate(_) => {
                 self.become_follower(now, out);
                 self.set_leader(from, link);
+                self.tell_of_leader(from, out);
             }
             Role::Leader(_) => {
                 let (term, from) = (self.core.term, from.0);
@@ -134,6 +139,11 @@ impl Raft {
         (self.core.heard, self.core.search) = (Some(now), None);
         self.core.reset_election(now);
         Ok(())
+    }
+
+    /// From here on it is brought up to date.
+    fn tell_of_leader(&self, leader: NodeId, out: &mut Vec<Output>) {
+        tell(Event::EpochPromised { leader, epoch: self.core.term.cast_signed() }, out);
     }
 
     fn set_leader(&mut self, from: NodeId, link: LinkId) {
