@@ -250,7 +250,7 @@ fn scenario_115_what_nobody_knows_the_outcome_of_is_applied_once_or_never() {
     let lost = room.propose(1, &["lost"]);
     room.until("another leads", |room| room.primary().is_some_and(|leader| leader != 1));
     assert_eq!((room.outcome(1, contexts[0]), room.outcome(1, lost[0])), (None, None));
-    // Both are asked for again, as clients do; each is one more.
+    // Whoever asks again asks for one more.
     let leader = room.primary().expect("it was seen");
     room.propose(leader, &["again"]);
     room.heal_anew();
