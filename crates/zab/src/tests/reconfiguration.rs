@@ -265,6 +265,8 @@ fn a_leader_that_completes_its_own_removal_hands_over() {
     [1, 2].into_iter().for_each(|id| room.restart(id));
     room.until("one of the others leads", |room| matches!(room.leader(), Some(1 | 2)));
     assert_eq!(room.count(3, "leading: a quorum"), 1, "it was the best one");
+    let reason = "leading no more epoch=0x2 reason=\"by the configuration that it completed";
+    assert_eq!(room.count(3, reason), 1, "it does not wait until nobody follows");
     let leader = room.elect();
     assert!(leader != 3 && room.follows(4, Some(leader)), "who observes finds it");
     room.propose(leader, &["a"]);
