@@ -15,7 +15,8 @@ pub enum View {
         /// Who is primary.
         primary: NodeId,
     },
-    /// It belongs to nothing at the moment: the outcome of all that is under way is unknown.
+    /// It belongs to nothing at the moment: the outcome of all that is under way is unknown. Nothing
+    /// more is proposed from when this is said, however much that came before is still to be applied.
     Apart,
     /// Its disk has failed: it is silent for ever.
     Silent,

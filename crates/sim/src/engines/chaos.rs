@@ -63,6 +63,7 @@ impl<S: Subject> World<S> {
             }
             Fault::MassRestart => self.crash_all(&mut rng),
             Fault::Pause => {
+                let member = self.primary().filter(|_| rng.one_in(2)).unwrap_or(member);
                 self.members[member].paused = self.members[member].host.engine.is_some();
                 self.schedule(hold / 2, Event::Resume { member });
             }

@@ -135,11 +135,16 @@ impl<S: Subject> World<S> {
         Ok(())
     }
 
+    /// It goes on; what came meanwhile comes now, and before it, for all that it knows, a read.
     pub(crate) fn resume(&mut self, index: usize) -> Step {
         let member = &mut self.members[index];
         if member.frozen || !std::mem::take(&mut member.paused) {
             return Ok(());
         }
+        let id = self.next_id;
+        self.next_id += 1;
+        self.read(index, id)?;
+        let member = &mut self.members[index];
         for event in std::mem::take(&mut member.deferred) {
             self.schedule(Duration::ZERO, event);
         }

@@ -104,6 +104,12 @@ impl Service {
     }
 
     pub(crate) fn queue(&mut self, output: Output, mark: Lsn) {
+        // As a host must: from here on nothing more is proposed, however much is still to be heard.
+        if matches!(output, Output::View(View::Apart | View::Silent))
+            && let Some(proposer) = &mut self.proposer
+        {
+            proposer.refused = true;
+        }
         self.queue.push_back(Queued::Output(output, mark));
     }
 

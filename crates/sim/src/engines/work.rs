@@ -78,7 +78,7 @@ impl<S: Subject> World<S> {
         })
     }
 
-    fn primary(&mut self) -> Option<usize> {
+    pub(crate) fn primary(&mut self) -> Option<usize> {
         let leads = |view: Option<View>| matches!(view, Some(View::Primary { .. }));
         let mut all = self.members.iter();
         let index = all.position(|member| leads(member.host.view) && !member.paused)?;
