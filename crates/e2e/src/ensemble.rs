@@ -3,8 +3,11 @@
 //! A member is a directory, three ports and the kind of server that runs on them, which may change
 //! while it is down. Nobody is asked who leads: a leader alone listens on its quorum port. Over Raft
 //! all members do, and say themselves who they are.
-//! Invariant: dropping an [`Ensemble`] kills its processes and removes its directory; what the
-//! members logged is kept if the thread panics.
+//! Invariant: dropping an [`Ensemble`] kills its processes and removes its directory. What the
+//! members logged is kept if the thread panics; the end of it is printed in tests, which show it
+//! only if they fail.
+
+mod logs;
 
 use crate::listening::{listening_ports, serves};
 use crate::network::Space;
@@ -395,18 +398,6 @@ impl Ensemble {
         self.running().into_iter().map(|n| self.address(n)).collect()
     }
 
-    /// Copies what the members logged to a directory that stays, and gives it.
-    ///
-    /// # Errors
-    /// If it cannot be written.
-    pub fn keep_logs(&self) -> Result<PathBuf> {
-        let kept = tempfile::Builder::new().prefix("quorate-e2e-logs-").tempdir()?.keep();
-        for n in self.indices().filter(|n| self.log_path(*n).exists()) {
-            fs::copy(self.log_path(n), kept.join(format!("{}.log", n + 1)))?;
-        }
-        Ok(kept)
-    }
-
     /// Does something where a member runs: what it connects is cut off with the member.
     ///
     /// # Errors
@@ -437,14 +428,6 @@ impl Ensemble {
     #[must_use]
     pub fn data_directory(&self, n: usize) -> PathBuf {
         self.directory.path().join((n + 1).to_string())
-    }
-
-    /// What a member has logged so far, at all its starts.
-    ///
-    /// # Errors
-    /// If it cannot be read.
-    pub fn log_text(&self, n: usize) -> Result<String> {
-        Ok(String::from_utf8_lossy(&fs::read(self.log_path(n))?).into_owned())
     }
 
     fn log_path(&self, n: usize) -> PathBuf {
@@ -491,10 +474,6 @@ impl Drop for Ensemble {
         for n in self.indices() {
             let _ = self.kill(n);
         }
-        if thread::panicking()
-            && let Ok(kept) = self.keep_logs()
-        {
-            eprintln!("the members' logs are in {}", kept.display());
-        }
+        self.leave_logs();
     }
 }
