@@ -39,8 +39,8 @@ fn after_a_loss(hold: impl FnOnce(&mut Room)) -> Room {
     room.lose_disk(2);
     room.until("3 leads no more", |room| room.leader().is_none());
     room.restart(1);
-    room.restart(2);
     room.hold_disk(1);
+    room.restart(2);
     hold(&mut room);
     room.run(ms(500));
     room.sync_disk(1, 1); // its promise
