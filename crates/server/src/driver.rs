@@ -334,7 +334,9 @@ impl Driver {
     }
 
     fn send_snapshot(&mut self, link: LinkId) {
-        let source = TreeSource::begin(&self.hub);
+        // As long as nobody is served, the ensemble may wait for this one to have it.
+        let rests = self.member.status().is_some_and(|status| status.serving);
+        let source = TreeSource::begin(&self.hub, rests);
         self.peers.send_source(link, Box::new(source));
     }
 

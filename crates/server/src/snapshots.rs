@@ -9,7 +9,8 @@ use base::Zxid;
 use node::{Input, SnapshotOptions, SnapshotTask};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::thread;
+use std::time::{Duration, Instant};
 use storage::Disk;
 
 /// What takes one snapshot of the hub's tree: its zxid, or that and why it failed.
@@ -32,7 +33,7 @@ impl Snapshots {
     /// Begins one; the member is told of its end.
     pub(crate) fn start(&self, service: &Arc<Service>) {
         let (take, for_thread) = (Arc::clone(&self.take), Arc::clone(service));
-        let thread = std::thread::Builder::new().name("snapshot".to_owned());
+        let thread = thread::Builder::new().name("snapshot".to_owned());
         let spawned = thread.spawn(move || {
             let started = Instant::now();
             let input = match take(&for_thread.hub) {
@@ -63,6 +64,10 @@ impl Snapshots {
     }
 }
 
+/// Between two steps it rests for as long as a step took, and no longer than this: whoever else
+/// wants a core or the disk gets it. A disk that is slow anyway is not made slower.
+const REST_MAX: Duration = Duration::from_millis(2);
+
 fn count_failure(service: &Service) {
     lock(&service.limits.counters).metrics.counters.snapshot_error_count += 1;
 }
@@ -79,8 +84,10 @@ fn take<D: Disk>(
     tracing::info!(%zxid, dir = %dir.display(), "Snapshotting: {zxid} to {}", dir.display());
     let mut task = SnapshotTask::start(disk.clone(), dir, walk, options).map_err(failed)?;
     loop {
+        let began = Instant::now();
         let more = task.look(&hub.tree());
         task.write().map_err(failed)?;
+        thread::sleep(began.elapsed().min(REST_MAX));
         if !more {
             break;
         }

@@ -10,13 +10,14 @@ use std::sync::Arc;
 pub(crate) struct TreeSource {
     hub: Arc<Hub>,
     sender: SnapshotSender,
+    rests: bool,
 }
 
 impl TreeSource {
     /// Begins at what is applied now.
-    pub(crate) fn begin(hub: &Arc<Hub>) -> TreeSource {
+    pub(crate) fn begin(hub: &Arc<Hub>, rests: bool) -> TreeSource {
         let sender = SnapshotSender::new(&hub.tree());
-        TreeSource { hub: Arc::clone(hub), sender }
+        TreeSource { hub: Arc::clone(hub), sender, rests }
     }
 }
 
@@ -27,6 +28,10 @@ impl Source for TreeSource {
             return Err("the tree was replaced while it was sent".to_owned());
         }
         Ok(chunk)
+    }
+
+    fn rests(&self) -> bool {
+        self.rests
     }
 }
 
@@ -49,7 +54,7 @@ mod tests {
     #[test]
     fn what_is_sent_is_the_tree_and_a_tree_that_was_replaced_is_not_sent_on() {
         let hub = Arc::new(Hub::new(Tree::new(CONFIG)));
-        let mut source = TreeSource::begin(&hub);
+        let mut source = TreeSource::begin(&hub, true);
         let mut receiver = SnapshotReceiver::new(CONFIG, Zxid::ZERO);
         let mut received = None;
         while let Some(chunk) = source.next_chunk(10).unwrap() {
@@ -59,7 +64,7 @@ mod tests {
             }
         }
         assert_eq!(received.unwrap().digest(), hub.tree().digest());
-        let mut source = TreeSource::begin(&hub);
+        let mut source = TreeSource::begin(&hub, true);
         assert!(source.next_chunk(1).unwrap().is_some());
         SharedHub(Arc::clone(&hub)).write(|tree, _, _| *tree = Tree::new(CONFIG));
         let mut result = source.next_chunk(1);

@@ -180,6 +180,10 @@ mod tests {
             self.0 -= 1;
             Ok((self.0 > 0).then(|| Bytes::copy_from_slice(&[self.0])))
         }
+
+        fn rests(&self) -> bool {
+            false
+        }
     }
 
     fn frames(texts: &[&'static str]) -> Vec<Bytes> {

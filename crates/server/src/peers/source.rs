@@ -10,4 +10,8 @@ pub(crate) trait Source: Send {
     /// # Errors
     /// Why the stream cannot go on: the link ends.
     fn next_chunk(&mut self, size_max: usize) -> Result<Option<Bytes>, String>;
+
+    /// Whether it rests for as long as each piece took: it is not urgent, and whoever is served
+    /// meanwhile, here or by the one that it goes to, waits for one piece and not for all of them.
+    fn rests(&self) -> bool;
 }

@@ -7,6 +7,7 @@
 use super::home::{Fact, Home, Place};
 use super::link::{Link, Look};
 use super::outgoing::{Next, write_some};
+use super::source::Source;
 use crate::service::Worker;
 use broadcast::{Channel, LinkId};
 use bytes::Bytes;
@@ -23,7 +24,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedReadHalf;
-use tokio::time::timeout;
+use tokio::time::{Instant, Sleep, sleep, timeout};
 
 thread_local! {
     static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; SCRATCH_SIZE]);
@@ -68,6 +69,8 @@ struct Task {
     link: Arc<Link>,
     reader: OwnedReadHalf,
     _seat: Option<Seat>,
+    /// Until when nothing is written: a source rests.
+    rest: Option<Pin<Box<Sleep>>>,
     /// Whether nobody waits for the news of its end any more.
     has_ended: bool,
 }
@@ -87,7 +90,7 @@ pub(super) fn start(home: &Arc<Home>, place: &Place, made: Made) {
     let listening = seat.as_ref().map(|seat| seat.listening);
     home.tell(&place.worker, Fact::Up { link: Arc::clone(&link), listening });
     let (home, worker) = (Arc::clone(home), Arc::clone(&place.worker));
-    let task = Task { home, worker, link, reader, _seat: seat, has_ended: false };
+    let task = Task { home, worker, link, reader, _seat: seat, rest: None, has_ended: false };
     place.runtime.spawn(task.run());
 }
 
@@ -142,12 +145,13 @@ impl Task {
 
     /// Writes once; false if there is nothing to write.
     fn write(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        if let Some(rest) = &mut self.rest {
+            ready!(rest.as_mut().poll(cx));
+            self.rest = None;
+        }
         match self.link.next() {
             Next::Nothing => return Poll::Ready(false),
-            Next::Source(mut source) => match source.next_chunk(CHUNK_SIZE_MAX) {
-                Ok(chunk) => self.link.produced(source, chunk),
-                Err(reason) => self.link.fail(reason),
-            },
+            Next::Source(source) => self.ask(source),
             Next::Bytes(frames) => {
                 let stream = self.link.stream();
                 ready!(stream.poll_write_ready(cx)).unwrap_or_default();
@@ -158,6 +162,19 @@ impl Task {
             }
         }
         Poll::Ready(true)
+    }
+
+    /// Has the source make its next piece, and rests for as long as that took if it is to.
+    fn ask(&mut self, mut source: Box<dyn Source>) {
+        let began = Instant::now();
+        match source.next_chunk(CHUNK_SIZE_MAX) {
+            Ok(chunk) => {
+                let rests = source.rests() && chunk.is_some();
+                self.rest = rests.then(|| Box::pin(sleep(began.elapsed())));
+                self.link.produced(source, chunk);
+            }
+            Err(reason) => self.link.fail(reason),
+        }
     }
 
     /// Reads once; nothing at the end of what the other side sends.
@@ -220,7 +237,7 @@ impl Drop for Task {
 /// Bytes of one read: a burst of proposals, or what a socket's buffer holds of a snapshot.
 const SCRATCH_SIZE: usize = 128 << 10;
 /// Bytes of a source that are made at once: the tree is held still meanwhile.
-const CHUNK_SIZE_MAX: usize = 128 << 10;
+pub(super) const CHUNK_SIZE_MAX: usize = 96 << 10;
 /// Reads or writes before others get their turn, the member among them.
 const TURNS_MAX: usize = 4;
 /// Time that a link has to send what waits when it is closed.

@@ -2,6 +2,7 @@
 
 use super::host::{Host, PATIENCE, linked, with_socket};
 use crate::peers::source::Source;
+use crate::peers::task::CHUNK_SIZE_MAX;
 use broadcast::LinkId;
 use bytes::Bytes;
 use node::Input;
@@ -9,7 +10,7 @@ use socket2::SockRef;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::mpsc::channel;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Bytes that tell where they are in a stream.
 fn pattern(from: usize, size: usize) -> Vec<u8> {
@@ -28,6 +29,14 @@ struct Pattern {
     end: usize,
     /// Where it breaks off.
     breaks_at: usize,
+    rests: bool,
+}
+
+impl Pattern {
+    /// From here to there.
+    fn new(at: usize, end: usize) -> Pattern {
+        Pattern { at, end, breaks_at: usize::MAX, rests: false }
+    }
 }
 
 impl Source for Pattern {
@@ -35,10 +44,14 @@ impl Source for Pattern {
         if self.at >= self.breaks_at {
             return Err("the stream broke off".to_owned());
         }
-        let size = size_max.min(self.end - self.at);
+        let size = size_max.min(self.end.min(self.breaks_at) - self.at);
         let chunk = pattern(self.at, size);
         self.at += size;
         Ok((size > 0).then(|| chunk.into()))
+    }
+
+    fn rests(&self) -> bool {
+        self.rests
     }
 }
 
@@ -94,7 +107,7 @@ fn a_source_is_asked_as_it_is_taken_and_later_frames_come_behind_it() {
     let size = 200 << 20;
     let [(mut sender, to), (mut receiver, from)] = linked();
     sender.send(to, pattern(0, 1000));
-    sender.peers.send_source(to, Box::new(Pattern { at: 1000, end: size, breaks_at: usize::MAX }));
+    sender.peers.send_source(to, Box::new(Pattern::new(1000, size)));
     // More than may wait behind a peer that is merely slow.
     let behind = Bytes::from(vec![7; 1 << 20]);
     (0..70).for_each(|_| sender.send_now(to, behind.clone()));
@@ -115,9 +128,23 @@ fn a_source_is_asked_as_it_is_taken_and_later_frames_come_behind_it() {
 }
 
 #[test]
+fn a_source_that_rests_does_so_behind_each_piece() {
+    let size = 10 << 20;
+    let [(mut sender, to), (mut receiver, from)] = linked();
+    let began = Instant::now();
+    sender.peers.send_source(to, Box::new(Pattern { rests: true, ..Pattern::new(0, size) }));
+    sender.send_now(to, Bytes::from_static(b"behind"));
+    let received = receiver.receive(from, size + 6);
+    assert!(received[..size] == pattern(0, size) && received[size..] == *b"behind");
+    // The clock of the tasks counts in milliseconds.
+    let pieces = size.div_ceil(CHUNK_SIZE_MAX) as u32;
+    assert!(began.elapsed() >= (pieces - 1) * Duration::from_millis(1));
+}
+
+#[test]
 fn a_source_that_breaks_off_ends_the_link() {
     let [(mut sender, to), (mut receiver, from)] = linked();
-    let source = Pattern { at: 0, end: usize::MAX, breaks_at: 1 << 20 };
+    let source = Pattern { breaks_at: 1 << 20, ..Pattern::new(0, usize::MAX) };
     sender.peers.send_source(to, Box::new(source));
     assert_eq!(sender.down(to), "the stream broke off");
     assert!(receiver.receive(from, 1 << 20) == pattern(0, 1 << 20));
