@@ -44,6 +44,12 @@ pub(crate) struct History {
     bytes_max: usize,
 }
 
+/// Whether an entry at this place comes next behind that one: counters leave out nothing, and begin
+/// with 1 in each epoch.
+fn follows(at: Zxid, before: Zxid) -> bool {
+    at.0 == before.0 + 1 || (at.epoch() > before.epoch() && at.counter() == 1)
+}
+
 impl History {
     /// What was on the disk: all of it is applied.
     pub(crate) fn recover(
@@ -70,17 +76,29 @@ impl History {
         history
     }
 
+    /// Whether what is in memory ends where the history does, and what is decided of it where that
+    /// does: I17. That it has no gap is seen as it grows.
+    fn is_whole(&self) -> bool {
+        let ends = |end: Zxid, entry: Zxid| end == entry || (end.counter() == 0 && end > entry);
+        let decided = self.delivered.checked_sub(1).map(|last| self.entries[last].at);
+        ends(self.last, self.last_entry()) && ends(self.committed, decided.unwrap_or(self.before))
+    }
+
     /// Takes decided entries that the log holds.
     fn remember(&mut self, recent: Vec<(Zxid, Item)>) {
         if let Some((first, _)) = recent.first() {
             self.before = Zxid(first.0 - 1);
         }
+        let mut end = self.before;
         for (at, item) in recent {
+            debug_assert!(follows(at, end), "I17: {at} comes behind {end}");
+            end = at;
             self.delivered_bytes += item.len();
             self.entries.push_back(Entry { at, item, lsn: Lsn::ZERO, context: None });
         }
         self.delivered = self.entries.len();
         self.trim();
+        debug_assert!(self.is_whole(), "I17");
     }
 
     /// The end of the history.
@@ -122,6 +140,7 @@ impl History {
         out: &mut Vec<Output>,
     ) {
         assert!(at > self.last, "{at} comes after {}", self.last);
+        debug_assert!(follows(at, self.last), "I17: {at} comes behind {}", self.last);
         let lsn = self.persist(Record::Entry { at, item: item.clone() }, out);
         if self.unsynced.is_empty() {
             self.synced = self.last;
@@ -174,6 +193,7 @@ impl History {
         }
         self.committed = self.committed.max(upto);
         self.trim();
+        debug_assert!(self.is_whole(), "I17");
     }
 
     /// The history goes on in a new epoch: everything in it is decided.
@@ -209,6 +229,7 @@ impl History {
         self.last = to;
         self.before = self.before.min(to);
         self.committed = self.committed.min(to);
+        debug_assert!(self.is_whole(), "I17");
         reaches_decided
     }
 
