@@ -20,9 +20,10 @@ struct Mutant {
     caught_by: Vec<String>,
 }
 
-/// All mutants, those named, or with `--share` those of one change: every second one of the protocol
-/// between members, and every fifth of the others, which ones by the commit. Of those then only one
-/// is held against more than the first command that catches it.
+/// All mutants, those named, or with `--share` those of one change: all that a package's own tests
+/// catch, which takes seconds, and of those that the simulator is to catch every second one of the
+/// protocol between members and every fifth of the others, which ones by the commit. Only one of the
+/// share is held against more than the first command that catches it.
 pub(crate) fn run(words: &[&str]) -> Result<()> {
     let copy = copy_tree()?;
     let mut mutants = Vec::new();
@@ -60,16 +61,22 @@ fn share(mutants: Vec<Mutant>, commit: u64) -> Vec<Mutant> {
         let by_ensembles = mutant.caught_by.iter().any(|command| command.contains("ensembles"));
         mutant.file.starts_with("crates/zab/") || by_ensembles
     };
-    let (protocol, others): (Vec<_>, Vec<_>) = mutants.into_iter().partition(is_protocol);
+    let (simulated, quick): (Vec<_>, Vec<_>) = mutants.into_iter().partition(is_simulated);
+    let (protocol, others): (Vec<_>, Vec<_>) = simulated.into_iter().partition(is_protocol);
     let turn = |mutants: Vec<Mutant>, shares: u64| {
         let first = usize::try_from(commit % shares).expect("few");
         mutants.into_iter().skip(first).step_by(shares as usize)
     };
-    let mut share: Vec<Mutant> =
-        turn(protocol, PROTOCOL_SHARES).chain(turn(others, SHARES)).collect();
+    let simulated = turn(protocol, PROTOCOL_SHARES).chain(turn(others, SHARES));
+    let mut share: Vec<Mutant> = quick.into_iter().chain(simulated).collect();
     let several = share.iter_mut().filter(|mutant| mutant.caught_by.len() > 1);
     several.skip(1).for_each(|mutant| mutant.caught_by.truncate(1));
     share
+}
+
+/// Whether the simulator is the first that is to catch it.
+fn is_simulated(mutant: &Mutant) -> bool {
+    mutant.caught_by.first().is_some_and(|command| command.contains("-p sim"))
 }
 
 /// Changes after which every mutant of the protocol between members has had its turn.
@@ -101,6 +108,16 @@ fn is_caught(copy: &Path, mutant: &Mutant) -> Result<bool> {
     let survived: Result<Vec<bool>> = mutant.caught_by.iter().map(survives).collect();
     std::fs::write(&path, text)?;
     Ok(!survived?.contains(&true))
+}
+
+/// Runs the tests that these words choose. Only the simulator runs long enough to pay for being
+/// optimized: any other package is built ten times as fast without.
+fn command(words: &str) -> String {
+    let package = words.strip_prefix("-p ").and_then(|words| words.split(' ').next());
+    let config = package
+        .filter(|package| *package != "sim")
+        .map(|package| format!("--config profile.test.package.{package}.opt-level=0 "));
+    format!("cargo nextest run {}{words}", config.unwrap_or_default())
 }
 
 /// The same command, stopping before anything runs.
@@ -171,9 +188,7 @@ fn parse(text: &str) -> Result<Vec<Mutant>> {
             file: take("file:")?,
             old: take("old:")?.replace("\\n", "\n"),
             new: take("new:")?.replace("\\n", "\n"),
-            caught_by: all("caught by:")
-                .map(|words| format!("cargo nextest run {words}"))
-                .collect(),
+            caught_by: all("caught by:").map(|words| command(words)).collect(),
         });
     }
     Ok(mutants)
@@ -183,7 +198,7 @@ const FIELDS: [&str; 5] = ["name:", "file:", "old:", "new:", "caught by:"];
 
 #[cfg(test)]
 mod tests {
-    use super::{Mutant, parse, share};
+    use super::{Mutant, command, parse, share};
 
     #[test]
     fn blocks_are_read() {
@@ -194,28 +209,32 @@ mod tests {
             file: "a.rs".into(),
             old: "    self.sync();".into(),
             new: "    x();\n    y();".into(),
-            caught_by: ["sim", "storage"].map(|p| format!("cargo nextest run -p {p}")).into(),
+            caught_by: ["-p sim", "--config profile.test.package.storage.opt-level=0 -p storage"]
+                .map(|words| format!("cargo nextest run {words}"))
+                .into(),
         };
         assert_eq!(parse(text).unwrap(), [mutant]);
         assert!(parse("name: x\nfile: y\n").is_err());
     }
 
     #[test]
-    fn every_mutant_has_its_turn_and_the_protocol_more_often() {
-        let mutant = |name: &str, file: &str| Mutant {
+    fn every_simulated_mutant_has_its_turn_and_the_others_always() {
+        let mutant = |name: &str, file: &str, words: &str| Mutant {
             name: name.into(),
             file: file.into(),
+            caught_by: vec![command(words)],
             ..Mutant::default()
         };
         let all = || {
-            let others =
-                ["a", "b", "c", "d", "e", "f"].map(|name| mutant(name, "crates/tree/x.rs"));
-            let protocol = ["0", "1"].map(|name| mutant(name, "crates/zab/x.rs"));
-            protocol.into_iter().chain(others).collect()
+            let others = ["a", "b", "c", "d", "e", "f"];
+            let others = others.map(|name| mutant(name, "crates/tree/x.rs", "-p sim x"));
+            let protocol = ["0", "1"].map(|name| mutant(name, "crates/zab/x.rs", "-p sim x"));
+            let quick = ["q", "r"].map(|name| mutant(name, "crates/zab/x.rs", "-p zab"));
+            protocol.into_iter().chain(others).chain(quick).collect()
         };
         let names = |commit| -> String {
             share(all(), commit).into_iter().map(|mutant| mutant.name).collect()
         };
-        assert_eq!([names(5), names(6), names(9)], ["1af", "0b", "1e"]);
+        assert_eq!([names(5), names(6), names(9)], ["qr1af", "qr0b", "qr1e"]);
     }
 }
