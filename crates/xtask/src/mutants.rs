@@ -99,13 +99,8 @@ fn is_caught(copy: &Path, mutant: &Mutant) -> Result<bool> {
         bail!("the old text must stand exactly once in {}", mutant.file);
     }
     std::fs::write(&path, text.replacen(&mutant.old, &mutant.new, 1))?;
-    let survives = |command: &String| -> Result<bool> {
-        if !shell(copy, &build_of(command))? {
-            bail!("the mutant does not build");
-        }
-        shell(copy, command)
-    };
-    let survived: Result<Vec<bool>> = mutant.caught_by.iter().map(survives).collect();
+    let survived = mutant.caught_by.iter().map(|command| survives(copy, command));
+    let survived: Result<Vec<bool>> = survived.collect();
     std::fs::write(&path, text)?;
     Ok(!survived?.contains(&true))
 }
@@ -117,15 +112,12 @@ fn command(words: &str) -> String {
     let config = package
         .filter(|package| *package != "sim")
         .map(|package| format!("--config profile.test.package.{package}.opt-level=0 "));
-    format!("cargo nextest run {}{words}", config.unwrap_or_default())
+    format!("cargo nextest run --max-fail 1:immediate {}{words}", config.unwrap_or_default())
 }
 
-/// The same command, stopping before anything runs.
-fn build_of(command: &str) -> String {
-    format!("{command} --no-run")
-}
-
-fn shell(copy: &Path, command: &str) -> Result<bool> {
+/// Whether these tests pass. A mutant that does not build, or that nothing is held against, is an
+/// error.
+fn survives(copy: &Path, command: &str) -> Result<bool> {
     let status = Command::new("sh")
         .args(["-c", &format!("timeout {SECONDS_MAX} {command}")])
         .current_dir(copy)
@@ -134,9 +126,19 @@ fn shell(copy: &Path, command: &str) -> Result<bool> {
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .status()?;
-    Ok(status.success())
+    match status.code() {
+        Some(0) => Ok(true),
+        Some(TESTS_FAILED | TIMED_OUT) => Ok(false),
+        Some(BUILD_FAILED) => bail!("the mutant does not build"),
+        _ => bail!("{command}: {status}"),
+    }
 }
 
+/// Exit codes of nextest.
+const TESTS_FAILED: i32 = 100;
+const BUILD_FAILED: i32 = 101;
+/// Exit code of `timeout`.
+const TIMED_OUT: i32 = 124;
 /// A mutant may loop for ever: that counts as caught, after this long in seconds.
 const SECONDS_MAX: u32 = 300;
 
@@ -210,7 +212,7 @@ mod tests {
             old: "    self.sync();".into(),
             new: "    x();\n    y();".into(),
             caught_by: ["-p sim", "--config profile.test.package.storage.opt-level=0 -p storage"]
-                .map(|words| format!("cargo nextest run {words}"))
+                .map(|words| format!("cargo nextest run --max-fail 1:immediate {words}"))
                 .into(),
         };
         assert_eq!(parse(text).unwrap(), [mutant]);
