@@ -17,9 +17,6 @@ struct Step {
 enum Company {
     /// Nothing: it takes all cores, or measures time.
     None,
-    /// What is built for all that follows: there is always one that can use a core while another waits
-    /// for a crate that all its others need.
-    Compilers,
     /// Those that count instructions, on one core each.
     Counters,
     /// Foreign clients and tools, which mostly start.
@@ -58,12 +55,7 @@ const STEPS: &[Step] = &[
         name: "build",
         // What is measured is built with it: alone it would want other features of what both share.
         command: &["cargo", "build", "--release", "--package", "quorate", "--package", "counts"],
-        company: Company::Compilers,
-    },
-    Step {
-        name: "build-tests",
-        command: &["cargo", "nextest", "run", "--workspace", "--no-run"],
-        company: Company::Compilers,
+        company: Company::None,
     },
     Step {
         name: "tests",
