@@ -1,9 +1,9 @@
 //! A learner that serves: entry by entry.
 
-use super::queue::follows;
 use super::{Learning, Lost, activation, data_of, is_observer};
 use crate::core::Core;
 use crate::ensemble::node;
+use crate::history::follows;
 use base::{Lsn, Zxid};
 use broadcast::{Item, Output};
 use bytes::Bytes;

@@ -3,6 +3,7 @@
 //! Those that are decided come first, for they are decided in order.
 
 use super::Lost;
+use crate::history::follows;
 use base::Zxid;
 use broadcast::Item;
 use std::collections::VecDeque;
@@ -55,10 +56,4 @@ impl Queue {
         debug_assert!(self.decided == 0, "decided ones come first");
         self.items.pop_front()
     }
-}
-
-/// Whether an entry may come right behind another: the next one, or the first of a later epoch.
-/// Deviation: the reference only warns of most gaps, and logs them.
-pub(super) fn follows(last: Zxid, at: Zxid) -> bool {
-    at == last.next() || (at.counter() == 1 && at.epoch() > last.epoch())
 }
