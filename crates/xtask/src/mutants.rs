@@ -23,7 +23,7 @@ struct Mutant {
 /// All mutants, those named, or with `--share` those of one change: all that a package's own tests
 /// catch, which takes seconds, and of those that the simulator is to catch every second one of the
 /// protocol between members and every fifth of the others, which ones by the commit. Only one of the
-/// share is held against more than the first command that catches it.
+/// share, by the commit too, is held against more than the first command that catches it.
 pub(crate) fn run(words: &[&str]) -> Result<()> {
     let copy = copy_tree()?;
     let mut mutants = Vec::new();
@@ -69,8 +69,12 @@ fn share(mutants: Vec<Mutant>, commit: u64) -> Vec<Mutant> {
     };
     let simulated = turn(protocol, PROTOCOL_SHARES).chain(turn(others, SHARES));
     let mut share: Vec<Mutant> = quick.into_iter().chain(simulated).collect();
-    let several = share.iter_mut().filter(|mutant| mutant.caught_by.len() > 1);
-    several.skip(1).for_each(|mutant| mutant.caught_by.truncate(1));
+    let mut several: Vec<&mut Mutant> =
+        share.iter_mut().filter(|mutant| mutant.caught_by.len() > 1).collect();
+    if let Some(chosen) = commit.checked_rem(several.len() as u64) {
+        several.remove(usize::try_from(chosen).expect("few"));
+        several.iter_mut().for_each(|mutant| mutant.caught_by.truncate(1));
+    }
     share
 }
 
@@ -238,5 +242,14 @@ mod tests {
             share(all(), commit).into_iter().map(|mutant| mutant.name).collect()
         };
         assert_eq!([names(5), names(6), names(9)], ["qr1af", "qr0b", "qr1e"]);
+        let several = |commit| -> Vec<usize> {
+            let quick = ["q", "r", "s"].map(|name| Mutant {
+                caught_by: vec![command("-p zab"), command("-p sim x")],
+                ..mutant(name, "crates/zab/x.rs", "-p zab")
+            });
+            let share = share(quick.into(), commit);
+            share.into_iter().map(|mutant| mutant.caught_by.len()).collect()
+        };
+        assert_eq!([several(5), several(6)], [[1, 1, 2], [2, 1, 1]]);
     }
 }
