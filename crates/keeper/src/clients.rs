@@ -25,4 +25,10 @@ pub trait Clients {
         self.look_at_all(&mut |connection| ids.push(connection.id()));
         ids.into_iter().for_each(|id| self.with(id, act));
     }
+
+    /// Closes every connection, because the service is over for now: whoever asks whether there is
+    /// one hears that there is none before the first client learns of it.
+    fn close_all(&mut self) {
+        self.with_all(&mut |connection| connection.close());
+    }
 }

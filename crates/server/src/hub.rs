@@ -6,6 +6,7 @@
 //! woken when the tree is free again.
 
 use crate::counters::Counters;
+use crate::published::Published;
 use crate::service::Worker;
 use crate::sync::{StopOnPanic, lock, must};
 use crate::table::{Entries, Entry, Table};
@@ -62,20 +63,23 @@ impl Hub {
 
 /// A member's way to the hub.
 #[derive(Clone)]
-pub(crate) struct SharedHub(pub(crate) Arc<Hub>);
+pub(crate) struct SharedHub {
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) published: Arc<Published>,
+}
 
 impl node::Shared for SharedHub {
     fn read<R>(&self, act: impl FnOnce(&Tree) -> R) -> R {
-        act(&self.0.tree())
+        act(&self.hub.tree())
     }
 
     fn with_clients<R>(&self, act: impl FnOnce(&Tree, &mut dyn Clients) -> R) -> R {
-        let hub = &*self.0;
+        let SharedHub { hub, published } = self;
         let mut touched = std::mem::take(&mut *lock(&hub.touched));
         let result = {
             let tree = hub.tree();
             let entries = hub.table.entries();
-            let mut clients = TableClients { entries, touched: &mut touched };
+            let mut clients = TableClients { entries, touched: &mut touched, published };
             act(&tree, &mut clients)
         };
         hub.wake(touched);
@@ -83,14 +87,14 @@ impl node::Shared for SharedHub {
     }
 
     fn write<R>(&self, act: impl FnOnce(&mut Tree, &mut Watches, &mut dyn Clients) -> R) -> R {
-        let hub = &*self.0;
+        let SharedHub { hub, published } = self;
         let mut touched = std::mem::take(&mut *lock(&hub.touched));
         let result = {
             let _stop = StopOnPanic("a change could not be applied");
             let mut tree = must(hub.tree.write());
             let entries = hub.table.entries();
             let mut watches = lock(&hub.watches);
-            let mut clients = TableClients { entries, touched: &mut touched };
+            let mut clients = TableClients { entries, touched: &mut touched, published };
             act(&mut tree, &mut watches, &mut clients)
         };
         hub.wake(touched);
@@ -101,6 +105,7 @@ impl node::Shared for SharedHub {
 struct TableClients<'a> {
     entries: Entries<'a>,
     touched: &'a mut Vec<Arc<Entry>>,
+    published: &'a Published,
 }
 
 impl Clients for TableClients<'_> {
@@ -117,7 +122,13 @@ impl Clients for TableClients<'_> {
         let entry = self.entries.get(connection)?;
         Some(entry.lock().connection.last_heard())
     }
+
     fn look_at_all(&mut self, look: &mut dyn FnMut(&Connection)) {
         self.entries.each(|entry| look(&entry.lock().connection));
+    }
+
+    fn close_all(&mut self) {
+        self.published.serves_nobody();
+        self.with_all(&mut |connection| connection.close());
     }
 }

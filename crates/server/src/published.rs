@@ -28,6 +28,14 @@ impl Published {
         *lock(&self.standing) = Some(Arc::new(standing));
     }
 
+    /// The member serves nobody any more, whatever else changes with that. Only the driver says so.
+    pub(crate) fn serves_nobody(&self) {
+        let mut standing = lock(&self.standing);
+        if let Some(before) = standing.take() {
+            *standing = Some(Arc::new(before.without_service()));
+        }
+    }
+
     /// The member's place in its ensemble; `None` on a server alone.
     pub(crate) fn standing(&self) -> Option<Arc<Standing>> {
         lock(&self.standing).clone()

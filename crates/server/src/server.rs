@@ -315,9 +315,10 @@ where
     let Found { tree, slots, restored, start, took } = found;
     let hub = Arc::new(Hub::new(tree));
     let snapshots = Snapshots::new(disk.clone(), dirs.snapshots(), settings.snapshot());
+    let published = Arc::new(Published::default());
     let mut outputs = Vec::new();
     let member = Member::recover(
-        SharedHub(Arc::clone(&hub)),
+        SharedHub { hub: Arc::clone(&hub), published: Arc::clone(&published) },
         &settings.member()?,
         start,
         clock.now(),
@@ -327,7 +328,6 @@ where
     )?;
     let journal = DiskLedger::start(disk.clone(), recovered::journal(disk, &settings, slots))
         .map_err(StartError::System)?;
-    let published = Arc::new(Published::default());
     published.counters(|counters| count_start(&mut counters.metrics, &took, restored.replayed));
     let (inbox, failure) = (Arc::new(Inbox::default()), Failure::default());
     let workers = places.iter().map(|place| Arc::clone(&place.worker)).collect();

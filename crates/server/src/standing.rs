@@ -34,6 +34,12 @@ impl Standing {
         }
     }
 
+    /// The same member when its service has ended.
+    pub(crate) fn without_service(&self) -> Standing {
+        let status = Status { serving: false, ..self.status.clone() };
+        Standing { status, serving_since: None, read_only_since: None }
+    }
+
     /// The reference's name for what it does and how far it is.
     pub(crate) fn peer_state(&self) -> String {
         let Status { role, serving, synchronizing, method, .. } = &self.status;
@@ -196,9 +202,14 @@ impl Journey {
 mod tests {
     use super::{Event, Journey, Role, Status};
     use crate::counters::Counters;
+    use crate::hub::{Hub, SharedHub};
+    use crate::published::Published;
     use base::{NodeId, Time, Zxid};
+    use node::Shared;
+    use std::sync::Arc;
     use std::time::Duration;
     use trace::SyncMethod;
+    use tree::Tree;
     use wire::quorum::Membership;
     use words::Mode;
 
@@ -246,6 +257,24 @@ mod tests {
         assert_eq!(standing.mode(false), Some(Mode::Follower));
         let standing = Journey::default().standing(status(Role::Following, false, 0));
         assert_eq!(standing.mode(true), None);
+    }
+
+    #[test]
+    fn whoever_asks_hears_that_nobody_is_served_before_a_client_is_closed() {
+        let published = Arc::new(Published::default());
+        let hub = Arc::new(Hub::new(Tree::new(tree::Config::default())));
+        let shared = SharedHub { hub, published: Arc::clone(&published) };
+        let mode = || published.standing().unwrap().mode(true);
+        let mut journey = Journey::default();
+        published.stands(journey.standing(status(Role::Following, true, 0)));
+        assert_eq!(mode(), Some(Mode::Follower));
+        shared.write(|_, _, clients| clients.close_all());
+        assert_eq!(mode(), None);
+        journey.reads_only(Some(at(1)));
+        published.stands(journey.standing(status(Role::Looking, false, 0)));
+        assert_eq!(mode(), Some(Mode::ReadOnly));
+        shared.write(|_, _, clients| clients.close_all());
+        assert_eq!(mode(), None);
     }
 
     #[test]

@@ -66,7 +66,8 @@ mod tests {
         assert_eq!(received.unwrap().digest(), hub.tree().digest());
         let mut source = TreeSource::begin(&hub, true);
         assert!(source.next_chunk(1).unwrap().is_some());
-        SharedHub(Arc::clone(&hub)).write(|tree, _, _| *tree = Tree::new(CONFIG));
+        let shared = SharedHub { hub: Arc::clone(&hub), published: Arc::default() };
+        shared.write(|tree, _, _| *tree = Tree::new(CONFIG));
         let mut result = source.next_chunk(1);
         while let Ok(Some(_)) = result {
             result = source.next_chunk(1);

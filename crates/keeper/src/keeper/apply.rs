@@ -128,7 +128,7 @@ impl Keeper {
                         connection.confirmed(desk);
                     });
                 }
-                Ready::CloseAll => clients.with_all(&mut |c| c.close()),
+                Ready::CloseAll => clients.close_all(),
                 Ready::Answer { origin, err } => {
                     if err == ErrorCode::ThrottledOp.number() {
                         section.watches.metrics().counters.throttled_ops += 1;
