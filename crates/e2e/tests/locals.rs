@@ -162,7 +162,7 @@ impl Teller<'_> {
     fn close(&mut self, client: &mut Client) -> Result<i32> {
         let items = client.exchange_to_end(&[Request::new(OpCode::CloseSession, Vec::new())])?;
         let [Item::Reply { header, .. }, Item::Closed] = &items[..] else {
-            anyhow::bail!("the session's end is answered with {items:?}");
+            anyhow::bail!("the session's end is answered with {items:?} after {:#?}", self.lines);
         };
         Ok(header.err)
     }

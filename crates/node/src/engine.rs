@@ -2,13 +2,12 @@
 
 use crate::over_raft::{OverRaft, RaftConfig};
 use crate::recovery::RecoverError;
-use crate::status::Status;
 use base::{Machine, NodeId, Rng, Time, Zxid};
 use broadcast::{Input, Output, Solo};
 use keeper::Members;
 use tree::Tree;
 use wire::quorum::Membership;
-use zab::Zab;
+use zab::{Status, Zab};
 
 /// Which engine, with what it is told at its start.
 #[derive(Clone, Debug)]
@@ -104,7 +103,7 @@ impl Engine {
     pub(crate) fn status(&self) -> Option<Status> {
         match self {
             Engine::Solo(_) => None,
-            Engine::Zab(zab) => Some(zab.status().into()),
+            Engine::Zab(zab) => Some(zab.status()),
             Engine::Raft(raft) => Some(raft.status()),
         }
     }

@@ -20,7 +20,6 @@ mod recovery;
 mod sends;
 mod shared;
 mod snapshot;
-mod status;
 #[cfg(test)]
 mod testing;
 mod transfer;
@@ -39,7 +38,8 @@ pub use recovery::{
 };
 pub use shared::Shared;
 pub use snapshot::{SnapshotOptions, SnapshotTask};
-pub use status::{Role, Status};
 pub use transfer::{
     SnapshotError, SnapshotFault, SnapshotProgress, SnapshotReceiver, SnapshotSender,
 };
+/// A member's place among others, whichever engine it has: in ZooKeeper's terms, which are ZAB's.
+pub use zab::{Role, Status};

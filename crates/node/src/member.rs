@@ -14,7 +14,6 @@ use crate::engine::{Durable, Engine, EngineConfig};
 use crate::recovery::RecoverError;
 use crate::sends::{Sends, Sent};
 use crate::shared::Shared;
-use crate::status::Status;
 use base::{Lsn, Machine, NodeId, Rng, Time, WallTime, Zxid};
 use broadcast::{Context, Item};
 use bytes::Bytes;
@@ -24,6 +23,7 @@ use std::sync::Arc;
 use trace::Event;
 use transfer::Transfer;
 use tree::{CONFIG_PATH, Tree};
+use zab::Status;
 
 /// What a member is told at its start.
 #[derive(Clone, Debug)]

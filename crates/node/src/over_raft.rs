@@ -4,7 +4,6 @@
 //! membership that was delivered. An entry that changes it is ZooKeeper's reconfig transaction, so
 //! that one text serves both. Quorums are majorities: groups and weights are refused.
 
-use crate::status::{Role, Status};
 use base::{Machine, NodeId, Rng, Time, Zxid};
 use broadcast::{Addresses, Input, Output};
 use keeper::Members;
@@ -12,6 +11,7 @@ use raft::{Config, Configuration, ConfigurationError, Corrupt, Durable, Raft, Re
 use tree::{CONFIG_PATH, Tree};
 use wire::quorum::{Membership, Rules, Server};
 use wire::{OpCode, Txn, TxnHeader, TxnRecord};
+use zab::{Role, Status};
 
 /// What a member over Raft is told at its start.
 #[derive(Clone, Debug)]

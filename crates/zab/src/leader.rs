@@ -7,7 +7,8 @@
 //! Source: the reference's `Leader` and `LearnerHandler`.
 
 mod broadcast;
-pub(crate) mod discovery;
+mod discovery;
+pub(crate) mod handshake;
 mod liveness;
 pub(crate) mod peers;
 mod reads;
@@ -270,8 +271,8 @@ impl Leading {
         let Some(learner) = self.learners.get_mut(&link) else { return Ok(()) };
         match learner.stage {
             Stage::Nameless => self.info(core, link, kind, &packet, now, out),
-            Stage::Offered => self.epoch_ack(core, link, kind, &packet, now, out),
-            Stage::Synced => self.history_ack(core, link, kind, &packet, out),
+            Stage::Offered => self.epoch_ack(core, link, &packet, now, out),
+            Stage::Synced => self.history_ack(core, link, &packet, out),
             Stage::Installed | Stage::Active => {
                 self.active_packet(core, link, kind, frame, &packet, out)
             }

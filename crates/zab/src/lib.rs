@@ -27,7 +27,7 @@ mod tests;
 pub use config::{CURRENT_EPOCH, Config, Durable, Limits, ReadLogLimit};
 pub use engine::Zab;
 pub use reconfiguration::{CONFIGURATION, NEXT_CONFIGURATION};
-pub use status::{Reconfigurable, Role, Status};
+pub use status::{Marks, Reconfigurable, Role, Status};
 
 use broadcast::Channel;
 

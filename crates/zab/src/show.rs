@@ -2,7 +2,7 @@
 
 use crate::engine::{Role, Zab};
 use crate::learner::is_observer;
-use crate::status::{self, Reconfigurable, Status};
+use crate::status::{self, Marks, Reconfigurable, Status};
 use base::Zxid;
 
 impl Zab {
@@ -56,15 +56,23 @@ impl Zab {
             serving,
             synchronizing,
             method,
-            accepted_epoch: core.accepted_epoch,
-            current_epoch: core.current_epoch,
-            last: core.history.last(),
             committed: core.history.committed(),
             followers,
             observers,
             learners,
             pending_syncs,
             configuration: core.ensemble.committed.clone(),
+        }
+    }
+
+    /// What it keeps of its past, for tools.
+    #[must_use]
+    pub fn marks(&self) -> Marks {
+        let core = &self.core;
+        Marks {
+            accepted_epoch: core.accepted_epoch,
+            current_epoch: core.current_epoch,
+            last: core.history.last(),
             round: core.round,
         }
     }

@@ -1,4 +1,7 @@
 //! What a member tells of itself to those who look.
+//!
+//! The terms are ZooKeeper's, which its tools know: a host that runs the service over another
+//! engine tells the same of it.
 
 use base::{NodeId, Zxid};
 use trace::SyncMethod;
@@ -11,7 +14,7 @@ pub enum Role {
     Looking,
     /// It follows, or is about to.
     Following,
-    /// It observes, or is about to.
+    /// It follows without a vote, or is about to.
     Observing,
     /// It leads, or is about to.
     Leading,
@@ -33,16 +36,11 @@ pub struct Status {
     pub serves_observers: bool,
     /// Whether it serves.
     pub serving: bool,
-    /// Whether a leader is past discovery, or a learner has its leader's epoch.
+    /// Whether it has found its ensemble, and its history is being brought to that of the others:
+    /// a leader is past discovery, or a learner has its leader's epoch.
     pub synchronizing: bool,
     /// How a learner's history was brought to its leader's.
     pub method: Option<SyncMethod>,
-    /// The largest promised epoch.
-    pub accepted_epoch: i64,
-    /// The epoch whose initial history it has.
-    pub current_epoch: i64,
-    /// The end of its log.
-    pub last: Zxid,
     /// The end of what is decided.
     pub committed: Zxid,
     /// Of a leader: followers that serve.
@@ -55,6 +53,17 @@ pub struct Status {
     pub pending_syncs: usize,
     /// The committed configuration.
     pub configuration: Membership,
+}
+
+/// What a member keeps of its past, and where its election stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Marks {
+    /// The largest promised epoch.
+    pub accepted_epoch: i64,
+    /// The epoch whose initial history it has.
+    pub current_epoch: i64,
+    /// The end of its log.
+    pub last: Zxid,
     /// The logical clock of elections.
     pub round: i64,
 }

@@ -95,12 +95,12 @@ impl Subject for ZabSubject {
     }
 
     fn observe(&self, engine: &Zab) -> Option<Observation> {
-        let status = engine.status();
+        let (status, marks) = (engine.status(), engine.marks());
         Some(Observation {
-            accepted: status.accepted_epoch,
-            current: status.current_epoch,
+            accepted: marks.accepted_epoch,
+            current: marks.current_epoch,
             established: status.role == Role::Leading && status.serving,
-            logged: status.last,
+            logged: marks.last,
             committed: status.committed,
         })
     }

@@ -1,17 +1,15 @@
 //! Discovery: a quorum agrees on an epoch that nobody had before.
 
+use super::handshake::{leader_info, read_epoch_ack, read_info};
 use super::peers::{Stage, taken_over};
 use super::{Leading, Lost, Phase};
-use crate::core::{Core, EPOCH_MAX, NOT_INITIALISED, epoch_start, tell};
+use crate::core::{Core, NOT_INITIALISED, epoch_start, tell};
 use crate::ensemble::node;
-use base::{NodeId, Time, Zxid};
+use base::{NodeId, Time};
 use broadcast::{LinkId, Output};
 use std::time::Duration;
 use trace::Ensemble as Event;
-use wire::quorum::{
-    LearnerInfo, PROTOCOL_VERSION, Packet, PacketKind, decode_epoch_ack, encode_leader_info,
-    put_packet,
-};
+use wire::quorum::{Packet, PacketKind, decode_epoch_ack};
 
 impl Leading {
     /// FOLLOWERINFO or OBSERVERINFO.
@@ -114,10 +112,7 @@ impl Leading {
             return;
         };
         learner.stage = Stage::Offered;
-        let mut frame = Vec::new();
-        let zxid = epoch_start(self.epoch).0;
-        put_packet(&mut frame, PacketKind::LeaderInfo, zxid, Some(&encode_leader_info()));
-        self.send(link, frame, core.history.lsn(), out);
+        self.send(link, leader_info(self.epoch), core.history.lsn(), out);
     }
 
     /// ACKEPOCH.
@@ -125,16 +120,12 @@ impl Leading {
         &mut self,
         core: &mut Core,
         link: LinkId,
-        kind: Option<PacketKind>,
         packet: &Packet<'_>,
         now: Time,
         out: &mut Vec<Output>,
     ) -> Result<(), String> {
-        if kind != Some(PacketKind::AckEpoch) {
-            return Err(format!("packet {} came where ACKEPOCH was to come", packet.kind));
-        }
+        let last = read_epoch_ack(packet)?;
         let epoch = decode_epoch_ack(packet.data).map_err(|error| error.to_string())?;
-        let last = Zxid(packet.zxid);
         let Some(learner) = self.learners.get_mut(&link) else { return Ok(()) };
         learner.stage = Stage::Promised(last);
         let who = learner.node;
@@ -185,26 +176,4 @@ impl Leading {
             core.see(first, out);
         }
     }
-}
-
-/// What a learner says of itself, and the epoch that it promised.
-///
-/// # Errors
-/// Why it cannot be a learner of this member.
-pub(crate) fn read_info(core: &Core, packet: &Packet<'_>) -> Result<(LearnerInfo, i64), String> {
-    let info = LearnerInfo::decode(packet.data).map_err(|error| error.to_string())?;
-    let info = info.ok_or("it did not say its id")?;
-    if info.protocol_version < PROTOCOL_VERSION {
-        return Err(format!("its protocol {:#x} is too old", info.protocol_version));
-    }
-    let accepted = i64::from(Zxid(packet.zxid).epoch());
-    if accepted >= EPOCH_MAX {
-        return Err(format!("it promised {accepted:#x}, which is no epoch"));
-    }
-    let committed = core.ensemble.committed.version();
-    if info.config_version > committed {
-        let version = info.config_version;
-        return Err(format!("its configuration {version:x} is later than {committed:x}"));
-    }
-    Ok((info, accepted))
 }

@@ -4,6 +4,7 @@
 //! In one step: the choice, all that is decided, all that is not, and from then on all that comes.
 //! So nothing is missed, whenever a learner comes.
 
+use super::handshake::read_history_ack;
 use super::peers::{Learner, Stage, is_full};
 use super::sync::{Plan, choose};
 use super::{Leading, Phase};
@@ -11,7 +12,7 @@ use crate::config::ReadLogLimit;
 use crate::core::{Core, tell};
 use base::{Lsn, NodeId, Zxid};
 use broadcast::{Item, LinkId, Output, View};
-use trace::{Ensemble as Event, SyncMethod};
+use trace::Ensemble as Event;
 use wire::quorum::{Packet, PacketKind, put_packet};
 
 impl Leading {
@@ -105,11 +106,7 @@ impl Leading {
         let (last, decided) = decided(core, self.phase);
         let to = ForWhom { link, observes: learner.observes, epoch: self.epoch };
         let frame = put_difference(core, to, (plan, log), (last, decided), out);
-        learner.stage = Stage::Synced;
-        learner.synced_upto = last;
-        learner.is_sent_state = method_of(plan) == SyncMethod::Snap;
-        let (who, method) = (learner.node, method_of(plan));
-        tell(Event::LearnerSynced { learner: who, method, from: p, upto: last }, out);
+        learner.was_sent(plan, p, last, out);
         self.send(link, frame, Lsn::ZERO, out);
     }
 
@@ -118,16 +115,11 @@ impl Leading {
         &mut self,
         core: &mut Core,
         link: LinkId,
-        kind: Option<PacketKind>,
         packet: &Packet<'_>,
         out: &mut Vec<Output>,
     ) -> Result<(), String> {
-        let start = self.start();
         let Some(learner) = self.learners.get_mut(&link) else { return Ok(()) };
-        if kind != Some(PacketKind::Ack) || Zxid(packet.zxid) != start {
-            let (kind, at) = (packet.kind, Zxid(packet.zxid));
-            return Err(format!("packet {kind} of {at} came where ACK of {start} was to come"));
-        }
+        read_history_ack(packet, self.epoch)?;
         learner.stage = Stage::Installed;
         learner.acknowledged = learner.acknowledged.max(learner.synced_upto);
         let who = learner.node;
@@ -186,12 +178,9 @@ impl Leading {
     }
 
     fn up_to_date(&mut self, link: LinkId, out: &mut Vec<Output>) {
-        let Some(learner) = self.learners.get_mut(&link) else { return };
-        learner.stage = Stage::Active;
-        tell(Event::LearnerJoined { learner: learner.node }, out);
-        let mut frame = Vec::new();
-        put_packet(&mut frame, PacketKind::UpToDate, -1, None);
-        self.send(link, frame, Lsn::ZERO, out);
+        if let Some(learner) = self.learners.get_mut(&link) {
+            learner.joins(link, out);
+        }
     }
 }
 
@@ -314,12 +303,4 @@ fn decided(core: &Core, phase: Phase) -> (Zxid, usize) {
 /// Where the state is for sure: delivered, and through its gate.
 fn applied(core: &Core) -> Zxid {
     core.history.committed().min(core.history.synced())
-}
-
-pub(crate) fn method_of(plan: Plan) -> SyncMethod {
-    match plan {
-        Plan::Diff { .. } => SyncMethod::Diff,
-        Plan::Trunc { .. } => SyncMethod::Trunc,
-        Plan::Snap | Plan::ReadLog => SyncMethod::Snap,
-    }
 }

@@ -17,7 +17,7 @@ fn scenario_43_zk_2845_what_is_logged_and_not_decided_is_not_hidden() {
     room.propose(3, &["void"]);
     room.isolate(3);
     room.until("2 leads", |room| room.leaders() == [2]);
-    assert_eq!(room.status(3).last, at(1, 1), "the log's end, not the state's");
+    assert_eq!(room.marks(3).last, at(1, 1), "the log's end, not the state's");
     room.heal();
     room.elect();
     room.propose(2, &["a"]);
@@ -185,7 +185,7 @@ fn scenario_42_zk_3642_a_state_counts_when_it_is_on_the_disk() {
     room.run(ms(100));
     room.crash(3);
     room.run(ms(1_000));
-    assert_eq!(room.status(1).last, at(0, 0), "it claims nothing of that state");
+    assert_eq!(room.marks(1).last, at(0, 0), "it claims nothing of that state");
     room.crash(1);
     room.setup.limits.force_snapshot = false;
     room.restart(1);
@@ -325,8 +325,8 @@ fn zk_4269_zk_1653_zk_335_zk_582_epochs_are_what_the_disk_says() {
             room.crash(id);
             let (accepted, current) = room.epochs(id);
             room.restart(id);
-            let status = room.status(id);
-            assert_eq!((status.accepted_epoch, status.current_epoch), (accepted, current));
+            let marks = room.marks(id);
+            assert_eq!((marks.accepted_epoch, marks.current_epoch), (accepted, current));
         }
         room.start_all();
         room.elect();

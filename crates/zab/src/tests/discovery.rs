@@ -65,7 +65,7 @@ fn scenario_14_a_leader_whose_voter_follows_another_looks_again() {
     assert_eq!(room.status(3).role, Role::Leading);
     room.run(ms(2_000));
     assert_eq!(room.status(3).role, Role::Looking, "no quorum came within initLimit");
-    assert_eq!(room.status(3).accepted_epoch, 0, "and no epoch was used up");
+    assert_eq!(room.marks(3).accepted_epoch, 0, "and no epoch was used up");
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn scenario_16_who_installed_the_epoch_of_a_dead_leader_wins() {
     room.crash(3);
     room.run(ms(12_000));
     assert_eq!(room.elect(), 1);
-    assert_eq!(room.status(1).current_epoch, 3);
+    assert_eq!(room.marks(1).current_epoch, 3);
     room.all_have(&["a", "b"]);
 }
 

@@ -62,7 +62,7 @@ fn scenario_06_a_vote_of_a_newer_round_begins_that_round() {
     let [one, two] = [1, 2].map(|id| room.link_to(id, ELECTION));
     room.vote(1, one, Looking, (3, 0, 0, 1));
     room.vote(2, two, Looking, (1, 0, 0, 7));
-    assert_eq!(room.status(3).round, 7);
+    assert_eq!(room.marks(3).round, 7);
     room.run(ms(300));
     assert_eq!(room.status(3).role, Role::Looking, "the vote of round 1 is forgotten");
     assert_eq!(room.votes(2, two).last(), Some(&(Looking, 3, 7)), "its own vote is the better one");
@@ -98,7 +98,7 @@ fn scenario_08_a_joiner_needs_a_quorum_of_settled_votes_and_the_leaders_own() {
     assert_eq!(room.status(1).role, Role::Looking, "one vote");
     let three = room.open(3, 1);
     room.vote(3, three, Leading, (3, 1, 0, 5));
-    assert_eq!((room.status(1).role, room.status(1).round), (Role::Following, 5));
+    assert_eq!((room.status(1).role, room.marks(1).round), (Role::Following, 5));
 }
 
 #[test]
@@ -183,7 +183,7 @@ fn who_has_no_vote_is_in_the_round_of_the_voters_also_if_that_is_an_earlier_one(
     let one = room.link_to(1, ELECTION);
     room.vote(1, one, Looking, (2, 0, 0, 4));
     room.run(ms(300));
-    assert_eq!((room.status(3).role, room.status(3).round), (Role::Observing, 4));
+    assert_eq!((room.status(3).role, room.marks(3).round), (Role::Observing, 4));
 }
 
 #[test]

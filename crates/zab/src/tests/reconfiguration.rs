@@ -189,10 +189,10 @@ fn an_observer_votes_if_the_participants_need_it_and_it_does_not_know() {
     room.reconfigure(3, &members(&[2, 3]));
     [1, 3].into_iter().for_each(|id| room.crash(id));
     room.run(ms(1_000));
-    let rounds = room.status(2).round;
+    let rounds = room.marks(2).round;
     room.heal();
     [1, 3].into_iter().for_each(|id| room.restart(id));
-    assert!([1, 3].iter().all(|id| room.knows_next(*id) && room.status(*id).round < rounds));
+    assert!([1, 3].iter().all(|id| room.knows_next(*id) && room.marks(*id).round < rounds));
     let leader = room.elect();
     assert_eq!((leader, room.epochs(3)), (3, (2, 2)), "it is in both, and leads once");
     (1..=3).for_each(|id| assert_eq!(room.version(id), z(1, 2), "member {id}"));

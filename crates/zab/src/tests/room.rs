@@ -14,7 +14,7 @@ mod transcript;
 
 pub(super) use peer::packet;
 
-use crate::{Config, Limits, Status, Zab};
+use crate::{Config, Limits, Marks, Status, Zab};
 use base::{Lsn, Machine, NodeId, Time, Zxid};
 use broadcast::{Channel, Context, Decision, Input, Item, LinkId, Output, View};
 use disk::Disk;
@@ -374,6 +374,10 @@ impl Room {
 
     pub(super) fn status(&self, id: u64) -> Status {
         self.members[&id].engine.status()
+    }
+
+    pub(super) fn marks(&self, id: u64) -> Marks {
+        self.members[&id].engine.marks()
     }
 }
 

@@ -2,19 +2,18 @@
 
 use super::ObserverMaster;
 use crate::config::ReadLogLimit;
-use crate::core::{Core, epoch_start, tell};
+use crate::core::Core;
 use crate::ensemble::node;
-use crate::leader::discovery::read_info;
+use crate::leader::handshake::{leader_info, read_epoch_ack, read_history_ack, read_info};
 use crate::leader::peers::{Stage, is_full, taken_over};
 use crate::leader::sync::Plan;
 use crate::leader::synchronize::{
-    ForWhom, choose_in_memory, choose_with_log, decided_by_quorum, method_of, put_difference,
+    ForWhom, choose_in_memory, choose_with_log, decided_by_quorum, put_difference,
 };
 use base::{Lsn, NodeId, Time, Zxid};
 use broadcast::{Item, LinkId, Output};
 use bytes::Bytes;
-use trace::{Ensemble as Event, SyncMethod};
-use wire::quorum::{Packet, PacketKind, encode_leader_info, put_packet};
+use wire::quorum::{Packet, PacketKind};
 
 impl ObserverMaster {
     /// One packet of an observer; an error is its end.
@@ -31,9 +30,9 @@ impl ObserverMaster {
         let Some(observer) = self.observers.get_mut(&link) else { return Ok(()) };
         match observer.stage {
             Stage::Nameless => self.info(core, link, kind, &packet, now, out),
-            Stage::Offered => self.epoch_ack(core, link, kind, &packet, out),
+            Stage::Offered => self.epoch_ack(core, link, &packet, out),
             Stage::Synced => {
-                self.history_ack(link, kind, &packet, out)?;
+                self.history_ack(link, &packet, out)?;
                 self.synchronize_all(core, out);
                 Ok(())
             }
@@ -63,10 +62,8 @@ impl ObserverMaster {
         let Some(observer) = self.observers.get_mut(&link) else { return Ok(()) };
         (observer.node, observer.observes, observer.stage) = (who, true, Stage::Offered);
         // The epoch is this member's already, on its disk and with a quorum.
-        let mut frame = Vec::new();
-        let (at, data) = (epoch_start(self.epoch).0, encode_leader_info());
-        put_packet(&mut frame, PacketKind::LeaderInfo, at, Some(&data));
-        out.push(Output::Send { link, frame: frame.into(), after: Lsn::ZERO });
+        let frame = leader_info(self.epoch).into();
+        out.push(Output::Send { link, frame, after: Lsn::ZERO });
         Ok(())
     }
 
@@ -89,15 +86,12 @@ impl ObserverMaster {
         &mut self,
         core: &Core,
         link: LinkId,
-        kind: Option<PacketKind>,
         packet: &Packet<'_>,
         out: &mut Vec<Output>,
     ) -> Result<(), String> {
-        if kind != Some(PacketKind::AckEpoch) {
-            return Err(format!("packet {} came where ACKEPOCH was to come", packet.kind));
-        }
+        let last = read_epoch_ack(packet)?;
         if let Some(observer) = self.observers.get_mut(&link) {
-            observer.stage = Stage::Promised(Zxid(packet.zxid));
+            observer.stage = Stage::Promised(last);
         }
         self.synchronize(core, link, out);
         Ok(())
@@ -169,10 +163,7 @@ impl ObserverMaster {
         let (last, decided) = decided_by_quorum(core);
         let to = ForWhom { link, observes: true, epoch: self.epoch };
         let frame = put_difference(core, to, (plan, log), (last, decided), out);
-        observer.stage = Stage::Synced;
-        let (learner, method) = (observer.node, method_of(plan));
-        observer.is_sent_state = method == SyncMethod::Snap;
-        tell(Event::LearnerSynced { learner, method, from: p, upto: last }, out);
+        observer.was_sent(plan, p, last, out);
         out.push(Output::Send { link, frame: frame.into(), after: Lsn::ZERO });
     }
 
@@ -180,21 +171,12 @@ impl ObserverMaster {
     fn history_ack(
         &mut self,
         link: LinkId,
-        kind: Option<PacketKind>,
         packet: &Packet<'_>,
         out: &mut Vec<Output>,
     ) -> Result<(), String> {
-        let start = epoch_start(self.epoch);
         let Some(observer) = self.observers.get_mut(&link) else { return Ok(()) };
-        if kind != Some(PacketKind::Ack) || Zxid(packet.zxid) != start {
-            let (kind, at) = (packet.kind, Zxid(packet.zxid));
-            return Err(format!("packet {kind} of {at} came where ACK of {start} was to come"));
-        }
-        observer.stage = Stage::Active;
-        tell(Event::LearnerJoined { learner: observer.node }, out);
-        let mut frame = Vec::new();
-        put_packet(&mut frame, PacketKind::UpToDate, -1, None);
-        out.push(Output::Send { link, frame: frame.into(), after: Lsn::ZERO });
+        read_history_ack(packet, self.epoch)?;
+        observer.joins(link, out);
         Ok(())
     }
 }

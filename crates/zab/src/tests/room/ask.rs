@@ -13,7 +13,7 @@ use wire::{Txn, TxnHeader, TxnRecord};
 impl Room {
     /// The established leader of the highest epoch.
     pub(in crate::tests) fn leader(&self) -> Option<u64> {
-        self.leaders().into_iter().max_by_key(|id| self.status(*id).current_epoch)
+        self.leaders().into_iter().max_by_key(|id| self.marks(*id).current_epoch)
     }
 
     /// All who think that they lead.

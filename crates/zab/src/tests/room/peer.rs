@@ -158,7 +158,7 @@ impl Room {
     pub(in crate::tests) fn support(&mut self, id: u64, leader: u64) {
         let link = self.link_to(id, ELECTION);
         let (epoch, last) = self.members[&leader].engine.standing();
-        let round = self.status(leader).round;
+        let round = self.marks(leader).round;
         self.vote(id, link, ServerState::Looking, (leader as i64, epoch, last.0, round));
         self.run(std::time::Duration::from_millis(250));
     }
@@ -197,7 +197,7 @@ impl Room {
     /// The peer is elected by a member with a smaller id, which then connects.
     pub(in crate::tests) fn lead(&mut self, id: u64, of: u64, epoch: i64, zxid: i64) -> LinkId {
         let link = self.open(id, of);
-        let round = self.status(of).round;
+        let round = self.marks(of).round;
         self.vote(id, link, ServerState::Looking, (id as i64, epoch, zxid, round));
         self.run(std::time::Duration::from_millis(250));
         self.link_to(id, QUORUM)
