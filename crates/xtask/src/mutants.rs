@@ -23,7 +23,8 @@ struct Mutant {
 /// All mutants, those named, or with `--share` those of one change: all that a package's own tests
 /// catch, which takes seconds, and of those that the simulator is to catch every second one of the
 /// protocol between members and every fifth of the others, which ones by the commit. Only one of the
-/// share, by the commit too, is held against more than the first command that catches it.
+/// share, by the commit too, is held against more than the first command that catches it, and none
+/// against tests that are too long to run by default.
 pub(crate) fn run(words: &[&str]) -> Result<()> {
     let copy = copy_tree()?;
     let mut mutants = Vec::new();
@@ -69,6 +70,8 @@ fn share(mutants: Vec<Mutant>, commit: u64) -> Vec<Mutant> {
     };
     let simulated = turn(protocol, PROTOCOL_SHARES).chain(turn(others, SHARES));
     let mut share: Vec<Mutant> = quick.into_iter().chain(simulated).collect();
+    share.iter_mut().for_each(|mutant| mutant.caught_by.retain(|command| !is_long(command)));
+    share.retain(|mutant| !mutant.caught_by.is_empty());
     let mut several: Vec<&mut Mutant> =
         share.iter_mut().filter(|mutant| mutant.caught_by.len() > 1).collect();
     if let Some(chosen) = commit.checked_rem(several.len() as u64) {
@@ -81,6 +84,11 @@ fn share(mutants: Vec<Mutant>, commit: u64) -> Vec<Mutant> {
 /// Whether the simulator is the first that is to catch it.
 fn is_simulated(mutant: &Mutant) -> bool {
     mutant.caught_by.first().is_some_and(|command| command.contains("-p sim"))
+}
+
+/// Whether it runs tests that are ignored for the time they take.
+fn is_long(command: &str) -> bool {
+    command.contains("--run-ignored")
 }
 
 /// Changes after which every mutant of the protocol between members has had its turn.
@@ -251,5 +259,11 @@ mod tests {
             share.into_iter().map(|mutant| mutant.caught_by.len()).collect()
         };
         assert_eq!([several(5), several(6)], [[1, 1, 2], [2, 1, 1]]);
+        let words = ["-p zab", "-p sim x", "-p sim y --run-ignored only"];
+        let long = Mutant { caught_by: words.map(command).into(), ..mutant("l", "x.rs", "-p zab") };
+        assert_eq!(
+            share(vec![long], 0)[0].caught_by,
+            words[..2].iter().map(|w| command(w)).collect::<Vec<_>>()
+        );
     }
 }
