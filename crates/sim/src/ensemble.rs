@@ -56,6 +56,7 @@ impl Ensemble {
             observers: nodes(voters + 1, observers),
             groups: Vec::new(),
             spares: Vec::new(),
+            changes: false,
         };
         let tick = Duration::from_millis(*rng.pick(&[40, 100, 100, 400]));
         let limits = draw_limits(tick, rng);

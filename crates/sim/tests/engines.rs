@@ -31,6 +31,7 @@ fn fixed_seeds_of_zab_pass() {
         panic!("{}", replay::<ZabSubject>(report.seed, None, 60, true).0);
     }
     assert!(counts.decided > 10_000 && counts.crashes > 1000 && counts.transfers > 100, "{counts}");
+    assert!(counts.changes > 30 && counts.wiped_voters > 50, "{counts}");
 }
 
 #[test]

@@ -19,12 +19,11 @@ enum Company {
     None,
     /// Those that count instructions, on one core each.
     Counters,
-    /// Foreign clients and tools, which mostly start.
-    Clients,
     /// Known defects, of which each builds little and then runs alone, and what only builds.
     Builders,
-    /// kazoo's own suite, which mostly waits: for sessions to expire, and servers to come back.
-    Kazoo,
+    /// Foreign clients, tools and suites, which mostly start, or wait for sessions to expire and
+    /// servers to come back.
+    Clients,
 }
 
 /// The simulator, as the tests are built, with these words.
@@ -110,12 +109,12 @@ const STEPS: &[Step] = &[
     Step {
         name: "kazoo",
         command: &["interop/kazoo", "{quorate} serve {cfg}"],
-        company: Company::Kazoo,
+        company: Company::Clients,
     },
     Step {
         name: "kazoo-ensemble",
         command: &["interop/kazoo", "--ensemble", "{quorate} serve {cfg}"],
-        company: Company::Kazoo,
+        company: Company::Clients,
     },
     Step {
         name: "kazoo-raft",
@@ -126,7 +125,7 @@ const STEPS: &[Step] = &[
             "--ensemble",
             "{quorate} serve --engine raft {cfg}",
         ],
-        company: Company::Kazoo,
+        company: Company::Clients,
     },
     Step {
         name: "bench",

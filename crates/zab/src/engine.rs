@@ -247,7 +247,10 @@ impl Zab {
         let asks = heard.is_looking() && (!is_voter || self.core.ensemble.is_voter(self.core.me));
         if asks {
             let message = notification(&self.core, &vote, round, state);
-            self.mesh.answer(&mut self.core, from, message, out);
+            // Two that look and take each other for no voters would answer each other's answers.
+            let looks = matches!(self.role, Role::Looking(_));
+            let pause = looks.then_some(self.core.limits.notify_min);
+            self.mesh.answer(&mut self.core, from, message, (now, pause), out);
         }
         if let (Role::Leading(leading), true) = (&self.role, self.looking.contains_key(&from)) {
             let ended = leading.looks_again(&self.core, from, now, out);

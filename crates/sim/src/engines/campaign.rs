@@ -1,9 +1,9 @@
 //! What is run by a seed, and one seed with its trace.
 
 use crate::campaign::Ran;
-use crate::engines::options::{Options, draw_groups, draw_setup};
+use crate::engines::options::{Options, draw_groups, draw_setup, draw_spares};
 use crate::engines::report::{Counts, Report};
-use crate::engines::subject::{Setup, Subject};
+use crate::engines::subject::{Changes, Setup, Subject};
 use crate::engines::world::World;
 use crate::strikes;
 use base::Rng;
@@ -54,9 +54,15 @@ pub(crate) fn draw<S: Subject>(
     make: impl Fn(&Setup, &mut Rng) -> S,
 ) -> (S, Options, Rng) {
     let mut rng = Rng::new(seed);
-    let mut setup = draw_setup(&mut rng, S::VOTERS_MIN, S::RECONFIGURES);
+    let mut setup = draw_setup(&mut rng, S::VOTERS_MIN, S::CHANGES == Changes::Always);
     if S::GROUPS && rng.one_in(4) {
         setup.groups = draw_groups(&setup, &mut rng);
+    }
+    if S::CHANGES == Changes::Half && setup.groups.is_empty() {
+        // With chances of its own: a seed without changes is what it would be without this.
+        let mut rng = Rng::new(!seed);
+        setup.changes = rng.one_in(2);
+        setup.spares = draw_spares(&setup, &mut rng);
     }
     let subject = make(&setup, &mut rng);
     let mut options = Options::draw(&mut rng, setup, subject.patience());

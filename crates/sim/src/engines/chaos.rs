@@ -2,7 +2,6 @@
 
 use crate::chance::log_uniform;
 use crate::clock::UNIT;
-use crate::engines::disk::Disk;
 use crate::engines::heal::Phase;
 use crate::engines::judge::Step;
 use crate::engines::options::Fault;
@@ -160,7 +159,7 @@ impl<S: Subject> World<S> {
             return Ok(());
         }
         self.crash(member)?;
-        self.members[member].host.disk = Disk { lost: votes, ..Disk::default() };
+        self.members[member].host.disk.wipe(votes);
         self.judge.wiped(member);
         self.counts.wiped_voters += u64::from(votes);
         self.with(member, |host, _, scene| host.declare(scene))

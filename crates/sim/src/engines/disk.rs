@@ -236,6 +236,14 @@ impl Disk {
         }
     }
 
+    /// All is lost but its texts, which lie with what the operator wrote; with them promises, if it
+    /// may have voted.
+    pub(crate) fn wipe(&mut self, votes: bool) {
+        let texts = std::mem::take(&mut self.durable.texts);
+        let image = Image { texts, ..Image::default() };
+        *self = Disk { live: image.clone(), durable: image, lost: votes, ..Disk::default() };
+    }
+
     pub(crate) fn recovered(&self) -> Durable {
         Durable { lost: self.lost, ..self.durable.durable() }
     }

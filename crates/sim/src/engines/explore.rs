@@ -134,7 +134,13 @@ where
     S::Engine: Clone + Hash,
 {
     let voters = (1..=bounds.members).map(base::NodeId).collect();
-    let setup = Setup { voters, observers: Vec::new(), groups: Vec::new(), spares: Vec::new() };
+    let setup = Setup {
+        voters,
+        observers: Vec::new(),
+        groups: Vec::new(),
+        spares: Vec::new(),
+        changes: false,
+    };
     let subject = build(&setup);
     let mut explored = Explored::default();
     match Small::begin(&subject, &setup, bounds) {

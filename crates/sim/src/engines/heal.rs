@@ -60,10 +60,8 @@ impl<S: Subject> World<S> {
         if !self.options.core_only {
             return core;
         }
-        let voters = match S::RECONFIGURES {
-            true => self.members.len() as u64,
-            false => self.options.setup.voters.len() as u64,
-        };
+        let setup = &self.options.setup;
+        let voters = if setup.changes { self.members.len() } else { setup.voters.len() } as u64;
         let size = self.rng.between(voters / 2 + 1, voters);
         for _ in size..voters {
             let out = self.rng.below(voters) as usize;

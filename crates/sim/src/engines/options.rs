@@ -151,17 +151,26 @@ impl Options {
 }
 
 /// One to seven voters, mostly three or five; sometimes observers.
-pub(crate) fn draw_setup(rng: &mut Rng, voters_min: u64, reconfigures: bool) -> Setup {
+pub(crate) fn draw_setup(rng: &mut Rng, voters_min: u64, changes: bool) -> Setup {
     let voters = *rng.pick(&[1, 2, 3, 3, 3, 3, 4, 5, 5, 6, 7]).max(&voters_min);
     let observers = *rng.pick(&[0, 0, 1, 2]);
     let nodes = |from: u64, count: u64| (from..from + count).map(NodeId).collect();
-    let spares = if reconfigures { rng.between(0, 2) } else { 0 };
-    Setup {
+    let mut setup = Setup {
         voters: nodes(1, voters),
         observers: nodes(voters + 1, observers),
         groups: vec![],
-        spares: nodes(voters + observers + 1, spares),
-    }
+        spares: vec![],
+        changes,
+    };
+    setup.spares = draw_spares(&setup, rng);
+    setup
+}
+
+/// Up to two who may become members, where there are changes.
+pub(crate) fn draw_spares(setup: &Setup, rng: &mut Rng) -> Vec<NodeId> {
+    let spares = if setup.changes { rng.between(0, 2) } else { 0 };
+    let first = setup.members().len() as u64 + 1;
+    (first..first + spares).map(NodeId).collect()
 }
 
 /// One to three groups; weights of 0 to 3, and somebody weighs something.

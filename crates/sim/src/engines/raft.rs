@@ -4,7 +4,7 @@ use crate::engines::change::Members;
 use crate::engines::disk::Durable;
 use crate::engines::options::Fault;
 use crate::engines::payload;
-use crate::engines::subject::{Claim, Observation, Registers, Setup, Subject};
+use crate::engines::subject::{Changes, Claim, Observation, Registers, Setup, Subject};
 use base::{NodeId, Rng, Time, Zxid};
 use broadcast::{Addresses, Channel, Output};
 use bytes::Bytes;
@@ -29,7 +29,8 @@ impl Subject for RaftSubject {
     /// What was never committed may be void, and its place another entry's.
     const UNIQUE_PLACES: bool = false;
     const LOST_FOR_EVER: bool = true;
-    const RECONFIGURES: bool = true;
+    const CHANGES: Changes = Changes::Always;
+    const TURNS_BACK: bool = true;
     const READS_AT_REPLICAS: bool = true;
     const RANKED_BY_LOG: bool = true;
 
@@ -86,7 +87,7 @@ impl Subject for RaftSubject {
         self.lease.is_none() || fault != Fault::ClockJump
     }
 
-    fn may_reconfigure(&self, engine: &Raft) -> bool {
+    fn may_reconfigure(&self, engine: &Raft, _target: &Members) -> bool {
         engine.may_reconfigure()
     }
 

@@ -23,6 +23,19 @@ pub struct Setup {
     pub groups: Vec<Vec<(NodeId, u64)>>,
     /// Those who are none of them, and may become it.
     pub spares: Vec<NodeId>,
+    /// Whether entries change who the members are.
+    pub changes: bool,
+}
+
+/// In which seeds entries change who the members are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Changes {
+    /// In none.
+    Never,
+    /// In all.
+    Always,
+    /// In half of those without groups.
+    Half,
 }
 
 impl Setup {
@@ -112,8 +125,11 @@ pub trait Subject: Clone + Send + Sync + 'static {
     /// Whether a replica may be asked when a read may run, not only the primary.
     const READS_AT_REPLICAS: bool = false;
 
-    /// Whether entries can change who the members are.
-    const RECONFIGURES: bool = false;
+    /// When entries change who the members are.
+    const CHANGES: Changes = Changes::Never;
+
+    /// Whether the engine turns back a change that may not be made now, and goes on behind it.
+    const TURNS_BACK: bool = false;
 
     /// Whether the later period and then the longer log of its own wins an election.
     const RANKED_BY_LOG: bool = false;
@@ -132,12 +148,12 @@ pub trait Subject: Clone + Send + Sync + 'static {
     ) -> Self::Engine;
 
     /// Whether this may happen to it: what its parameters rule out does not.
-    fn bears(&self, fault: Fault) -> bool {
-        fault != Fault::Reconfigure || Self::RECONFIGURES
+    fn bears(&self, _fault: Fault) -> bool {
+        true
     }
 
-    /// Whether a change of the members may be proposed here.
-    fn may_reconfigure(&self, _engine: &Self::Engine) -> bool {
+    /// Whether these may be proposed as the members here.
+    fn may_reconfigure(&self, _engine: &Self::Engine, _target: &Members) -> bool {
         false
     }
 
@@ -207,9 +223,6 @@ pub trait Subject: Clone + Send + Sync + 'static {
 
     /// The members that an entry names, if it changes them.
     fn change(&self, item: &Item) -> Option<Members> {
-        if !Self::RECONFIGURES {
-            return None;
-        }
         crate::engines::payload::change(&self.contents(item)?)
     }
 

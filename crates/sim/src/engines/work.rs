@@ -37,12 +37,8 @@ impl<S: Subject> World<S> {
     /// An operator wants others to be the members: mostly one or two become something else.
     pub(crate) fn reconfigure(&mut self, rng: &mut Rng) -> Step {
         let Some(primary) = self.primary() else { return Ok(()) };
-        let engine = self.members[primary].host.engine.as_ref();
         // Some ask although they should not: they are refused.
-        let is_asked = rng.one_in(4);
-        if !engine.is_some_and(|engine| is_asked || self.subject.may_reconfigure(engine)) {
-            return Ok(());
-        }
+        let is_asked = rng.one_in(4) && S::TURNS_BACK;
         let mut target = self.judge.members().clone();
         let all: Vec<NodeId> = self.members.iter().map(|member| member.host.node).collect();
         let edits = if rng.one_in(4) { all.len() as u64 } else { rng.between(1, 2) };
@@ -56,7 +52,9 @@ impl<S: Subject> World<S> {
                 _ => true,
             };
         }
-        if !self.judge.is_able(&target) {
+        let may_be = |engine| is_asked || self.subject.may_reconfigure(engine, &target);
+        let engine = self.members[primary].host.engine.as_ref();
+        if !self.judge.is_able(&target) || !engine.is_some_and(may_be) {
             return Ok(());
         }
         let id = self.next_id;

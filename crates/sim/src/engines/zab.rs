@@ -1,19 +1,22 @@
 //! ZAB under test: how it is recovered, and what its packets say.
 
+use crate::engines::change::Members;
 use crate::engines::disk::Durable;
-use crate::engines::subject::{Claim, Letter, Observation, Registers, Setup, Subject};
+use crate::engines::options::Fault;
+use crate::engines::payload;
+use crate::engines::subject::{Changes, Claim, Letter, Observation, Registers, Setup, Subject};
 use base::{NodeId, Rng, Time, Zxid};
-use broadcast::{Channel, Output};
+use broadcast::{Channel, Item, Output};
 use bytes::Bytes;
 use jute::{Decode, Encode, Reader};
 use std::fmt::Write as _;
 use std::time::Duration;
-use wire::OpCode;
 use wire::quorum::{
     ForwardedRequest, Membership, Packet, PacketKind, Rules, packet_len, put_packet,
     put_packet_with_data,
 };
-use zab::{Config, Limits, ReadLogLimit, Role, Zab};
+use wire::{OpCode, Txn, TxnHeader, TxnRecord};
+use zab::{CONFIGURATION, Config, Limits, NEXT_CONFIGURATION, ReadLogLimit, Role, Zab};
 
 /// The engine with its drawn parameters.
 #[derive(Clone, Debug)]
@@ -23,6 +26,8 @@ pub struct ZabSubject {
     limits: Limits,
     /// Whether the history begins near the end of what a counter can count.
     begins_late: bool,
+    /// Whether entries change who the members are.
+    changes: bool,
 }
 
 impl Subject for ZabSubject {
@@ -33,6 +38,7 @@ impl Subject for ZabSubject {
     const VOTERS_MIN: u64 = 2;
     const GROUPS: bool = true;
     const LOST_VOTERS: bool = true;
+    const CHANGES: Changes = Changes::Half;
 
     fn draw(setup: &Setup, rng: &mut Rng) -> ZabSubject {
         let tick = Duration::from_millis(*rng.pick(&[40, 100, 400, 2000]));
@@ -42,7 +48,8 @@ impl Subject for ZabSubject {
         };
         let begins_late = rng.one_in(8);
         let observer_port = rng.one_in(2).then_some(2191);
-        ZabSubject { membership: membership(setup), observer_port, limits, begins_late }
+        let (membership, changes) = (membership(setup), setup.changes);
+        ZabSubject { membership, observer_port, limits, begins_late, changes }
     }
 
     fn recover(
@@ -53,11 +60,13 @@ impl Subject for ZabSubject {
         _rng: &mut Rng,
         out: &mut Vec<Output>,
     ) -> Zab {
+        let known = |name| durable.texts.get(name).map(|text| parse(text));
+        let committed = known(CONFIGURATION).unwrap_or_else(|| self.membership.clone());
         let config = Config {
             me: node,
-            committed: self.membership.clone(),
-            last_seen: None,
-            reconfig: false,
+            committed: with_itself(committed, node),
+            last_seen: known(NEXT_CONFIGURATION),
+            reconfig: self.changes,
             multi_address: false,
             listen_on_all: false,
             observer_port: self.observer_port,
@@ -74,6 +83,18 @@ impl Subject for ZabSubject {
             is_lost,
         };
         Zab::recover(config, durable, now, out)
+    }
+
+    fn bears(&self, fault: Fault) -> bool {
+        self.changes || fault != Fault::Reconfigure
+    }
+
+    /// As the service that proposes one must see to.
+    fn may_reconfigure(&self, engine: &Zab, target: &Members) -> bool {
+        let Some(now) = engine.reconfigurable() else { return false };
+        let synced = target.voters.iter().filter(|voter| now.synced.contains(voter)).count();
+        let is_pending = now.last_seen.version() != now.committed;
+        !is_pending && target.voters.len() >= 2 && synced * 2 > target.voters.len()
     }
 
     fn patience(&self) -> Duration {
@@ -129,6 +150,20 @@ impl Subject for ZabSubject {
         claims
     }
 
+    fn item(&self, at: Zxid, body: Bytes) -> Item {
+        match payload::change(&body).zip(payload::read(&body)) {
+            Some((members, (id, before))) => reconfiguration(at, &members, (id, before)),
+            None => body,
+        }
+    }
+
+    fn contents(&self, item: &Item) -> Option<Bytes> {
+        let Some((members, (id, before))) = read_reconfiguration(item) else {
+            return Some(item.clone());
+        };
+        Some(payload::write(id, before, &members.encode()).into())
+    }
+
     fn letter(&self, kind: Letter, body: Bytes) -> Bytes {
         let kind = match kind {
             Letter::Request => return request(&body),
@@ -174,6 +209,7 @@ impl ZabSubject {
             limits,
             observer_port: None,
             begins_late: false,
+            changes: false,
         }
     }
 
@@ -198,13 +234,59 @@ fn request(body: &[u8]) -> Bytes {
     Bytes::from(packet)
 }
 
+/// An entry that makes these the members. What all entries hold stands in its header.
+fn reconfiguration(at: Zxid, members: &Members, (id, before): (u64, Zxid)) -> Item {
+    let voters = members.voters.iter().map(|node| server(*node, true));
+    let observers = members.observers.iter().map(|node| server(*node, false));
+    let text: String = voters.chain(observers).collect();
+    let text = parse(&text).with_version(at.0).to_string();
+    let data = Some(text.as_bytes());
+    let path = "/zookeeper/config".into();
+    let txn = Txn::SetData { path, data, version: -1, reconfig: true };
+    let op = txn.op().number();
+    let client_id = id.cast_signed();
+    let header = TxnHeader { client_id, cxid: 0, zxid: at.0, time: before.0, op };
+    let mut item = Vec::new();
+    TxnRecord { header, txn, digest: None }.encode(&mut item);
+    item.into()
+}
+
+/// The members that such an entry names, and what all entries hold.
+fn read_reconfiguration(item: &Item) -> Option<(Members, (u64, Zxid))> {
+    let TxnRecord { header, txn, .. } = TxnRecord::decode(item).ok()?;
+    let Txn::SetData { data: Some(text), reconfig: true, .. } = txn else { return None };
+    let membership = parse(std::str::from_utf8(text).ok()?);
+    let nodes =
+        |ids: &mut dyn Iterator<Item = i64>| ids.map(|id| NodeId(id.cast_unsigned())).collect();
+    let voters = nodes(&mut membership.voters());
+    let members = Members { voters, observers: nodes(&mut membership.observers()) };
+    Some((members, (header.client_id.cast_unsigned(), Zxid(header.time))))
+}
+
+/// A configuration with a line for the member itself, as who may join has one. It is an operator's
+/// then, and has no version: others would take it for what was decided under that.
+fn with_itself(membership: Membership, node: NodeId) -> Membership {
+    if membership.server(node.0.cast_signed()).is_some() {
+        return membership;
+    }
+    let own = server(node, false);
+    parse(&format!("{own}{membership}")).with_version(0)
+}
+
+/// Its line in a configuration.
+fn server(node: NodeId, votes: bool) -> String {
+    let kind = if votes { "participant" } else { "observer" };
+    format!("server.{0}=10.0.0.{0}:2888:3888:{kind}\n", node.0)
+}
+
+fn parse(text: &str) -> Membership {
+    Membership::parse(text, &Rules::DEFAULT).expect("the text is good")
+}
+
 /// The configuration that all members begin with.
 pub(crate) fn membership(setup: &Setup) -> Membership {
-    let mut text = String::new();
-    for node in setup.members() {
-        let kind = if setup.voters.contains(&node) { "participant" } else { "observer" };
-        let _infallible = writeln!(text, "server.{0}=10.0.0.{0}:2888:3888:{kind}", node.0);
-    }
+    let servers = setup.members().into_iter();
+    let mut text: String = servers.map(|node| server(node, setup.voters.contains(&node))).collect();
     for (group, voters) in setup.groups.iter().enumerate() {
         let ids: Vec<String> = voters.iter().map(|(node, _)| node.0.to_string()).collect();
         let _infallible = writeln!(text, "group.{}={}", group + 1, ids.join(":"));
@@ -212,7 +294,7 @@ pub(crate) fn membership(setup: &Setup) -> Membership {
             let _infallible = writeln!(text, "weight.{}={weight}", node.0);
         }
     }
-    Membership::parse(&text, &Rules::DEFAULT).expect("the text is good")
+    parse(&text)
 }
 
 /// The protocol's times and sizes, by seed.

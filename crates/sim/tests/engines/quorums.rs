@@ -8,7 +8,13 @@ fn quorums(groups: &[&[(u64, u64)]]) -> Quorums {
         |group: &&[(u64, u64)]| group.iter().map(|(id, weight)| (NodeId(*id), *weight)).collect();
     let groups = groups.iter().map(group).collect();
     let voters = (1..=6).map(NodeId).collect();
-    Quorums::of(&Setup { voters, observers: vec![NodeId(7)], groups, spares: vec![] })
+    Quorums::of(&Setup {
+        voters,
+        observers: vec![NodeId(7)],
+        groups,
+        spares: vec![],
+        changes: false,
+    })
 }
 
 #[test]

@@ -59,6 +59,8 @@ struct Peer {
     called_from: Option<Addresses>,
     /// Whether the last trial to reach it failed.
     failed: bool,
+    /// When it was answered by a member that looks.
+    answered: Option<Time>,
 }
 
 /// What a link brought.
@@ -152,18 +154,25 @@ impl Mesh {
         }
     }
 
-    /// Answers a member that looks, if there is a link to it.
+    /// Answers a member that looks, if there is a link to it; if there is to be a pause between two
+    /// answers, once in that time: it asks again.
     pub(crate) fn answer(
         &mut self,
         core: &mut Core,
         to: NodeId,
         message: Bytes,
+        (now, pause): (Time, Option<Duration>),
         out: &mut Vec<Output>,
     ) {
-        match self.peers.get(&to).and_then(|peer| peer.ready) {
-            Some(link) => out.push(Output::Send { link, frame: message, after: Lsn::ZERO }),
-            None => self.dial(core, to, out), // it asks again
+        let peer = self.peers.entry(to).or_default();
+        let Some(link) = peer.ready else { return self.dial(core, to, out) };
+        if let Some(pause) = pause {
+            if peer.answered.is_some_and(|at| now < at + pause) {
+                return;
+            }
+            peer.answered = Some(now);
         }
+        out.push(Output::Send { link, frame: message, after: Lsn::ZERO });
     }
 
     /// Closes all links.

@@ -201,6 +201,21 @@ fn who_has_no_vote_is_not_dragged_to_and_fro_by_voters_that_do_not_hear_each_oth
     assert_eq!(room.votes(2, two).last(), Some(&(Looking, 2, 5)), "1 looks no more");
 }
 
+/// Each takes the other's answer for a question if neither has a vote for the other.
+#[test]
+fn who_looks_answers_one_without_a_vote_only_now_and_then() {
+    let (mut room, _) = observing();
+    room.play(4);
+    let four = room.open(4, 3);
+    let ask = |room: &mut Room| {
+        (0..20).for_each(|_| room.vote(4, four, Looking, (4, 0, 0, 1)));
+        room.votes(4, four).len()
+    };
+    assert_eq!(ask(&mut room), 1);
+    room.run(ms(200));
+    assert_eq!(ask(&mut room), 2, "it may have asked anew");
+}
+
 #[test]
 fn who_has_a_vote_goes_back_to_no_earlier_round() {
     let mut room = alone(3, 5);
