@@ -4,7 +4,6 @@
 //! text, which must stand there exactly once, the `new:` text (`\n` in both is a new line), and `caught by:`, what
 //! nextest is to run and must see fail; each of them, if there are several. The copy is built in a target folder of its own, so that only what a mutant
 //! touches is built again, and no mutant is ever taken for the tree itself: cargo does not tell them apart by their paths.
-//! What the simulator is to catch has a copy of its own, beside that of the others: it is built optimized, they are not.
 
 use crate::tree;
 use anyhow::{Context, Result, bail};
@@ -27,6 +26,7 @@ struct Mutant {
 /// share, by the commit too, is held against more than the first command that catches it, and none
 /// against tests that are too long to run by default.
 pub(crate) fn run(words: &[&str]) -> Result<()> {
+    let copy = copy_tree()?;
     let mut mutants = Vec::new();
     for list in tree::files(Path::new("crates"), "mutants.txt")? {
         mutants.extend(parse(&tree::text(&list)?).with_context(|| list.display().to_string())?);
@@ -36,31 +36,8 @@ pub(crate) fn run(words: &[&str]) -> Result<()> {
     } else {
         mutants.retain(|mutant| words.is_empty() || words.contains(&mutant.name.as_str()));
     }
-    if mutants.is_empty() {
-        bail!("no such mutant");
-    }
-    let (simulated, quick): (Vec<_>, Vec<_>) = mutants.iter().partition(|m| needs_simulator(m));
-    let survivors: Vec<&str> = std::thread::scope(|scope| {
-        let beside = scope.spawn(|| survivors("simulated", &simulated));
-        let here = survivors("quick", &quick);
-        let beside = beside.join().expect("it does not panic");
-        Ok::<_, anyhow::Error>([here?, beside?].concat())
-    })?;
-    println!("{} passed, {} failed", mutants.len() - survivors.len(), survivors.len());
-    if !survivors.is_empty() {
-        bail!("not caught: {}", survivors.join(", "));
-    }
-    Ok(())
-}
-
-/// Those of the mutants that nothing catches, each tried in the copy of that name.
-fn survivors<'m>(copy: &str, mutants: &[&'m Mutant]) -> Result<Vec<&'m str>> {
     let mut survivors = Vec::new();
-    if mutants.is_empty() {
-        return Ok(survivors);
-    }
-    let copy = copy_tree(copy)?;
-    for mutant in mutants {
+    for mutant in &mutants {
         let start = Instant::now();
         let caught = is_caught(&copy, mutant).with_context(|| mutant.name.clone())?;
         let verdict = if caught { "caught" } else { "SURVIVED" };
@@ -69,7 +46,14 @@ fn survivors<'m>(copy: &str, mutants: &[&'m Mutant]) -> Result<Vec<&'m str>> {
             survivors.push(mutant.name.as_str());
         }
     }
-    Ok(survivors)
+    println!("{} passed, {} failed", mutants.len() - survivors.len(), survivors.len());
+    if mutants.is_empty() {
+        bail!("no such mutant");
+    }
+    if !survivors.is_empty() {
+        bail!("not caught: {}", survivors.join(", "));
+    }
+    Ok(())
 }
 
 /// The mutants of one change.
@@ -105,11 +89,6 @@ fn is_simulated(mutant: &Mutant) -> bool {
 /// Whether it runs tests that are ignored for the time they take.
 fn is_long(command: &str) -> bool {
     command.contains("--run-ignored")
-}
-
-/// Whether the simulator is among those that are to catch it.
-fn needs_simulator(mutant: &Mutant) -> bool {
-    mutant.caught_by.iter().any(|command| command.contains("-p sim"))
 }
 
 /// Changes after which every mutant of the protocol between members has had its turn.
@@ -175,10 +154,10 @@ const TIMED_OUT: i32 = 124;
 /// A mutant may loop for ever: that counts as caught, after this long in seconds.
 const SECONDS_MAX: u32 = 300;
 
-/// The tracked and the new files, in a folder of that name below `target`; their times are kept, so
-/// that what did not change is not built again.
-fn copy_tree(name: &str) -> Result<PathBuf> {
-    let copy = std::path::absolute(tree::target().join("mutants").join(name).join("tree"))?;
+/// The tracked and the new files, in a folder below `target`; their times are kept, so that what
+/// did not change is not built again.
+fn copy_tree() -> Result<PathBuf> {
+    let copy = std::path::absolute(tree::target().join("mutants/tree"))?;
     std::fs::create_dir_all(&copy)?;
     let script = format!(
         "git ls-files -z --cached --others --exclude-standard | \
