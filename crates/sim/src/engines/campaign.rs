@@ -1,7 +1,7 @@
 //! What is run by a seed, and one seed with its trace.
 
 use crate::campaign::Ran;
-use crate::engines::options::{Options, draw_groups, draw_setup, draw_spares};
+use crate::engines::options::{Fault, Options, draw_groups, draw_setup, draw_spares};
 use crate::engines::report::{Counts, Report};
 use crate::engines::subject::{Changes, Setup, Subject};
 use crate::engines::world::World;
@@ -66,7 +66,9 @@ pub(crate) fn draw<S: Subject>(
     }
     let subject = make(&setup, &mut rng);
     let mut options = Options::draw(&mut rng, setup, subject.patience());
-    options.strikes.retain(|strike| subject.bears(strike.fault));
+    let changes = options.setup.changes;
+    let may_strike = |fault| subject.bears(fault) && (changes || fault != Fault::Reconfigure);
+    options.strikes.retain(|strike| may_strike(strike.fault));
     (subject, options, rng)
 }
 

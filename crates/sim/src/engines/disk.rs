@@ -236,8 +236,8 @@ impl Disk {
         }
     }
 
-    /// All is lost but its texts, which lie with what the operator wrote; with them promises, if it
-    /// may have voted.
+    /// All is lost but its texts, which lie with what the operator wrote: promises too, if it may
+    /// have voted.
     pub(crate) fn wipe(&mut self, votes: bool) {
         let texts = std::mem::take(&mut self.durable.texts);
         let image = Image { texts, ..Image::default() };

@@ -2,7 +2,6 @@
 
 use crate::engines::change::Members;
 use crate::engines::disk::Durable;
-use crate::engines::options::Fault;
 use crate::engines::payload;
 use crate::engines::subject::{Changes, Claim, Letter, Observation, Registers, Setup, Subject};
 use base::{NodeId, Rng, Time, Zxid};
@@ -83,10 +82,6 @@ impl Subject for ZabSubject {
             is_lost,
         };
         Zab::recover(config, durable, now, out)
-    }
-
-    fn bears(&self, fault: Fault) -> bool {
-        self.changes || fault != Fault::Reconfigure
     }
 
     /// As the service that proposes one must see to.
