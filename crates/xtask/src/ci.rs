@@ -67,11 +67,6 @@ const STEPS: &[Step] = &[
         company: Company::None,
     },
     Step {
-        name: "corpora",
-        command: &["cargo", "test", "--manifest-path", "fuzz/Cargo.toml", "--target-dir", "target"],
-        company: Company::None,
-    },
-    Step {
         name: "standalone",
         command: sim!["standalone", "--seeds", "400", "--quiet"],
         company: Company::None,
