@@ -4,6 +4,11 @@
 //! over, and the same kind starts on a copy: both must show the same tree, sessions and digests, and
 //! all that was acknowledged. Then the load goes on there. `E2E_ROUNDS` asks for
 //! more of it, `E2E_SEED` for another one.
+//!
+//! Two defects of the reference show on a machine with little time. It refuses its own files if it
+//! was killed before the header of a new log was written: then ours alone is looked at. And it seals
+//! a snapshot with the digest before a multi of which the snapshot holds a part: then that one digest
+//! does not match on either server.
 
 use anyhow::{Context, Result, ensure};
 use base::Rng;
@@ -75,10 +80,16 @@ fn digests(server: &Server) -> Result<BTreeMap<String, String>> {
     Ok(pairs.map(|(zxid, digest)| (zxid.to_owned(), digest.to_owned())).collect())
 }
 
-fn mismatches(server: &Server) -> Result<String> {
+fn mismatches(server: &Server) -> Result<u32> {
     let reply = raw::word(server.address(), "mntr")?;
     let line = reply.lines().find_map(|line| line.strip_prefix("zk_digest_mismatches_count\t"));
-    Ok(line.context("no count of mismatches")?.to_owned())
+    Ok(line.context("no count of mismatches")?.parse()?)
+}
+
+/// How often a seal that does not match may be counted: Java looks at it once more with the
+/// transaction's own digest.
+fn mismatches_max(kind: &Kind) -> u32 {
+    if kind.is_ours() { 1 } else { 2 }
 }
 
 /// What was there to be compared: a chain that never saw any of it shows nothing.
@@ -86,19 +97,30 @@ fn mismatches(server: &Server) -> Result<String> {
 struct Seen {
     ephemerals: usize,
     digests: usize,
-    snapshots: usize,
     compressed: usize,
+    /// Names of snapshots, with who wrote them.
+    snapshots: BTreeMap<String, Kind>,
 }
 
 impl Seen {
     fn files(&mut self, server: &Server) -> Result<()> {
         for entry in fs::read_dir(server.data_directory().join("version-2"))? {
             let name = entry?.file_name().to_string_lossy().into_owned();
-            self.snapshots += usize::from(name.starts_with("snapshot."));
-            let compressed = name.ends_with(".gz") || name.ends_with(".snappy");
-            self.compressed += usize::from(compressed);
+            if name.starts_with("snapshot.") {
+                let compressed = name.ends_with(".gz") || name.ends_with(".snappy");
+                self.compressed += usize::from(compressed);
+                self.snapshots.entry(name).or_insert_with(|| server.kind().clone());
+            }
         }
         Ok(())
+    }
+
+    /// Whether a start begins with a snapshot of Java's, the newest of which may be unfinished.
+    fn starts_on_theirs(&self) -> bool {
+        let zxid =
+            |name: &str| name.split('.').nth(1).and_then(|zxid| u64::from_str_radix(zxid, 16).ok());
+        let newest = self.snapshots.iter().max_by_key(|(name, _)| zxid(name));
+        newest.is_some_and(|(_, kind)| !kind.is_ours())
     }
 }
 
@@ -111,10 +133,12 @@ fn compare(left: &Server, right: &Server, seen: &mut Seen) -> Result<tree::Tree>
     if let Some(difference) = tree::difference(&left_tree, &right_tree) {
         anyhow::bail!("{} and {} differ:\n{difference}", left.kind(), right.kind());
     }
-    for server in [left, right] {
-        let count = mismatches(server)?;
-        ensure!(count == "0", "{} digests do not match on {}", count, server.kind());
-    }
+    let counts = (mismatches(left)?, mismatches(right)?);
+    let kinds = (left.kind(), right.kind());
+    let is_sealed_early = seen.starts_on_theirs()
+        && (1..=mismatches_max(kinds.0)).contains(&counts.0)
+        && (1..=mismatches_max(kinds.1)).contains(&counts.1);
+    ensure!(counts == (0, 0) || is_sealed_early, "{counts:?} digests do not match on {kinds:?}");
     let (left, right) = (digests(left)?, digests(right)?);
     for (zxid, digest) in &left {
         let other = right.get(zxid);
@@ -123,6 +147,23 @@ fn compare(left: &Server, right: &Server, seen: &mut Seen) -> Result<tree::Tree>
     }
     Ok(left_tree)
 }
+
+/// The same kind on a copy of the files; `None` for one of the reference's that refuses what it
+/// left itself.
+fn start_again(server: &Server) -> Result<Option<Server>> {
+    match Server::start_on_copy(server.kind().clone(), server) {
+        Err(error)
+            if !server.kind().is_ours() && error.to_string().contains(LOG_WITHOUT_HEADER) =>
+        {
+            println!("{} refuses its own log without a header", server.kind());
+            Ok(None)
+        }
+        started => started.map(Some),
+    }
+}
+
+/// Where Java stumbles over a log without a header, as it logs it.
+const LOG_WITHOUT_HEADER: &str = "FileTxnIterator.inStreamCreated";
 
 /// Loads, ends and takes over, hop after hop.
 fn chain(compression: &str, seed: u64) -> Result<()> {
@@ -142,10 +183,14 @@ fn chain(compression: &str, seed: u64) -> Result<()> {
         let step = || done.clone();
         load.run_to_end_of(&mut server, WRITES, end).with_context(step)?;
         seen.files(&server).with_context(step)?;
-        let same = Server::start_on_copy(kinds[at].clone(), &server).with_context(step)?;
+        let same = start_again(&server).with_context(step)?;
         at = 1 - at;
         server.start_again_as(kinds[at].clone()).with_context(step)?;
-        let tree = compare(&same, &server, &mut seen).with_context(step)?;
+        let tree = match same {
+            Some(same) => compare(&same, &server, &mut seen),
+            None => read_tree(server.address()),
+        };
+        let tree = tree.with_context(step)?;
         load.check(&tree).with_context(step)?;
         load.check_numbers(server.address()).with_context(step)?;
         load.connect(server.address()).with_context(step)?;
@@ -155,7 +200,10 @@ fn chain(compression: &str, seed: u64) -> Result<()> {
         load.acknowledged, load.unacknowledged
     );
     ensure!(load.acknowledged > 0 && seen.ephemerals > 0 && seen.digests > 0, "{seen:?}");
-    ensure!(seen.snapshots > 1 && (compression.is_empty() || seen.compressed > 1), "{seen:?}");
+    ensure!(
+        seen.snapshots.len() > 1 && (compression.is_empty() || seen.compressed > 1),
+        "{seen:?}"
+    );
     Ok(())
 }
 
