@@ -20,6 +20,9 @@ pub trait Ran: Send {
     fn differing(self) -> Self;
 }
 
+/// A campaign of more seeds than this is a long one, and tells how far it is after as many.
+const PROGRESS: u64 = 5_000;
+
 /// What to run.
 #[derive(Clone, Debug)]
 pub struct Campaign {
@@ -37,10 +40,13 @@ pub struct Campaign {
 
 impl Campaign {
     /// Runs the seeds; gives what all of them reached, and the reports of those that failed.
+    ///
+    /// Of a long campaign stderr tells how far it is, and each seed that fails when it does.
     #[must_use]
     pub fn run<R: Ran>(&self, run: impl Fn(u64) -> R + Sync) -> (R::Sum, Vec<R>) {
         let next = AtomicU64::new(self.from);
         let found = Mutex::new((R::Sum::default(), Vec::new()));
+        let done = AtomicU64::new(0);
         let work = || {
             loop {
                 let seed = next.fetch_add(1, Ordering::Relaxed);
@@ -54,7 +60,14 @@ impl Campaign {
                 let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
                 report.add_to(&mut found.0);
                 if report.has_failed() {
+                    if self.seeds > PROGRESS {
+                        eprintln!("sim: seed {seed} failed");
+                    }
                     found.1.push(report);
+                }
+                let done = 1 + done.fetch_add(1, Ordering::Relaxed);
+                if done.is_multiple_of(PROGRESS) && done < self.seeds {
+                    eprintln!("sim: {done} of {} seeds, {} failed", self.seeds, found.1.len());
                 }
                 if found.1.len() >= self.failures_max {
                     next.store(self.from + self.seeds, Ordering::Relaxed);

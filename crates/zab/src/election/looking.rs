@@ -26,6 +26,8 @@ pub(crate) struct Looking {
     settled: Votes,
     /// Of a member without a vote of its own: what each voter that looks said last, and when.
     joinable: BTreeMap<NodeId, (Heard, Time)>,
+    /// When it goes back to an earlier round, if the voters are in that one still.
+    back_at: Option<Time>,
     interval: Duration,
     /// When everybody is told again.
     resend_at: Time,
@@ -58,6 +60,7 @@ impl Looking {
             received: Votes::new(),
             settled: Votes::new(),
             joinable: BTreeMap::new(),
+            back_at: None,
             interval,
             resend_at: now + interval,
             decide_at: None,
@@ -69,7 +72,7 @@ impl Looking {
 
     /// When it wants to be asked again.
     pub(crate) fn deadline(&self) -> Time {
-        self.decide_at.map_or(self.resend_at, |at| at.min(self.resend_at))
+        [self.decide_at, self.back_at].into_iter().flatten().fold(self.resend_at, Time::min)
     }
 
     /// Since when it looks.
@@ -194,16 +197,24 @@ impl Looking {
 
     /// A member without a vote of its own has no round of its own either: it is in the latest of
     /// those that voters are in from whom it hears, and says what they say. A voter may count it
-    /// that knows of a later configuration, and would wait for it for ever. Of the voters' last words and not of each word as it comes: two that do not hear each other
-    /// would drag it to and fro. Deviation: the reference never goes back to an earlier round.
+    /// that knows of a later configuration, and would wait for it for ever. Of the voters' last words
+    /// and not of each word as it comes: two that do not hear each other would drag it to and fro.
+    /// And back only after a pause: two that have no vote would follow each other to and fro, as fast
+    /// as the link can. Deviation: the reference never goes back to an earlier round.
     fn join_voters(&mut self, core: &mut Core, mesh: &mut Mesh, now: Time, out: &mut Vec<Output>) {
         let lasts = core.limits.notify_max * 2;
         self.joinable.retain(|voter, (_, at)| mesh.is_linked(*voter) && now.since(*at) <= lasts);
         let words = self.joinable.iter().map(|(voter, (heard, _))| (*voter, *heard));
-        let Some(round) = words.clone().map(|(_, heard)| heard.round).max() else { return };
-        if round == core.round {
+        let round = words.clone().map(|(_, heard)| heard.round).max();
+        let Some(round) = round.filter(|round| *round != core.round) else {
+            self.back_at = None;
+            return;
+        };
+        let pause = core.limits.notify_min;
+        if round < core.round && *self.back_at.get_or_insert(now + pause) > now {
             return;
         }
+        self.back_at = None;
         core.round = round;
         self.received = words.filter(|(_, heard)| heard.round == round).collect();
         let votes = self.received.values().map(|heard| heard.vote);

@@ -5,6 +5,9 @@ use super::{ms, z};
 use crate::{ELECTION, Role};
 use wire::quorum::ServerState::{Following, Leading, Looking};
 
+/// The shortest pause between a member's words.
+const NOTIFY_MIN: std::time::Duration = ms(200);
+
 /// A real member among peers that the test plays.
 fn alone(id: u64, size: u64) -> Room {
     let mut room = Room::empty(&ensemble_text(size, 0));
@@ -178,6 +181,7 @@ fn who_has_no_vote_is_in_the_round_of_the_voters_also_if_that_is_an_earlier_one(
     assert_eq!(room.votes(1, one).last(), Some(&(Looking, 1, 7)));
     room.hang_up(1, one);
     room.vote(2, two, Looking, (2, 0, 0, 4));
+    room.run(NOTIFY_MIN);
     assert_eq!(room.votes(2, two).last(), Some(&(Looking, 2, 4)), "and says what they say");
     room.run(ms(10));
     let one = room.link_to(1, ELECTION);
@@ -198,7 +202,33 @@ fn who_has_no_vote_is_not_dragged_to_and_fro_by_voters_that_do_not_hear_each_oth
     assert_eq!(room.votes(1, one).len(), before, "nothing new is to be said");
     room.vote(1, one, Following, (2, 0, 0, 4));
     room.vote(2, two, Looking, (2, 0, 0, 5));
+    room.run(NOTIFY_MIN);
     assert_eq!(room.votes(2, two).last(), Some(&(Looking, 2, 5)), "1 looks no more");
+}
+
+/// Each hears from the other where it was.
+#[test]
+fn two_without_a_vote_do_not_follow_each_other_to_and_fro() {
+    let mut room = Room::empty(&ensemble_text(5, 0));
+    [3, 4, 5].into_iter().for_each(|id| room.play(id));
+    room.start_all();
+    for id in [1, 2] {
+        room.lose_disk(id);
+        room.restart(id);
+    }
+    room.run(ms(100));
+    room.hold(1, 2, ELECTION);
+    room.hold(2, 1, ELECTION);
+    for (id, round) in [(1, 17), (2, 16)] {
+        let link = room.open(3, id);
+        room.vote(3, link, Looking, (3, 0, 0, round));
+        assert_eq!(room.marks(id).round, round);
+        room.part(3, id);
+    }
+    room.release(1, 2, ELECTION);
+    room.release(2, 1, ELECTION);
+    room.run(NOTIFY_MIN);
+    assert_eq!([1, 2].map(|id| room.marks(id).round), [17, 17]);
 }
 
 /// Each takes the other's answer for a question if neither has a vote for the other.
