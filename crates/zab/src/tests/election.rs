@@ -200,6 +200,9 @@ fn who_has_no_vote_is_not_dragged_to_and_fro_by_voters_that_do_not_hear_each_oth
         room.vote(1, one, Looking, (1, 0, 0, 7));
     }
     assert_eq!(room.votes(1, one).len(), before, "nothing new is to be said");
+    room.vote(2, two, Looking, (2, 0, 0, 4));
+    room.run(NOTIFY_MIN);
+    assert_eq!(room.marks(3).round, 7, "1 is there still");
     room.vote(1, one, Following, (2, 0, 0, 4));
     room.vote(2, two, Looking, (2, 0, 0, 5));
     room.run(NOTIFY_MIN);
