@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use trace::Ensemble as Event;
 use wire::quorum::{
-    Address, Notification, Opening, OpeningForm, PeerAddress, message_len, opening_len,
+    Address, Membership, Notification, Opening, OpeningForm, PeerAddress, message_len, opening_len,
 };
 
 /// All links of the channel.
@@ -30,6 +30,9 @@ pub(crate) struct Mesh {
     /// Whether the configuration said where, and which version of it was looked at last.
     listens: bool,
     version: i64,
+    /// Where this member is called back: as the configuration said last that named it. Those who
+    /// do not know it have no other way to one that a change leaves out, and may need it yet.
+    own: Vec<Address>,
 }
 
 #[derive(Clone, Debug, Hash)]
@@ -86,6 +89,7 @@ impl Mesh {
     pub(crate) fn listen(&mut self, core: &Core, out: &mut Vec<Output>) {
         self.listen_at = None;
         self.version = core.ensemble.committed.version();
+        self.look_up_own(core);
         if let Some(addresses) = core.ensemble.election_addresses(core.me) {
             self.listens = true;
             let addresses = core.listen_addresses(&addresses);
@@ -98,6 +102,14 @@ impl Mesh {
         let version = core.ensemble.committed.version();
         if std::mem::replace(&mut self.version, version) != version && !self.listens {
             self.listen(core, out);
+        }
+    }
+
+    fn look_up_own(&mut self, core: &Core) {
+        let of = |known: &Membership| Some(known.server(sid(core.me))?.addresses().to_vec());
+        let named = of(&core.ensemble.committed).or_else(|| of(core.ensemble.last_seen()));
+        if let Some(addresses) = named {
+            self.own = addresses.iter().map(PeerAddress::election).collect();
         }
     }
 
@@ -217,7 +229,8 @@ impl Mesh {
             return;
         };
         let to = *to;
-        out.push(Output::Send { link, frame: opening(core), after: Lsn::ZERO });
+        self.look_up_own(core);
+        out.push(Output::Send { link, frame: opening(core, &self.own), after: Lsn::ZERO });
         if let Some(peer) = self.peers.get_mut(&to) {
             peer.dialled = None;
         }
@@ -369,12 +382,8 @@ impl Mesh {
 }
 
 /// What a caller says first.
-fn opening(core: &Core) -> Bytes {
-    let server_id = sid(core.me);
-    let server = core.ensemble.committed.server(server_id);
-    let server = server.or_else(|| core.ensemble.last_seen().server(server_id));
-    let addresses = server.map_or(&[][..], |server| server.addresses());
-    let mut addresses: Vec<Address> = addresses.iter().map(PeerAddress::election).collect();
+fn opening(core: &Core, own: &[Address]) -> Bytes {
+    let mut addresses = own.to_vec();
     let form = match (addresses.is_empty(), core.multi_address) {
         (true, _) => OpeningForm::Bare,
         (false, true) => OpeningForm::V2,
@@ -384,7 +393,7 @@ fn opening(core: &Core) -> Bytes {
         }
     };
     let mut bytes = Vec::new();
-    Opening { form, server_id, addresses }.encode(&mut bytes);
+    Opening { form, server_id: sid(core.me), addresses }.encode(&mut bytes);
     Bytes::from(bytes)
 }
 

@@ -54,6 +54,22 @@ fn scenario_70_a_member_is_removed_and_goes_on_without_a_vote() {
     assert_eq!(room.leader(), None, "1 is no voter");
 }
 
+/// Who has a larger id calls, and its configuration does not say where.
+#[test]
+fn a_member_that_was_removed_says_where_it_is_called_back() {
+    let mut room = changeable(3);
+    room.reconfigure(3, &members(&[2, 3]));
+    room.run(ms(1_000));
+    room.isolate(1);
+    for id in [2, 3] {
+        room.crash(id);
+        room.restart(id);
+    }
+    room.until("3 leads", |room| room.leader() == Some(3));
+    room.heal();
+    room.until("1 follows again", |room| room.follows(1, Some(3)));
+}
+
 #[test]
 fn scenario_70_a_leader_that_is_removed_hands_over_without_an_election() {
     let mut room = changeable(3);
