@@ -45,8 +45,7 @@ impl Campaign {
     #[must_use]
     pub fn run<R: Ran>(&self, run: impl Fn(u64) -> R + Sync) -> (R::Sum, Vec<R>) {
         let next = AtomicU64::new(self.from);
-        let found = Mutex::new((R::Sum::default(), Vec::new()));
-        let done = AtomicU64::new(0);
+        let found = Mutex::new((R::Sum::default(), Vec::new(), 0_u64));
         let work = || {
             loop {
                 let seed = next.fetch_add(1, Ordering::Relaxed);
@@ -58,18 +57,19 @@ impl Campaign {
                     report = report.differing();
                 }
                 let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
-                report.add_to(&mut found.0);
+                let (sum, failed, done) = &mut *found;
+                report.add_to(sum);
                 if report.has_failed() {
                     if self.seeds > PROGRESS {
                         eprintln!("sim: seed {seed} failed");
                     }
-                    found.1.push(report);
+                    failed.push(report);
                 }
-                let done = 1 + done.fetch_add(1, Ordering::Relaxed);
-                if done.is_multiple_of(PROGRESS) && done < self.seeds {
-                    eprintln!("sim: {done} of {} seeds, {} failed", self.seeds, found.1.len());
+                *done += 1;
+                if done.is_multiple_of(PROGRESS) && *done < self.seeds {
+                    eprintln!("sim: {done} of {} seeds, {} failed", self.seeds, failed.len());
                 }
-                if found.1.len() >= self.failures_max {
+                if failed.len() >= self.failures_max {
                     next.store(self.from + self.seeds, Ordering::Relaxed);
                 }
             }
@@ -80,7 +80,7 @@ impl Campaign {
             }
             work();
         });
-        let (sum, mut failed) = found.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let (sum, mut failed, _) = found.into_inner().unwrap_or_else(PoisonError::into_inner);
         failed.sort_by_key(Ran::seed);
         (sum, failed)
     }

@@ -110,9 +110,14 @@ impl Ensemble {
     }
 
     fn addresses(&self, of: NodeId, which: impl Fn(&PeerAddress) -> Address) -> Option<Addresses> {
+        Some(self.hosts(of)?.iter().map(|peer| which(peer).to_string()).collect())
+    }
+
+    /// Where it is.
+    pub(crate) fn hosts(&self, of: NodeId) -> Option<&[PeerAddress]> {
         let server = self.committed.server(sid(of));
-        let server = server.or_else(|| self.next.as_ref().and_then(|next| next.server(sid(of))))?;
-        Some(server.addresses().iter().map(|peer| which(peer).to_string()).collect())
+        let server = server.or_else(|| self.next.as_ref().and_then(|next| next.server(sid(of))));
+        server.map(|server| server.addresses())
     }
 }
 

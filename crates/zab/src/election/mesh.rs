@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use trace::Ensemble as Event;
 use wire::quorum::{
-    Address, Membership, Notification, Opening, OpeningForm, PeerAddress, message_len, opening_len,
+    Address, Notification, Opening, OpeningForm, PeerAddress, message_len, opening_len,
 };
 
 /// All links of the channel.
@@ -106,10 +106,8 @@ impl Mesh {
     }
 
     fn look_up_own(&mut self, core: &Core) {
-        let of = |known: &Membership| Some(known.server(sid(core.me))?.addresses().to_vec());
-        let named = of(&core.ensemble.committed).or_else(|| of(core.ensemble.last_seen()));
-        if let Some(addresses) = named {
-            self.own = addresses.iter().map(PeerAddress::election).collect();
+        if let Some(hosts) = core.ensemble.hosts(core.me) {
+            self.own = hosts.iter().map(PeerAddress::election).collect();
         }
     }
 
