@@ -15,7 +15,7 @@ use crate::ports::lasting_port;
 use crate::raw;
 use crate::servers::{Config, Kind};
 use crate::signals::{signal, terminate, wait_until_stopped};
-use crate::waking;
+use crate::{unbegun, waking};
 use anyhow::{Context, Result, bail, ensure};
 use std::fmt::Write;
 use std::fs::{self, File};
@@ -194,6 +194,9 @@ impl Ensemble {
         fs::write(&path, self.file(n))?;
         let log = File::options().create(true).append(true).open(self.log_path(n))?;
         let kind = &self.members[n].kind;
+        if !kind.is_ours() {
+            unbegun::remove(&self.data_directory(n))?;
+        }
         waking::starts(self.address(n), kind);
         let mut command = kind.command()?;
         command.arg(&path).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);

@@ -34,5 +34,6 @@ pub mod servers;
 pub mod shrink;
 mod signals;
 pub mod tree;
+mod unbegun;
 mod waking;
 pub mod writers;

@@ -6,6 +6,7 @@
 
 use crate::raw::{self, Connection};
 use crate::signals::terminate;
+use crate::unbegun;
 use anyhow::{Context, Result, bail};
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -266,6 +267,9 @@ impl Server {
     fn spawn(&mut self) -> Result<()> {
         let data = self.data_directory();
         fs::create_dir_all(&data)?;
+        if !self.kind.is_ours() {
+            unbegun::remove(&data)?;
+        }
         let path = self.directory.path().join("zoo.cfg");
         fs::write(&path, self.file(&data))?;
         let log = File::options().create(true).append(true).open(self.log_path())?;

@@ -148,6 +148,9 @@ pub(crate) fn unfinished_name(zxid: Zxid, compression: Compression) -> String {
 /// The name of a log that waits for its first record. It is no log's name to any reader.
 pub(crate) const SPARE_LOG_NAME: &str = "new-log.tmp";
 
+/// The name of a log that is begun without one that waited. The other may be written meanwhile.
+pub(crate) const BEGUN_LOG_NAME: &str = "new-log-begun.tmp";
+
 pub(crate) fn is_unfinished(name: &str) -> bool {
     name.starts_with(UNFINISHED_PREFIX) && name.ends_with(".tmp")
 }
@@ -180,8 +183,8 @@ const UNFINISHED_PREFIX: &str = "new-";
 #[cfg(test)]
 mod tests {
     use super::{
-        Compression, SPARE_LOG_NAME, is_unfinished, log_name, parse_log, parse_snapshot,
-        unfinished_name,
+        BEGUN_LOG_NAME, Compression, SPARE_LOG_NAME, is_unfinished, log_name, parse_log,
+        parse_snapshot, unfinished_name,
     };
     use base::Zxid;
 
@@ -197,7 +200,9 @@ mod tests {
             assert_eq!(parse_log(name), None, "{name}");
         }
         assert_eq!(parse_log("log.ffffffffffffffff"), None);
-        assert!(is_unfinished(SPARE_LOG_NAME) && parse_log(SPARE_LOG_NAME).is_none());
+        for name in [SPARE_LOG_NAME, BEGUN_LOG_NAME] {
+            assert!(is_unfinished(name) && parse_log(name).is_none(), "{name}");
+        }
         let unfinished = unfinished_name(Zxid(7), Compression::Gzip);
         assert!(is_unfinished(&unfinished));
         assert_eq!(parse_snapshot(&unfinished), None);

@@ -76,11 +76,20 @@ impl Client {
 
     /// Sends a request and waits for its reply; events before it are lost.
     pub(super) fn call(&mut self, op: OpCode, body: impl FnOnce(&mut Vec<u8>)) -> Answer {
+        self.try_call(op, body).expect("an answer")
+    }
+
+    /// The same; `None` if the server hangs up, as at the end of a leader's office.
+    pub(super) fn try_call(
+        &mut self,
+        op: OpCode,
+        body: impl FnOnce(&mut Vec<u8>),
+    ) -> Option<Answer> {
         let xid = self.send(op, body);
         loop {
-            let answer = self.answer().expect("an answer");
+            let answer = self.answer()?;
             if answer.header.xid == xid {
-                return answer;
+                return Some(answer);
             }
         }
     }
@@ -100,11 +109,16 @@ impl Client {
 
     /// The data of a node, or the error.
     pub(super) fn get(&mut self, path: &str, watch: bool) -> Result<Vec<u8>, i32> {
-        let answer = self.call(OpCode::GetData, |out| get(path, watch).encode(out));
+        self.try_get(path, watch).expect("an answer")
+    }
+
+    /// The same; `None` if the server hangs up.
+    pub(super) fn try_get(&mut self, path: &str, watch: bool) -> Option<Result<Vec<u8>, i32>> {
+        let answer = self.try_call(OpCode::GetData, |out| get(path, watch).encode(out))?;
         if answer.header.err != 0 {
-            return Err(answer.header.err);
+            return Some(Err(answer.header.err));
         }
-        Ok(Reader::new(&answer.body).buffer().unwrap().unwrap_or_default().to_vec())
+        Some(Ok(Reader::new(&answer.body).buffer().unwrap().unwrap_or_default().to_vec()))
     }
 
     /// The next reply or event; `None` at the end.

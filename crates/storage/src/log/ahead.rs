@@ -105,12 +105,8 @@ impl AheadPlan {
     pub fn perform<D: Disk>(&self, disk: &D) -> Result<Ahead<D::File>, Error> {
         match &self.0 {
             Kind::Spare { path, size, header, force_sync } => {
-                let made = make_spare(disk, path, *size, header, *force_sync);
-                if made.is_err() {
-                    // It may hold the space that was too little; a start removes it else.
-                    let _ = disk.remove(path);
-                }
-                made.map(|spare| Ahead(Done::Spare(spare)))
+                let made = make_spare(disk, path.clone(), *size, header, *force_sync)?;
+                Ok(Ahead(Done::Spare(made)))
             }
             Kind::Growth { path, serial, from, to } => {
                 let mut file = disk.open_rw(path).at(path)?;
@@ -126,20 +122,32 @@ impl AheadPlan {
     }
 }
 
-fn make_spare<D: Disk>(
+/// A file with its header and its space, under a name that is no log's: who finds a log finds its
+/// header.
+pub(crate) fn make_spare<D: Disk>(
     disk: &D,
-    path: &Path,
+    path: PathBuf,
     size: u64,
     header: &[u8],
     force_sync: bool,
 ) -> Result<Spare<D::File>, Error> {
-    let mut file = disk.create(path).at(path)?;
-    file.write_at(0, header).at(path)?;
-    file.allocate(size).at(path)?;
-    if force_sync {
-        file.sync_data().at(path)?;
+    let make = || {
+        let mut file = disk.create(&path).at(&path)?;
+        file.write_at(0, header).at(&path)?;
+        file.allocate(size).at(&path)?;
+        if force_sync {
+            file.sync_data().at(&path)?;
+        }
+        Ok(file)
+    };
+    match make() {
+        Ok(file) => Ok(Spare { file, path, size }),
+        Err(error) => {
+            // It may hold the space that was too little; a start removes it else.
+            let _ = disk.remove(&path);
+            Err(error)
+        }
     }
-    Ok(Spare { file, path: path.to_owned(), size })
 }
 
 impl<D: Disk> TxnLog<D> {

@@ -6,10 +6,10 @@
 //! name and header are durable before its first record is written; a rolled file is durable before
 //! the next is begun; after an error nothing more is written, for ever.
 
-use super::ahead::Preparations;
+use super::ahead::{Preparations, make_spare};
 use super::{HEADER_SIZE, MARK_OFFSET, PREFIX_SIZE, TRAILER, adler32};
 use crate::error::At;
-use crate::names::log_name;
+use crate::names::{BEGUN_LOG_NAME, log_name};
 use crate::{Disk, DiskFile, Error};
 use base::Zxid;
 use jute::Encode;
@@ -275,27 +275,21 @@ impl<D: Disk> TxnLog<D> {
         if self.buffer.len() >= BUFFER_SIZE_MAX { self.write_buffer() } else { Ok(()) }
     }
 
-    /// A file of the same name can hold no record, else it would not be this record's turn.
+    /// A file of the same name can hold no record, else it would not be this record's turn. The
+    /// reference refuses a directory with a log that has no header yet: there is none at any time.
     fn create_file(&mut self, first: Zxid) -> Result<Current<D::File>, Error> {
         let path = self.dir.join(log_name(first));
         let LogOptions { preallocation, force_sync, durable_mark, .. } = self.options;
-        let (file, allocated) = match self.ahead.begin_file() {
-            Some(spare) => {
-                // Its header and its length are durable.
-                self.disk.rename(&spare.path, &path).at(&path)?;
-                (spare.file, spare.size)
-            }
+        let spare = match self.ahead.begin_file() {
+            Some(spare) => spare,
             None => {
-                let mut file = self.disk.create(&path).at(&path)?;
-                file.write_at(0, &header(durable_mark)).at(&path)?;
-                let allocated = padded_size(HEADER_SIZE, HEADER_SIZE, preallocation);
-                file.allocate(allocated).at(&path)?;
-                if force_sync {
-                    file.sync_data().at(&path)?;
-                }
-                (file, allocated)
+                let unnamed = self.dir.join(BEGUN_LOG_NAME);
+                let size = padded_size(HEADER_SIZE, HEADER_SIZE, preallocation);
+                make_spare(&self.disk, unnamed, size, &header(durable_mark), force_sync)?
             }
         };
+        self.disk.rename(&spare.path, &path).at(&path)?;
+        let (file, allocated) = (spare.file, spare.size);
         if force_sync {
             self.disk.sync_dir(&self.dir).at(&self.dir)?;
         }
