@@ -7,6 +7,7 @@ mod layers;
 mod mutants;
 mod quotes;
 mod readers;
+mod seeded;
 mod tidy;
 mod tree;
 

@@ -2,10 +2,10 @@
 //!
 //! A `mutants.txt` beside a crate's sources lists them in blocks: `name:`, `file:`, the `old:`
 //! text, which must stand there exactly once, the `new:` text (`\n` in both is a new line), and `caught by:`, what
-//! nextest is to run and must see fail; each of them, if there are several. The copy is built in a target folder of its own, so that only what a mutant
-//! touches is built again, and no mutant is ever taken for the tree itself: cargo does not tell them apart by their paths.
+//! nextest is to run and must see fail; each of them, if there are several. The copy is built in a target folder of its own, which
+//! begins with what is there of other people's crates, so that only what a mutant touches is built again, and no mutant is ever taken for the tree itself: cargo does not tell them apart by their paths.
 
-use crate::tree;
+use crate::{seeded, tree};
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -27,6 +27,7 @@ struct Mutant {
 /// against tests that are too long to run by default.
 pub(crate) fn run(words: &[&str]) -> Result<()> {
     let copy = copy_tree()?;
+    seeded::begin(&tree::target(), &copy.with_file_name("build"))?;
     let mut mutants = Vec::new();
     for list in tree::files(Path::new("crates"), "mutants.txt")? {
         mutants.extend(parse(&tree::text(&list)?).with_context(|| list.display().to_string())?);
