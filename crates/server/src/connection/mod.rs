@@ -50,6 +50,8 @@ pub(crate) struct ConnectionTask {
     stall: Stall,
     /// Bytes of large requests that are under way.
     large: u64,
+    /// Whether nothing of the connection is anywhere else any more.
+    has_left: bool,
 }
 
 /// What a turn came to.
@@ -101,6 +103,7 @@ impl ConnectionTask {
             idle: Idle::default(),
             stall: Stall::default(),
             large: 0,
+            has_left: false,
             service,
             worker,
             entry,
@@ -168,6 +171,32 @@ impl ConnectionTask {
         Turn::Wait
     }
 
+    /// Takes a connection that is closed out of all that knows it. Whoever sees the end of its
+    /// stream finds it counted, shown and watching no more, as with the reference.
+    fn leave(&mut self) {
+        if std::mem::replace(&mut self.has_left, true) {
+            return;
+        }
+        let service = &self.service;
+        let (id, session, last_heard) = {
+            let connection = &self.entry.lock().connection;
+            (connection.id(), connection.session(), connection.last_heard())
+        };
+        service.hub.table.remove(id);
+        lock(&service.hub.watches).remove_connection(id);
+        service.limits.large_done(std::mem::take(&mut self.large));
+        service.limits.leave(self.remote.ip());
+        if session != SessionId::NONE && !service.is_stopping() {
+            let mut submissions = Submissions::default();
+            let ids = Ids::default();
+            let arrived = service.clock.now();
+            let origin = Origin { connection: id, session, xid: 0, ids: &ids, arrived };
+            submissions.ask(origin, Ask::Detach { last_heard });
+            service.inbox.submit(&mut submissions);
+            self.worker.kick.notify_one();
+        }
+    }
+
     fn note_silence(&self) {
         let session = self.entry.lock().connection.session();
         if session == SessionId::NONE {
@@ -206,26 +235,8 @@ impl Future for ConnectionTask {
 /// However the task ends, by a panic as well, nothing of the connection stays.
 impl Drop for ConnectionTask {
     fn drop(&mut self) {
-        let service = &self.service;
-        let (id, session, last_heard) = {
-            let mut state = self.entry.lock();
-            state.connection.close();
-            let connection = &state.connection;
-            (connection.id(), connection.session(), connection.last_heard())
-        };
-        service.hub.table.remove(id);
-        lock(&service.hub.watches).remove_connection(id);
-        service.limits.large_done(self.large);
-        service.limits.leave(self.remote.ip());
-        if session != SessionId::NONE && !service.is_stopping() {
-            let mut submissions = Submissions::default();
-            let ids = Ids::default();
-            let arrived = service.clock.now();
-            let origin = Origin { connection: id, session, xid: 0, ids: &ids, arrived };
-            submissions.ask(origin, Ask::Detach { last_heard });
-            service.inbox.submit(&mut submissions);
-            self.worker.kick.notify_one();
-        }
+        self.entry.lock().connection.close();
+        self.leave();
     }
 }
 

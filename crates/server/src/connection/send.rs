@@ -27,16 +27,12 @@ impl Outgoing {
         self.bytes.extend_from_slice(text.as_bytes());
     }
 
-    /// Sends what is the connection's last in one segment with the end of the stream, if the socket
-    /// takes it now: a packet less, and the client is woken once.
-    fn send_last(&mut self, stream: &TcpStream) {
+    /// Hands the socket what is the connection's last, to be sent with what follows. Says whether it
+    /// took all of it: whatever went wrong or is left is the ordinary way's.
+    fn hand_last(&mut self, stream: &TcpStream) -> bool {
         let sent = send(stream, &self.bytes, SendFlags::MORE | SendFlags::NOSIGNAL);
-        // Whatever went wrong or is left is the ordinary way's.
         self.sent = sent.unwrap_or(0);
-        if self.sent == self.bytes.len() {
-            // Now, and not by the close: that drops what it holds if the client has sent more.
-            let _ = SockRef::from(stream).shutdown(Shutdown::Write);
-        }
+        self.sent == self.bytes.len()
     }
 
     /// Whether the connection is to go on with reads that waited; asking takes the answer.
@@ -73,11 +69,20 @@ impl ConnectionTask {
             let is_last = state.connection.is_closed();
             drop(state);
             *resume_due |= bytes.len() >= OUTBOX_PAUSE_BYTES;
-            let counters = &mut lock(&self.worker.counters).metrics.counters;
-            counters.response_bytes += bytes.len() as u64;
+            lock(&self.worker.counters).metrics.counters.response_bytes += bytes.len() as u64;
             if is_last {
-                self.outgoing.send_last(&self.stream);
+                self.send_last();
             }
+        }
+    }
+
+    /// Sends what is the connection's last in one segment with the end of the stream, if the socket
+    /// takes it now: a packet less, and the client is woken once.
+    fn send_last(&mut self) {
+        if self.outgoing.hand_last(&self.stream) {
+            self.leave();
+            // Now, and not by the close: that drops what it holds if the client has sent more.
+            let _ = SockRef::from(&self.stream).shutdown(Shutdown::Write);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! How connections begin and end: which worker gets them, and what their clients still hear.
 
 use super::Running;
-use super::client::{Client, get};
+use super::client::{Client, get, word};
 use jute::Encode;
 use wire::OpCode;
 
@@ -26,5 +26,20 @@ fn the_last_reply_comes_although_the_client_has_sent_more() {
         client.send(OpCode::GetData, |out| get("/", false).encode(out));
         assert_eq!(client.answer().expect("the reply of the close").header.xid, close);
         assert_eq!(client.rest(), b"");
+    }
+}
+
+/// Whoever has seen its connection end may come back at once, and nobody is shown it any more.
+#[test]
+fn a_connection_that_has_ended_counts_no_more() {
+    let running = Running::start(&[("maxClientCnxns", "1")]);
+    for _ in 0..1000 {
+        let mut client = Client::dial(running.address);
+        let opened = client.handshake(0, &[0; 16]);
+        assert!(opened.is_some(), "the connection before it is still counted");
+        assert!(client.get("/", true).is_ok());
+        client.send(OpCode::CloseSession, |_| {});
+        assert!(!client.rest().is_empty());
+        assert_eq!(word(running.address, b"wchp").trim(), "", "its watches are still there");
     }
 }
