@@ -88,6 +88,15 @@ pub fn config_of(kind: &Kind) -> Config {
     config
 }
 
+/// The same where nobody is paused or cut off: a busy machine is no reason to give anybody up.
+#[must_use]
+pub fn patient_config_of(kind: &Kind) -> Config {
+    let mut config = config_of(kind);
+    config.lines.retain(|line| !line.starts_with("syncLimit="));
+    config.lines.push("syncLimit=40".to_owned());
+    config
+}
+
 impl Campaign {
     /// Starts an ensemble, led by the last of those that vote, with a load; `kinds` are those that members may start again as.
     ///

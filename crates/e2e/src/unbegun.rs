@@ -44,7 +44,9 @@ mod tests {
         let dir = data.path().join("version-2");
         fs::create_dir(&dir).unwrap();
         let files = [("log.1", 16), ("log.a", 15), ("log.b", 0), ("snapshot.0", 0)];
-        files.map(|(name, len)| fs::write(dir.join(name), vec![7; len]).unwrap());
+        for (name, len) in files {
+            fs::write(dir.join(name), vec![7; len]).unwrap();
+        }
         remove(data.path()).unwrap();
         let left = files.map(|(name, _)| dir.join(name).exists());
         assert_eq!(left, [true, false, false, true]);

@@ -244,7 +244,7 @@ fn expire(ensemble: &Ensemble, of: usize) -> Result<()> {
 
 /// Three members of which the last leads.
 fn ensemble(kinds: [Kind; 3], upgrading: bool) -> Result<Ensemble> {
-    let mut config = faults::config_of(&kinds[0]);
+    let mut config = faults::patient_config_of(&kinds[0]);
     config.lines.push("localSessionsEnabled=true".to_owned());
     config.lines.push(format!("localSessionsUpgradingEnabled={upgrading}"));
     let mut ensemble = Ensemble::new(&kinds, config)?;

@@ -141,7 +141,8 @@ fn behind(master: Kind, leader: Kind) -> Result<()> {
         (other, Observer),
         (OURS, Observer),
     ];
-    let ensemble = Ensemble::with_roles(&members, faults::config())?;
+    let config = faults::patient_config_of(&OURS);
+    let ensemble = Ensemble::with_roles(&members, config)?;
     let mut ensemble = ensemble.with_observer_master_port(&[MASTER, OBSERVERS[0], OBSERVERS[1]])?;
     ensemble.start_led_by_last_voter()?;
     ensure!(ensemble.leader() == Some(LEADER), "another member leads");

@@ -31,7 +31,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Three members of which the last leads.
 fn ensemble(kinds: [Kind; 3]) -> Result<Ensemble> {
-    let mut ensemble = Ensemble::new(&kinds, faults::config_of(&kinds[0]))?;
+    let mut ensemble = Ensemble::new(&kinds, faults::patient_config_of(&kinds[0]))?;
     ensemble.start_led_by_last_voter()?;
     ensure!(ensemble.leader() == Some(2), "another member leads");
     Ok(ensemble)

@@ -225,7 +225,7 @@ const EXPECTED: &[&str] = &[
 ];
 
 fn check(kinds: [Kind; 3], of: usize) -> Result<()> {
-    let mut config = faults::config_of(&kinds[0]);
+    let mut config = faults::patient_config_of(&kinds[0]);
     config.lines.push("localSessionsEnabled=true".to_owned());
     config.lines.push("localSessionsUpgradingEnabled=true".to_owned());
     config.properties.push("readonlymode.enabled=true".to_owned());
