@@ -109,6 +109,14 @@ impl Limits {
         self.tick * self.init
     }
 
+    /// How long whoever has decided an election waits for the others, of whom each may wait for a
+    /// better vote. Deviation: the reference's leaders and followers give each other up after
+    /// [`Limits::init_time`], and never meet if that is the shorter time.
+    #[must_use]
+    pub fn gather_time(&self) -> Duration {
+        self.init_time() + self.finalize_wait
+    }
+
     /// How long a link may be silent.
     #[must_use]
     pub fn sync_time(&self) -> Duration {

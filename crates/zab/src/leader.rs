@@ -94,7 +94,7 @@ impl Leading {
             installed: BTreeSet::new(),
             returning: BTreeSet::new(),
             successor: None,
-            until: now + core.limits.init_time(),
+            until: now + core.limits.gather_time(),
             tick_at: now + core.limits.tick / 2,
             ticks: 0,
             listen_at: None,

@@ -190,9 +190,8 @@ impl Learning {
     fn own_deadline(&self, core: &Core) -> Time {
         match self.stage {
             Stage::Pausing(until) => until,
-            Stage::Dialling
-            | Stage::Registered
-            | Stage::Promised
+            Stage::Dialling | Stage::Registered => self.heard + core.limits.gather_time(),
+            Stage::Promised
             | Stage::Syncing
             | Stage::Fetching
             | Stage::Storing

@@ -64,8 +64,31 @@ fn scenario_14_a_leader_whose_voter_follows_another_looks_again() {
     room.run(ms(19_000));
     assert_eq!(room.status(3).role, Role::Leading);
     room.run(ms(2_000));
-    assert_eq!(room.status(3).role, Role::Looking, "no quorum came within initLimit");
+    assert_eq!(room.status(3).role, Role::Looking, "no quorum came in time");
     assert_eq!(room.marks(3).accepted_epoch, 0, "and no epoch was used up");
+}
+
+/// Whoever is elected may wait for a better vote as long as that, and whoever elects as well.
+/// Seed 38433 of the simulator's engines.
+#[test]
+fn who_decided_waits_for_those_who_still_wait_for_a_better_vote() {
+    let mut room = led_by_3();
+    room.run(ms(20_100));
+    assert_eq!(room.status(3).role, Role::Leading);
+
+    let mut room = Room::empty(&ensemble_text(3, 0));
+    [2, 3].into_iter().for_each(|id| room.play(id));
+    room.restart(1);
+    room.flow();
+    let [two, three] = [2, 3].map(|id| room.open(id, 1));
+    room.vote(2, two, Looking, (3, 0, 0, 1));
+    room.vote(3, three, Looking, (3, 0, 0, 1));
+    room.run(ms(300));
+    assert_eq!(room.status(1).role, Role::Following);
+    room.run(ms(19_800));
+    assert_eq!(room.status(1).role, Role::Following);
+    room.run(ms(200));
+    assert_eq!(room.status(1).role, Role::Looking, "nothing was heard of the leader");
 }
 
 #[test]
