@@ -34,6 +34,14 @@ fn fixed_seeds_of_zab_pass() {
     assert!(counts.changes > 30 && counts.wiped_voters > 50, "{counts}");
 }
 
+/// A member whose only state is of a void entry is told to cut that: nothing leads back there, so
+/// it must fetch a whole state, and has what it had until then.
+#[test]
+fn a_state_that_cannot_go_back_is_replaced() {
+    let report = run_seed::<ZabSubject>(40_320);
+    assert!(report.violation.is_none(), "{}", replay::<ZabSubject>(40_320, None, 60, true).0);
+}
+
 #[test]
 fn fixed_seeds_of_raft_pass() {
     let campaign = Campaign { from: 0, seeds: 150, threads: 2, twice: 50, failures_max: 1 };

@@ -117,8 +117,9 @@ impl<E: Machine<Input = Input, Output = Output>> Host<E> {
             let evidence = format!("node {}: {seen:?}", node.0);
             return violated("I2 periods never go back, and are promised first", evidence);
         }
-        let logged = self.disk.live.tip().0;
-        if seen.logged < logged {
+        let (logged, beginning) = (self.disk.live.tip().0, self.disk.live.purged.0);
+        // Before the beginning nothing can be cut: who was told to waits for a whole state.
+        if (beginning..logged).contains(&seen.logged) {
             let evidence = format!("node {}: {seen:?}, its log ends at {logged}", node.0);
             return violated("I2 an engine knows its log", evidence);
         }

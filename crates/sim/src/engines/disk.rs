@@ -51,6 +51,8 @@ impl Image {
                 let chain = self.tip().1.then(*at, hash_bytes(item));
                 self.entries.push_back(Logged { at: *at, item: item.clone(), chain });
             }
+            // Nothing leads there, so nothing is touched, as on a real disk: a whole state must come.
+            Record::Truncate { to } if *to < self.purged.0 => {}
             Record::Truncate { to } => {
                 while self.entries.back().is_some_and(|entry| entry.at > *to) {
                     self.entries.pop_back();
