@@ -11,6 +11,7 @@ mod transfer;
 use crate::checkpoint::{Checkpoint, CheckpointConfig, Snapshots};
 use crate::contract::{Input, Output};
 use crate::engine::{Durable, Engine, EngineConfig};
+use crate::over_raft;
 use crate::recovery::RecoverError;
 use crate::sends::{Sends, Sent};
 use crate::shared::Shared;
@@ -151,7 +152,9 @@ impl<S: Shared> Member<S> {
         let keeper = Keeper::new(Arc::clone(&config.keeper), wall);
         let last = shared.read(Tree::last_zxid);
         let mut engine_out = Vec::new();
-        let zab = zab::Durable { accepted_epoch, current_epoch, last, recent, is_lost };
+        let configuration = shared.read(over_raft::shown).map_or(0, |shown| shown.version());
+        let zab =
+            zab::Durable { accepted_epoch, current_epoch, last, recent, is_lost, configuration };
         let (durable, engine) = (Durable { zab, raft }, config.engine.clone());
         let engine = shared
             .read(|tree| Engine::recover(engine, durable, tree, &mut rng, now, &mut engine_out))?;

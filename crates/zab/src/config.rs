@@ -138,6 +138,9 @@ pub struct Durable {
     /// Whether what it had is lost, and promises with it: then it must not vote before it stands in
     /// an epoch again. A state that it fetched since may be there: it is fetched anew.
     pub is_lost: bool,
+    /// The version of the configuration that the state shows; 0 if it shows none. An earlier one
+    /// that another member tells of is over, whatever this member was started with.
+    pub configuration: i64,
 }
 
 /// The register of the largest promised epoch: also the name of its file.

@@ -38,6 +38,9 @@ pub(crate) struct Core {
     /// Whether the disk was lost: a promise of this member counts for nothing until it
     /// stands in an epoch again.
     pub(crate) is_lost: bool,
+    /// The version of the configuration that the state showed at the start: what others have of
+    /// earlier ones is over.
+    pub(crate) shown_configuration: i64,
     /// The largest promise of a voter that this member has heard of: the next epoch is behind it.
     pub(crate) foreseen: i64,
     /// How often in a row this member followed in vain.
@@ -53,7 +56,7 @@ impl Core {
     pub(crate) fn recover(config: Config, durable: Durable) -> Core {
         let Config { me, committed, last_seen, .. } = config;
         let Config { reconfig, multi_address, listen_on_all, observer_port, limits, .. } = config;
-        let Durable { accepted_epoch, current_epoch, last, recent, is_lost } = durable;
+        let Durable { accepted_epoch, current_epoch, last, recent, is_lost, .. } = durable;
         let (entries, bytes) = (limits.recent_entries, limits.recent_bytes);
         Core {
             me,
@@ -71,6 +74,7 @@ impl Core {
             elected_round: 0,
             wants_snapshot: is_lost,
             is_lost,
+            shown_configuration: durable.configuration,
             foreseen: 0,
             setbacks: 0,
             masters_asked: 0,

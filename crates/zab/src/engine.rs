@@ -359,12 +359,17 @@ impl Zab {
         }
     }
 
-    /// Takes a later configuration that another member has as committed.
+    /// Takes a later configuration that another member has as committed. Deviation: not one that
+    /// this member's state shows to be over. A removed member that is started anew with version 0
+    /// would take it from one that missed the change, and elect with it what is left of the past.
     fn adopt(&mut self, text: &str, now: Time, out: &mut Vec<Output>) {
         if !self.core.reconfig || !matches!(self.role, Role::Looking(_)) {
             return;
         }
         let Some(membership) = self.core.parse_configuration(text) else { return };
+        if membership.version() < self.core.shown_configuration {
+            return;
+        }
         let changed = !self.core.ensemble.committed.has_same_members(&membership);
         if !self.core.activate(membership, out) {
             return;

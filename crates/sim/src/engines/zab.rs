@@ -80,6 +80,7 @@ impl Subject for ZabSubject {
             last,
             recent: durable.entries.clone(),
             is_lost,
+            configuration: 0, // no state shows one here
         };
         Zab::recover(config, durable, now, out)
     }

@@ -350,6 +350,36 @@ fn who_starts_outside_and_becomes_a_member_takes_votes() {
     assert!(room.follows(1, Some(4)), "and is called by them");
 }
 
+/// One missed the change, the other was removed by it and is started anew with a file of version 0.
+/// Both were a quorum of what was before, and have not what was decided since. Seed 530 of whole
+/// members.
+#[test]
+fn who_was_removed_does_not_believe_a_configuration_that_is_over() {
+    let mut room = changeable(3);
+    room.join(4, &[1, 2, 3]);
+    room.crash(1);
+    room.reconfigure(3, &members(&[3, 4]));
+    room.run(ms(1_000));
+    let shown = room.version(2);
+    assert_eq!(shown, room.version(3));
+    room.crash(2);
+    let leader = room.elect_among(&[3, 4]);
+    room.propose(leader, &["decided"]);
+    room.run(ms(1_000));
+    assert_eq!(room.state(3)[1..], ["decided"]);
+    room.crash(3);
+    room.crash(4);
+    room.restart(1);
+    let text = format!("server.2=m2:2888:3888:observer\n{}", members(&[3, 4]));
+    room.restart_with_file(2, &text, shown);
+    room.run(ms(60_000));
+    assert_eq!(room.leader(), None, "they are no quorum of what is in force");
+    room.restart(3);
+    room.restart(4);
+    room.elect_among(&[3, 4]);
+    assert_eq!(room.state(3)[1..], ["decided"]);
+}
+
 #[test]
 fn who_learns_at_its_return_that_it_only_observes_comes_again_as_an_observer() {
     let mut room = changeable(3);

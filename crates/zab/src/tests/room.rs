@@ -186,6 +186,18 @@ impl Room {
         self.run(Duration::from_secs(2));
     }
 
+    /// Starts a member with a file that its operator has written, on a state that shows the
+    /// configuration of this version.
+    pub(super) fn restart_with_file(&mut self, id: u64, text: &str, shown: i64) {
+        let disk = self.disks.entry(id).or_default();
+        disk.forget_configurations();
+        disk.shown_configuration = shown;
+        let written = Membership::parse(text, &Rules::DEFAULT).expect("a good text");
+        let known = std::mem::replace(&mut self.setup.membership, written);
+        self.restart(id);
+        self.setup.membership = known;
+    }
+
     /// Ends a member: what its disk had not made durable is lost, and its links break.
     pub(super) fn crash(&mut self, id: u64) {
         self.transcript.note(self.now, &format!("{id} crashes"));

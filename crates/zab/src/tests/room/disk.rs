@@ -19,6 +19,8 @@ pub(super) struct Disk {
     pub(super) snapshot: Zxid,
     pub(super) registers: BTreeMap<&'static str, i64>,
     texts: BTreeMap<&'static str, String>,
+    /// The version of the configuration that the state shows.
+    pub(super) shown_configuration: i64,
     /// Another disk was lost, and the member does not stand in an epoch since.
     pub(super) lost: bool,
 }
@@ -136,6 +138,7 @@ impl Disk {
             last: self.last(),
             recent: self.recent().into_iter().filter(|(at, _)| *at > self.snapshot).collect(),
             is_lost: self.lost,
+            configuration: self.shown_configuration,
         }
     }
 
@@ -152,6 +155,10 @@ impl Disk {
 
     pub(super) fn last_seen(&self) -> Option<Membership> {
         self.membership(NEXT_CONFIGURATION)
+    }
+
+    pub(super) fn forget_configurations(&mut self) {
+        self.texts.clear();
     }
 
     fn membership(&self, name: &str) -> Option<Membership> {
