@@ -175,8 +175,13 @@ impl World {
         for member in self.required() {
             self.see_tree(member)?;
         }
+        let required = self.required();
         for client in &mut self.clients {
-            client.disconnected(if client.gone { Fate::Broken } else { Fate::Whole });
+            // Who was removed need not have all that is decided, nor have its clients.
+            let link = client.link().and_then(|link| self.links.get(&link));
+            let is_served = link.is_none_or(|link| required.contains(&link.member));
+            let is_whole = is_served && !client.gone;
+            client.disconnected(if is_whole { Fate::Whole } else { Fate::Broken });
         }
         self.ending = Some(Ending::Converged);
         Ok(())
