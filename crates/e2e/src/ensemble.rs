@@ -194,9 +194,7 @@ impl Ensemble {
         fs::write(&path, self.file(n))?;
         let log = File::options().create(true).append(true).open(self.log_path(n))?;
         let kind = &self.members[n].kind;
-        if !kind.is_ours() {
-            unbegun::remove(&self.data_directory(n))?;
-        }
+        unbegun::remove_for(kind, &self.data_directory(n))?;
         waking::starts(self.address(n), kind);
         let mut command = kind.command()?;
         command.arg(&path).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);

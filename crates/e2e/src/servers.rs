@@ -267,9 +267,7 @@ impl Server {
     fn spawn(&mut self) -> Result<()> {
         let data = self.data_directory();
         fs::create_dir_all(&data)?;
-        if !self.kind.is_ours() {
-            unbegun::remove(&data)?;
-        }
+        unbegun::remove_for(&self.kind, &data)?;
         let path = self.directory.path().join("zoo.cfg");
         fs::write(&path, self.file(&data))?;
         let log = File::options().create(true).append(true).open(self.log_path())?;

@@ -172,10 +172,10 @@ impl World {
     }
 
     fn end(&mut self) -> Step {
-        for member in self.required() {
-            self.see_tree(member)?;
-        }
         let required = self.required();
+        for member in &required {
+            self.see_tree(*member)?;
+        }
         for client in &mut self.clients {
             // Who was removed need not have all that is decided, nor have its clients.
             let link = client.link().and_then(|link| self.links.get(&link));

@@ -56,7 +56,8 @@ impl Core {
     pub(crate) fn recover(config: Config, durable: Durable) -> Core {
         let Config { me, committed, last_seen, .. } = config;
         let Config { reconfig, multi_address, listen_on_all, observer_port, limits, .. } = config;
-        let Durable { accepted_epoch, current_epoch, last, recent, is_lost, .. } = durable;
+        let Durable { accepted_epoch, current_epoch, last, recent, is_lost, configuration } =
+            durable;
         let (entries, bytes) = (limits.recent_entries, limits.recent_bytes);
         Core {
             me,
@@ -74,7 +75,7 @@ impl Core {
             elected_round: 0,
             wants_snapshot: is_lost,
             is_lost,
-            shown_configuration: durable.configuration,
+            shown_configuration: configuration,
             foreseen: 0,
             setbacks: 0,
             masters_asked: 0,

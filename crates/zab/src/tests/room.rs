@@ -178,11 +178,7 @@ impl Room {
 
     /// Starts a member that knows the ensemble, and itself as one that is to join.
     pub(super) fn join(&mut self, id: u64, ensemble: &[u64]) {
-        let known = self.setup.membership.clone();
-        let text = members_text(&[ensemble, &[id]].concat());
-        self.setup.membership = Membership::parse(&text, &Rules::DEFAULT).expect("a good text");
-        self.restart(id);
-        self.setup.membership = known;
+        self.restart_told(id, &members_text(&[ensemble, &[id]].concat()));
         self.run(Duration::from_secs(2));
     }
 
@@ -192,8 +188,13 @@ impl Room {
         let disk = self.disks.entry(id).or_default();
         disk.forget_configurations();
         disk.shown_configuration = shown;
-        let written = Membership::parse(text, &Rules::DEFAULT).expect("a good text");
-        let known = std::mem::replace(&mut self.setup.membership, written);
+        self.restart_told(id, text);
+    }
+
+    /// Starts a member that is told of another ensemble than all others.
+    fn restart_told(&mut self, id: u64, text: &str) {
+        let told = Membership::parse(text, &Rules::DEFAULT).expect("a good text");
+        let known = std::mem::replace(&mut self.setup.membership, told);
         self.restart(id);
         self.setup.membership = known;
     }
